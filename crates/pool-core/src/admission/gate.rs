@@ -1,0 +1,114 @@
+//! One endpoint as admission sees it: slots, health, breaker, throttle.
+
+use tokio::time::Instant;
+
+use crate::{
+    BreakerConfig, HealthConfig, NotUsable,
+    breaker::{Breaker, BreakerState, Ticket},
+    health::{Health, HealthStatus},
+};
+
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) slots: u32,
+    pub(crate) taken: u32,
+    pub(crate) health: Health,
+    pub(crate) breaker: Breaker,
+    pub(crate) breaker_opened: u64,
+    pub(crate) throttled_until: Option<Instant>,
+    /// When the next health check can have ended.
+    pub(crate) next_check: Instant,
+    /// Newest position and when it was seen.
+    pub(crate) position: Option<(u64, Instant)>,
+}
+
+impl Gate {
+    pub(crate) fn new(slots: u32, health: &HealthConfig, breaker: BreakerConfig, now: Instant) -> Self {
+        Self {
+            slots,
+            taken: 0,
+            health: Health::new(health),
+            breaker: Breaker::new(breaker, now),
+            breaker_opened: 0,
+            throttled_until: None,
+            next_check: now,
+            position: None,
+        }
+    }
+
+    fn throttled(&self, now: Instant) -> Option<Instant> {
+        self.throttled_until.filter(|until| *until > now)
+    }
+
+    /// Whether it may be picked, slots aside.
+    pub(crate) fn eligible(&self, now: Instant) -> bool {
+        self.health.status() == HealthStatus::Healthy
+            && self.throttled(now).is_none()
+            && self.breaker.admits(now)
+    }
+
+    /// Whether its slots count as capacity: eligible with a closed breaker.
+    pub(crate) fn usable(&self, now: Instant) -> bool {
+        self.eligible(now) && self.breaker.state().is_closed()
+    }
+
+    pub(crate) const fn free(&self) -> u32 {
+        self.slots.saturating_sub(self.taken)
+    }
+
+    /// Takes a slot, if one is free and the endpoint may be picked.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
+        if self.free() == 0 || !self.eligible(now) {
+            return None;
+        }
+        let ticket = self.breaker.admit(now)?;
+        self.taken += 1;
+        Some(ticket)
+    }
+
+    /// Why it may not be picked; `None` when it may.
+    pub(crate) fn why_not(&self, now: Instant) -> Option<NotUsable> {
+        if self.health.status() != HealthStatus::Healthy {
+            return Some(NotUsable::Unhealthy {
+                reason: self.health.reason().cloned(),
+            });
+        }
+        if !self.breaker.admits(now) {
+            let wait = match self.breaker.state() {
+                BreakerState::Open { until } => Some(until.saturating_duration_since(now)),
+                _ => None,
+            };
+            return Some(NotUsable::BreakerOpen { wait });
+        }
+        if let Some(until) = self.throttled(now) {
+            return Some(NotUsable::Throttled {
+                wait: until.saturating_duration_since(now),
+            });
+        }
+        (self.free() == 0).then_some(NotUsable::Full { slots: self.slots })
+    }
+
+    /// The earliest moment at which it can become eligible, as far as one can know.
+    pub(crate) fn earliest(&self, now: Instant) -> Instant {
+        let mut at = now;
+        if self.health.status() != HealthStatus::Healthy {
+            at = at.max(self.next_check);
+        }
+        if let Some(until) = self.breaker.wakes_at() {
+            at = at.max(until);
+        }
+        self.throttled(now).map_or(at, |until| at.max(until))
+    }
+
+    /// When time alone changes whether it may be picked.
+    pub(crate) fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        [
+            self.breaker.wakes_at(),
+            self.breaker.probe_expires_at(),
+            self.throttled(now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

@@ -1,0 +1,120 @@
+//! The tasks that work while nobody asks: a health checker for each endpoint, and one that lets time pass.
+//!
+//! Each ends when the pool is dropped or closed. None runs in the way of a request.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{CheckCx, Endpoint, HealthConfig, Unfit, core::Core, health::HealthReason};
+
+/// How often idle connections are looked through.
+const PRUNE_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>, seed: u64) {
+    for key in 0..core.members.len() {
+        let rng = fastrand::Rng::with_seed(seed.wrapping_add(key as u64));
+        tokio::spawn(until_shutdown(
+            core.shutdown.subscribe(),
+            check(Arc::clone(core), key as u32, rng),
+        ));
+    }
+    tokio::spawn(until_shutdown(
+        core.shutdown.subscribe(),
+        let_time_pass(Arc::clone(core)),
+    ));
+    tokio::spawn(until_shutdown(core.shutdown.subscribe(), prune(Arc::clone(core))));
+}
+
+async fn until_shutdown(mut shutdown: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        // an error means that the pool is gone, which is as good
+        _closed = shutdown.wait_for(|closed| *closed) => {}
+        () = task => {}
+    }
+}
+
+/// Checks one endpoint for ever. The first check is at once.
+async fn check<E: Endpoint>(core: Arc<Core<E>>, key: u32, mut rng: fastrand::Rng) {
+    let config = core.config.health.clone();
+    loop {
+        check_once(&core, key, &config).await;
+        let share = 1.0 + config.jitter * (rng.f64() * 2.0 - 1.0);
+        let next = Instant::now() + config.interval.mul_f64(share);
+        core.admission.check_planned(key, next);
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+async fn check_once<E: Endpoint>(core: &Arc<Core<E>>, key: u32, config: &HealthConfig) {
+    let member = &core.members[key as usize];
+    let begun = Instant::now();
+    let ticket = core.admission.check_begins(key, begun, begun);
+    let cx = CheckCx {
+        timeout: config.timeout,
+    };
+    let answer = tokio::time::timeout(config.timeout, member.endpoint.check(&cx)).await;
+    let now = Instant::now();
+    let (position, result) = match answer {
+        Err(_elapsed) => (None, Err(HealthReason::CheckTimedOut(config.timeout))),
+        Ok(Err(error)) => (None, Err(HealthReason::CheckFailed(error.to_string()))),
+        Ok(Ok(report)) => match report.unfit {
+            // what a node of another chain says of its height says nothing of ours
+            Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
+            Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
+            None => (report.position, lag(core, key, report.position, config, now)),
+        },
+    };
+    if result.is_err() {
+        member.stats.check_failed();
+    }
+    core.apply(core.admission.check_ended(key, ticket, position, result, now));
+}
+
+/// Holds the position against the other endpoints'.
+fn lag<E: Endpoint>(
+    core: &Core<E>,
+    key: u32,
+    position: Option<u64>,
+    config: &HealthConfig,
+    now: Instant,
+) -> Result<(), HealthReason> {
+    let (Some(position), Some(most)) = (position, config.max_lag) else {
+        return Ok(());
+    };
+    let fresh_since = now.checked_sub(config.interval.saturating_mul(3)).unwrap_or(now);
+    let blocks = core.admission.lag(key, position, fresh_since);
+    if blocks > most {
+        Err(HealthReason::Unfit(Unfit::Lagging { blocks }))
+    } else {
+        Ok(())
+    }
+}
+
+/// Opens breakers half, ends throttles, serves the line: whatever changes by time alone.
+async fn let_time_pass<E: Endpoint>(core: Arc<Core<E>>) {
+    loop {
+        let mut rearm = pin!(core.rearm.notified());
+        rearm.as_mut().enable();
+        let (next, effects) = core.admission.tick(Instant::now());
+        core.apply(effects);
+        match next {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = rearm => {}
+            },
+            None => rearm.await,
+        }
+    }
+}
+
+async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
+    loop {
+        tokio::time::sleep(PRUNE_EVERY).await;
+        let now = Instant::now();
+        for member in &core.members {
+            member.prune(core.config.idle_timeout, now);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Least requests, as Envoy's weighted full scan has it: the endpoint with the fewest requests under way for its
+//! weight. Costs a look at each candidate; with hundreds of endpoints a sampled balancer is cheaper.
+//!
+//! Ties go round, so that an idle pool does not send everything to its first endpoint.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Balancer, Candidates};
+
+/// Takes the endpoint with the fewest requests under way, in proportion to its weight.
+#[derive(Debug, Default)]
+pub struct LeastRequests {
+    start: AtomicUsize,
+}
+
+impl LeastRequests {
+    /// A balancer that starts with the first endpoint.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Balancer for LeastRequests {
+    fn pick(&self, among: &Candidates<'_>) -> Option<usize> {
+        if among.is_empty() {
+            return None;
+        }
+        let start = self.start.fetch_add(1, Ordering::Relaxed) % among.len();
+        let mut best: Option<(usize, f64)> = None;
+        for step in 0..among.len() {
+            let index = (start + step) % among.len();
+            let Some(candidate) = among.get(index) else {
+                continue;
+            };
+            // what the load would be with this request on it; loads are read once, so the order is consistent
+            let load = (candidate.in_flight() + 1) as f64 / candidate.weight();
+            if best.is_none_or(|(_, least)| load < least) {
+                best = Some((index, load));
+            }
+        }
+        best.map(|(index, _)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::testing::{members, tally};
+
+    #[test]
+    fn none_one_two() {
+        let balancer = LeastRequests::new();
+        assert_eq!(balancer.pick(&Candidates::new(&[], &members(&[]))), None);
+        assert_eq!(tally(&balancer, &members(&[(1.0, 3)]), 4), [4]);
+        assert_eq!(tally(&balancer, &members(&[(1.0, 3), (1.0, 2)]), 4), [0, 4]);
+    }
+
+    #[test]
+    fn ties_go_round_and_weight_counts() {
+        let balancer = LeastRequests::new();
+        assert_eq!(
+            tally(&balancer, &members(&[(1.0, 0), (1.0, 0), (1.0, 0)]), 9),
+            [3, 3, 3]
+        );
+        assert_eq!(
+            tally(&balancer, &members(&[(4.0, 2), (1.0, 0)]), 4),
+            [4, 0],
+            "(2+1)/4 is less than (0+1)/1"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Smooth weighted round robin, as nginx has it (`ngx_http_upstream_round_robin.c`, 2012): at each pick every candidate
+//! gains its weight, the richest is picked and pays the sum of all weights. The picks of a heavy endpoint are spread
+//! out instead of coming in a burst. With equal weights it is plain round robin, and then costs one atomic addition.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use super::{Balancer, Candidates};
+
+/// Takes the endpoints in turn, in proportion to their weights.
+#[derive(Debug, Default)]
+pub struct RoundRobin {
+    next: AtomicUsize,
+    /// What each endpoint has gained and not yet paid, by its key; used only when weights differ.
+    credit: Mutex<Vec<f64>>,
+}
+
+impl RoundRobin {
+    /// A balancer that starts with the first endpoint.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn weighted(&self, among: &Candidates<'_>) -> Option<usize> {
+        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut best: Option<(usize, usize, f64)> = None;
+        let mut sum = 0.0;
+        for (index, candidate) in among.iter().enumerate() {
+            if credit.len() <= candidate.key() {
+                credit.resize(candidate.key() + 1, 0.0);
+            }
+            let own = &mut credit[candidate.key()];
+            *own += candidate.weight();
+            sum += candidate.weight();
+            if best.is_none_or(|(_, _, richest)| *own > richest) {
+                best = Some((index, candidate.key(), *own));
+            }
+        }
+        let (index, key, _) = best?;
+        credit[key] -= sum;
+        Some(index)
+    }
+}
+
+impl Balancer for RoundRobin {
+    fn pick(&self, among: &Candidates<'_>) -> Option<usize> {
+        let first = among.get(0)?.weight();
+        if among.iter().all(|candidate| candidate.weight() == first) {
+            return Some(self.next.fetch_add(1, Ordering::Relaxed) % among.len());
+        }
+        self.weighted(among)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::testing::{members, tally};
+
+    #[test]
+    fn none_one_two() {
+        let balancer = RoundRobin::new();
+        assert_eq!(balancer.pick(&Candidates::new(&[], &members(&[]))), None);
+        assert_eq!(tally(&balancer, &members(&[(1.0, 0)]), 5), [5]);
+        assert_eq!(tally(&balancer, &members(&[(1.0, 0), (1.0, 9)]), 10), [5, 5]);
+    }
+
+    #[test]
+    fn shares_follow_the_weights_and_picks_are_spread_out() {
+        let balancer = RoundRobin::new();
+        let members = members(&[(5.0, 0), (1.0, 0), (1.0, 0)]);
+        assert_eq!(tally(&balancer, &members, 700), [500, 100, 100]);
+        let keys = [0, 1, 2];
+        let row: Vec<_> = (0..7)
+            .filter_map(|_| balancer.pick(&Candidates::new(&keys, &members)))
+            .collect();
+        assert_eq!(row, [0, 0, 1, 0, 2, 0, 0]);
+    }
+}

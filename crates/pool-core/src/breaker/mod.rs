@@ -1,0 +1,295 @@
+//! Circuit breaker of one endpoint: a pure state machine. Events and `now` go in, transitions come out.
+//!
+//! *Closed* lets everything through and counts. It opens on so many failures in a row, or on a share of failures over
+//! a sliding window with a minimum volume. *Open* lets nothing through for a time that doubles with each trip, with
+//! jitter so that a fleet does not come back at once. *Half-open* hands out a few **leased, identified probes**:
+//!
+//! - a probe that is cancelled gives its permit back, so a caller who goes away cannot wedge the endpoint for ever;
+//! - a probe whose holder neither reports nor goes away loses its lease after [`BreakerConfig::probe_lease`];
+//! - whoever was admitted before a transition reports into the void: every ticket carries the generation it was
+//!   issued in, and a straggler's failure must not shut a breaker that is being probed.
+//!
+//! The doubling is forgotten only after the breaker has stayed closed for a while: an endpoint that works for a second
+//! at a time is kept out longer and longer.
+
+mod config;
+mod window;
+
+pub use config::BreakerConfig;
+
+use tokio::time::Instant;
+use window::Window;
+
+/// What a breaker does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything passes.
+    Closed,
+    /// Nothing passes before this moment.
+    Open {
+        /// When it turns half-open.
+        until: Instant,
+    },
+    /// A few probes pass.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// Whether the state is [`Closed`](Self::Closed). Half-open is not closed.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Before.
+    pub from: BreakerState,
+    /// After.
+    pub to: BreakerState,
+}
+
+/// Permission to send one request. Must come back exactly once: [`Breaker::succeed`], [`Breaker::fail`] or
+/// [`Breaker::cancel`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a ticket that never comes back holds a probe permit until its lease ends"]
+pub struct Ticket {
+    generation: u64,
+    probe: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    id: u64,
+    expires: Instant,
+}
+
+/// The state machine. See the module's text.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    config: BreakerConfig,
+    state: BreakerState,
+    generation: u64,
+    next_probe: u64,
+    probes: Vec<Probe>,
+    probe_successes: u32,
+    /// Set once a request, not a health check, was admitted as a probe.
+    probed_by_request: bool,
+    since: Instant,
+    consecutive: u32,
+    window: Window,
+    /// Trips in a row, without a long closed spell between them.
+    streak: u32,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    ///
+    /// The configuration is taken as it is: whoever builds a pool has validated it ([`BreakerConfig::validate`]).
+    pub fn new(config: BreakerConfig, now: Instant) -> Self {
+        Self {
+            state: BreakerState::Closed,
+            generation: 0,
+            next_probe: 0,
+            probes: Vec::with_capacity(config.half_open_probes as usize),
+            probe_successes: 0,
+            probed_by_request: false,
+            since: now,
+            consecutive: 0,
+            window: Window::new(now, config.window),
+            streak: 0,
+            config,
+        }
+    }
+
+    /// What it does now. Call [`poll`](Self::poll) first if time may have passed.
+    pub const fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// When the state changes by time alone.
+    pub const fn wakes_at(&self) -> Option<Instant> {
+        match self.state {
+            BreakerState::Open { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// When a lost probe's permit comes back, if all permits are out.
+    pub fn probe_expires_at(&self) -> Option<Instant> {
+        match self.state {
+            BreakerState::HalfOpen if self.probes.len() >= self.config.half_open_probes as usize => {
+                self.probes.iter().map(|probe| probe.expires).min()
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets time pass: open turns half-open.
+    pub fn poll(&mut self, now: Instant) -> Option<Transition> {
+        match self.state {
+            BreakerState::Open { until } if now >= until => Some(self.enter(BreakerState::HalfOpen, now)),
+            _ => None,
+        }
+    }
+
+    /// Whether a request would be admitted now.
+    pub fn admits(&self, now: Instant) -> bool {
+        match self.state {
+            BreakerState::Closed => true,
+            BreakerState::Open { until } => now >= until,
+            BreakerState::HalfOpen => {
+                self.probes.iter().filter(|probe| probe.expires > now).count()
+                    < self.config.half_open_probes as usize
+            }
+        }
+    }
+
+    /// Admits a request, if it may pass.
+    pub fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        let ticket = self.issue(now)?;
+        self.probed_by_request |= ticket.probe.is_some();
+        Some(ticket)
+    }
+
+    /// Admits a health check. While closed it always counts. While half-open it serves as a probe only when no request
+    /// has come to do it for a second: traffic is the better judge, but an idle pool must recover too.
+    pub fn admit_check(&mut self, now: Instant) -> Option<Ticket> {
+        if self.state == BreakerState::HalfOpen
+            && (self.probed_by_request
+                || now.saturating_duration_since(self.since) < self.config.check_probe_after)
+        {
+            return None;
+        }
+        self.issue(now)
+    }
+
+    fn issue(&mut self, now: Instant) -> Option<Ticket> {
+        let generation = self.generation;
+        match self.state {
+            BreakerState::Closed => Some(Ticket {
+                generation,
+                probe: None,
+            }),
+            BreakerState::Open { .. } => None,
+            BreakerState::HalfOpen => {
+                self.probes.retain(|probe| probe.expires > now);
+                if self.probes.len() >= self.config.half_open_probes as usize {
+                    return None;
+                }
+                let id = self.next_probe;
+                self.next_probe += 1;
+                self.probes.push(Probe {
+                    id,
+                    expires: now + self.config.probe_lease,
+                });
+                Some(Ticket {
+                    generation,
+                    probe: Some(id),
+                })
+            }
+        }
+    }
+
+    /// The request behind the ticket succeeded.
+    pub fn succeed(&mut self, ticket: Ticket, now: Instant) -> Option<Transition> {
+        if !self.take_back(ticket) {
+            return None;
+        }
+        self.consecutive = 0;
+        match self.state {
+            BreakerState::Closed => {
+                self.window.record(now, true);
+                None
+            }
+            BreakerState::HalfOpen => {
+                self.probe_successes += 1;
+                (self.probe_successes >= self.config.close_after)
+                    .then(|| self.enter(BreakerState::Closed, now))
+            }
+            BreakerState::Open { .. } => None,
+        }
+    }
+
+    /// The request behind the ticket failed. `chance` in `0.0..1.0` makes the jitter.
+    pub fn fail(&mut self, ticket: Ticket, now: Instant, chance: f64) -> Option<Transition> {
+        if !self.take_back(ticket) {
+            return None;
+        }
+        match self.state {
+            BreakerState::Closed => {
+                self.window.record(now, false);
+                self.consecutive = self.consecutive.saturating_add(1);
+                self.should_trip(now).then(|| self.trip(now, chance))
+            }
+            BreakerState::HalfOpen => Some(self.trip(now, chance)),
+            BreakerState::Open { .. } => None,
+        }
+    }
+
+    /// The request behind the ticket ended without a verdict: it was cancelled, or its outcome says nothing about the
+    /// endpoint. A probe's permit is free again.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        let _current = self.take_back(ticket);
+    }
+
+    /// Whether the state has not changed since the ticket was issued.
+    pub const fn is_current(&self, ticket: Ticket) -> bool {
+        ticket.generation == self.generation
+    }
+
+    /// Whether the ticket is of this generation (and, for a probe, still leased). Frees its permit.
+    fn take_back(&mut self, ticket: Ticket) -> bool {
+        if ticket.generation != self.generation {
+            return false;
+        }
+        let Some(id) = ticket.probe else { return true };
+        let before = self.probes.len();
+        self.probes.retain(|probe| probe.id != id);
+        self.probes.len() < before
+    }
+
+    fn should_trip(&self, now: Instant) -> bool {
+        let in_a_row = self.config.consecutive_failures;
+        if in_a_row > 0 && self.consecutive >= in_a_row {
+            return true;
+        }
+        let (all, failed) = self.window.totals(now);
+        self.config.failure_ratio < 1.0
+            && all >= u64::from(self.config.minimum_volume)
+            && failed as f64 > self.config.failure_ratio * all as f64
+    }
+
+    fn trip(&mut self, now: Instant, chance: f64) -> Transition {
+        let long_closed =
+            self.state.is_closed() && now.saturating_duration_since(self.since) >= self.config.forget_after;
+        self.streak = if long_closed {
+            1
+        } else {
+            self.streak.saturating_add(1)
+        };
+        let doubled = self
+            .config
+            .open_min
+            .saturating_mul(1_u32.checked_shl(self.streak - 1).unwrap_or(u32::MAX));
+        let plain = doubled.min(self.config.open_max);
+        let until = now + plain.mul_f64(1.0 + self.config.jitter * chance.clamp(0.0, 1.0));
+        self.enter(BreakerState::Open { until }, now)
+    }
+
+    fn enter(&mut self, to: BreakerState, now: Instant) -> Transition {
+        let from = std::mem::replace(&mut self.state, to);
+        self.generation += 1;
+        self.since = now;
+        self.probes.clear();
+        self.probe_successes = 0;
+        self.probed_by_request = false;
+        self.consecutive = 0;
+        self.window.clear();
+        Transition { from, to }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! Settings of a pool and of its endpoints. Every constructor checks them.
+
+use std::time::Duration;
+
+use crate::{BreakerConfig, HealthConfig};
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}; allowed: {allowed}")]
+pub struct ConfigError {
+    /// The setting, as the configuration file spells it.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: &'static str,
+}
+
+impl ConfigError {
+    pub(crate) const fn new(field: &'static str, value: String, allowed: &'static str) -> Self {
+        Self {
+            field,
+            value,
+            allowed,
+        }
+    }
+}
+
+/// Settings of one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(deny_unknown_fields, default)
+)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Connections at the most. Default 16: an HTTP/1.1 provider answers in tens of milliseconds, so 16 carry several
+    /// hundred requests a second, which is above the quota of most plans.
+    pub max_connections: u32,
+    /// Share of the traffic relative to the other endpoints. Default 1; at least 0.001.
+    pub weight: f64,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            weight: 1.0,
+        }
+    }
+}
+
+impl EndpointConfig {
+    /// Sets the connections at the most.
+    #[must_use]
+    pub const fn max_connections(mut self, connections: u32) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Sets the weight.
+    #[must_use]
+    pub const fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Checks that the settings can work.
+    ///
+    /// # Errors
+    /// Names the field, its value and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.max_connections == 0 || self.max_connections > 100_000 {
+            return Err(ConfigError::new(
+                "max_connections",
+                self.max_connections.to_string(),
+                "1 to 100000",
+            ));
+        }
+        if !(0.001..=1_000_000.0).contains(&self.weight) {
+            return Err(ConfigError::new(
+                "weight",
+                self.weight.to_string(),
+                "0.001 to 1000000",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Settings of a pool.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(deny_unknown_fields, default)
+)]
+#[non_exhaustive]
+pub struct PoolConfig {
+    /// Callers that may wait for a slot; one more is rejected at once. Default 1024. 0 means nobody waits.
+    pub max_waiters: u32,
+    /// Time for queue and connect together when the caller names none. Default 5 s: a claim that waits longer for a
+    /// connection is better told.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub acquire_timeout: Duration,
+    /// A connect that takes longer has failed. Default 5 s. It may outlast the caller who asked for it.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub connect_timeout: Duration,
+    /// A validation of an idle connection that takes longer has failed. Default 1 s.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub recycle_timeout: Duration,
+    /// An idle connection is validated before use only after so long. Default 500 ms.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub validate_after_idle: Duration,
+    /// An idle connection is closed after so long. Default 60 s: most load balancers in front of nodes close at 60 to
+    /// 350 s, and it is better to close first.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub idle_timeout: Duration,
+    /// A connection is closed at this age, less a random 10 to 25 % so that what was opened together does not expire
+    /// together. Default 30 min: DNS changes are followed within that time.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub max_lifetime: Duration,
+    /// Attempts of one operation at the most, over all endpoints. Default 3.
+    pub max_attempts: u32,
+    /// Pause before the second attempt at the most; doubles with each further one; the real pause is random between 0
+    /// and that (full jitter). Default 50 ms.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub backoff_min: Duration,
+    /// Longest pause between two attempts. Default 2 s.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub backoff_max: Duration,
+    /// Circuit breaker of each endpoint.
+    pub breaker: BreakerConfig,
+    /// Health checks of each endpoint.
+    pub health: HealthConfig,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            max_waiters: 1024,
+            acquire_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            recycle_timeout: Duration::from_secs(1),
+            validate_after_idle: Duration::from_millis(500),
+            idle_timeout: Duration::from_secs(60),
+            max_lifetime: Duration::from_secs(30 * 60),
+            max_attempts: 3,
+            backoff_min: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(2),
+            breaker: BreakerConfig::default(),
+            health: HealthConfig::default(),
+        }
+    }
+}
+
+impl PoolConfig {
+    /// Checks that the settings can work.
+    ///
+    /// # Errors
+    /// Names the field, its value and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for (field, value) in [
+            ("acquire_timeout", self.acquire_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("recycle_timeout", self.recycle_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+        ] {
+            if value < Duration::from_millis(1) || value > Duration::from_secs(7 * 24 * 3600) {
+                return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));
+            }
+        }
+        if self.max_waiters > 10_000_000 {
+            return Err(ConfigError::new(
+                "max_waiters",
+                self.max_waiters.to_string(),
+                "0 to 10000000",
+            ));
+        }
+        if self.max_attempts == 0 || self.max_attempts > 100 {
+            return Err(ConfigError::new(
+                "max_attempts",
+                self.max_attempts.to_string(),
+                "1 to 100",
+            ));
+        }
+        if self.backoff_min > self.backoff_max {
+            return Err(ConfigError::new(
+                "backoff_min",
+                format!("{:?}", self.backoff_min),
+                "at most backoff_max",
+            ));
+        }
+        self.breaker.validate()?;
+        self.health.validate()
+    }
+}
+
+/// Durations in configuration files: a number with a unit (`250ms`, `5s`, `1m30s`, `2h`, `1d`).
+#[cfg(feature = "serde")]
+pub(crate) mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const UNITS: [(&str, u64); 5] = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
+
+    pub(crate) fn parse(text: &str) -> Option<Duration> {
+        let mut rest = text;
+        let mut millis: u64 = 0;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let number: u64 = rest[..digits].parse().ok()?;
+            rest = &rest[digits..];
+            let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let (_, factor) = UNITS.iter().find(|(unit, _)| *unit == &rest[..end])?;
+            millis = millis.checked_add(number.checked_mul(*factor)?)?;
+            rest = &rest[end..];
+        }
+        (!text.is_empty()).then(|| Duration::from_millis(millis))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{text}` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, 1d"
+            ))
+        })
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", value.as_millis()))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn units_are_required_and_add_up() {
+            assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
+            assert_eq!(parse("1m30s"), Some(Duration::from_secs(90)));
+            for bad in ["", "5", "s", "5x", "1.5s", "-1s", " 5s", "99999999999999999999s"] {
+                assert_eq!(parse(bad), None, "{bad}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_possible_and_impossible_ones_are_named() {
+        assert_eq!(PoolConfig::default().validate(), Ok(()));
+        assert_eq!(EndpointConfig::default().validate(), Ok(()));
+        let ok = PoolConfig::default();
+        for (field, bad) in [
+            (
+                "acquire_timeout",
+                PoolConfig {
+                    acquire_timeout: Duration::ZERO,
+                    ..ok.clone()
+                },
+            ),
+            (
+                "connect_timeout",
+                PoolConfig {
+                    connect_timeout: Duration::ZERO,
+                    ..ok.clone()
+                },
+            ),
+            (
+                "max_lifetime",
+                PoolConfig {
+                    max_lifetime: Duration::MAX,
+                    ..ok.clone()
+                },
+            ),
+            (
+                "max_attempts",
+                PoolConfig {
+                    max_attempts: 0,
+                    ..ok.clone()
+                },
+            ),
+            (
+                "backoff_min",
+                PoolConfig {
+                    backoff_min: Duration::from_secs(9),
+                    ..ok.clone()
+                },
+            ),
+            (
+                "max_waiters",
+                PoolConfig {
+                    max_waiters: u32::MAX,
+                    ..ok.clone()
+                },
+            ),
+        ] {
+            assert_eq!(bad.validate().map_err(|e| e.field), Err(field));
+        }
+        assert!(EndpointConfig::default().max_connections(0).validate().is_err());
+        assert!(EndpointConfig::default().weight(0.0).validate().is_err());
+        assert!(EndpointConfig::default().weight(f64::NAN).validate().is_err());
+    }
+}

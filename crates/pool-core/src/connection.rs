@@ -1,0 +1,159 @@
+//! What deadpool stores for an endpoint, and how it makes and renews it.
+//!
+//! deadpool is the storage. Its limit, queue and time-outs are not used: slots are admission's business, and a `get`
+//! never waits. Its clock is not used either, because it reads std's: a connection carries its own times.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use tokio::time::Instant;
+
+use crate::{
+    Endpoint, RecycleCx,
+    connect::{ConnectFailure, Connects},
+    transport::{Lane, Transport},
+};
+
+/// A connection as stored and leased.
+pub(crate) struct Pooled<E: Endpoint> {
+    pub(crate) conn: E::Conn,
+    pub(crate) lane: Lane<E>,
+    pub(crate) returned_at: Instant,
+}
+
+impl<E: Endpoint> Pooled<E> {
+    pub(crate) fn expired(&self, now: Instant) -> bool {
+        now >= self.lane.transport().expires_at
+    }
+}
+
+/// deadpool's manager of one endpoint.
+pub(crate) struct Connector<E: Endpoint> {
+    pub(crate) connects: Arc<Connects<E>>,
+    pub(crate) recycle_timeout: Duration,
+    pub(crate) validate_after_idle: Duration,
+    /// Transports with lanes to spare, for endpoints whose transports carry several.
+    shared: Mutex<Vec<Weak<Transport<E>>>>,
+    /// Connections that were returned before this are not used any more: the endpoint failed since.
+    stale_before: Mutex<Option<Instant>>,
+}
+
+impl<E: Endpoint> Connector<E> {
+    pub(crate) fn new(
+        connects: Arc<Connects<E>>,
+        recycle_timeout: Duration,
+        validate_after_idle: Duration,
+    ) -> Self {
+        let (shared, stale_before) = (Mutex::default(), Mutex::default());
+        Self {
+            connects,
+            recycle_timeout,
+            validate_after_idle,
+            shared,
+            stale_before,
+        }
+    }
+
+    /// From now on no connection is used that was idle at this moment.
+    pub(crate) fn distrust_idle(&self, now: Instant) {
+        *lock(&self.stale_before) = Some(now);
+        self.connects.drop_spares(true, now);
+    }
+
+    /// Whether an idle connection may stay.
+    pub(crate) fn worth_keeping(&self, pooled: &Pooled<E>, idle_timeout: Duration, now: Instant) -> bool {
+        !self.is_stale(pooled)
+            && !pooled.expired(now)
+            && now.saturating_duration_since(pooled.returned_at) < idle_timeout
+    }
+
+    fn is_stale(&self, pooled: &Pooled<E>) -> bool {
+        lock(&self.stale_before).is_some_and(|moment| pooled.returned_at <= moment)
+    }
+
+    fn spare_lane(&self) -> Option<Lane<E>> {
+        let mut shared = lock(&self.shared);
+        let now = Instant::now();
+        let mut found = None;
+        shared.retain(|weak| {
+            let Some(transport) = weak.upgrade() else {
+                return false;
+            };
+            if found.is_none() && now < transport.expires_at {
+                found = transport.reserve(&self.connects.endpoint);
+            }
+            true
+        });
+        found
+    }
+
+    async fn lane(&self) -> Result<Lane<E>, ConnectFailure<E::Error>> {
+        if let Some(lane) = self.spare_lane() {
+            return Ok(lane);
+        }
+        let transport = self.connects.next().await?;
+        // a transport that takes no lanes at all was closed by the other side in between
+        let lane = transport
+            .reserve(&self.connects.endpoint)
+            .ok_or(ConnectFailure::AtLimit)?;
+        if self.connects.endpoint.lanes(&transport.inner) > 1 {
+            lock(&self.shared).push(Arc::downgrade(&transport));
+        }
+        Ok(lane)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<E: Endpoint> managed::Manager for Connector<E> {
+    type Type = Pooled<E>;
+    type Error = ConnectFailure<E::Error>;
+
+    async fn create(&self) -> Result<Pooled<E>, Self::Error> {
+        let lane = self.lane().await?;
+        let opened = self.connects.endpoint.open(&lane.transport().inner).await;
+        let conn = opened.map_err(ConnectFailure::Endpoint)?;
+        Ok(Pooled {
+            conn,
+            lane,
+            returned_at: Instant::now(),
+        })
+    }
+
+    /// An error makes deadpool drop the connection and look at the next. The first that turns out dead makes all that
+    /// were idle with it stale, so that a row of dead ones costs one look and not one each.
+    async fn recycle(&self, pooled: &mut Pooled<E>, _metrics: &Metrics) -> RecycleResult<Self::Error> {
+        let now = Instant::now();
+        let endpoint = &self.connects.endpoint;
+        if pooled.expired(now) || self.is_stale(pooled) || endpoint.lanes(&pooled.lane.transport().inner) == 0
+        {
+            return Err(RecycleError::message("expired, stale or closed"));
+        }
+        let idle = now.saturating_duration_since(pooled.returned_at);
+        if idle < self.validate_after_idle && endpoint.is_clean(&pooled.conn) {
+            return Ok(());
+        }
+        let cx = RecycleCx {
+            idle_since: pooled.returned_at,
+            now,
+        };
+        match tokio::time::timeout(self.recycle_timeout, endpoint.recycle(&mut pooled.conn, &cx)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
+                *lock(&self.stale_before) = Some(pooled.returned_at);
+                Err(RecycleError::message("dead"))
+            }
+            Err(_elapsed) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
+                *lock(&self.stale_before) = Some(now);
+                Err(RecycleError::message("did not answer in time"))
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a pool's handle, its leases and its background tasks share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use crate::{
+    Balancer, Endpoint, EndpointSnapshot, Event, Observer, PoolConfig, PoolId, PoolSnapshot, Source,
+    admission::{Admission, Change, Effects},
+    breaker::{BreakerState, Transition},
+    health::HealthStatus,
+    member::{Member, Stored},
+};
+
+pub(crate) struct Core<E: Endpoint> {
+    pub(crate) id: PoolId,
+    pub(crate) config: PoolConfig,
+    pub(crate) members: Vec<Arc<Member<E>>>,
+    pub(crate) stats: Vec<Arc<crate::stats::Stats>>,
+    pub(crate) admission: Admission<Stored<E>>,
+    pub(crate) balancer: Arc<dyn Balancer>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Wakes the task that lets time pass, when the next change by time has moved.
+    pub(crate) rearm: Notify,
+    /// Told at each change of health and at each returned slot while closing.
+    pub(crate) changed: Notify,
+    pub(crate) closed: AtomicBool,
+    pub(crate) shutdown: watch::Sender<bool>,
+}
+
+impl<E: Endpoint> Core<E> {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Does what a change under the admission lock has left to do.
+    pub(crate) fn apply(&self, effects: Effects) {
+        for waker in effects.wakers {
+            waker.wake();
+        }
+        if effects.rearm {
+            self.rearm.notify_one();
+        }
+        for (key, change) in effects.changes {
+            self.publish(key, change);
+        }
+        if self.is_closed() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn publish(&self, key: u32, change: Change) {
+        let member = &self.members[key as usize];
+        let endpoint = member.id.clone();
+        let pool = self.id.as_str();
+        let event = match change {
+            Change::Breaker(Transition { from, to }) => {
+                if matches!(to, BreakerState::Open { .. }) {
+                    member.purge_idle(Instant::now());
+                    tracing::warn!(pool, %endpoint, "circuit breaker opened");
+                } else {
+                    tracing::info!(pool, %endpoint, ?to, "circuit breaker changed");
+                }
+                Event::Breaker { endpoint, from, to }
+            }
+            Change::Health { from, to, reason } => {
+                self.changed.notify_waiters();
+                match &reason {
+                    Some(reason) if to != HealthStatus::Healthy => {
+                        member.purge_idle(Instant::now());
+                        tracing::warn!(pool, %endpoint, %reason, "endpoint is unhealthy");
+                    }
+                    _ => tracing::info!(pool, %endpoint, "endpoint is healthy"),
+                }
+                Event::Health {
+                    endpoint,
+                    from,
+                    to,
+                    reason,
+                }
+            }
+            Change::Throttled { wait } => {
+                tracing::info!(pool, %endpoint, ?wait, "endpoint is throttled");
+                Event::Throttled { endpoint, wait }
+            }
+        };
+        self.tell(&event);
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer.event(&self.id, event);
+        }
+    }
+}
+
+impl<E: Endpoint> Source for Core<E> {
+    fn snapshot(&self) -> PoolSnapshot {
+        let now = Instant::now();
+        let mut endpoints = Vec::with_capacity(self.members.len());
+        let totals = self.admission.read(now, |key, gate| {
+            let member = &self.members[key];
+            let stats = &member.stats;
+            let (active, idle) = stats.connections();
+            // errors before requests, so that they never exceed them
+            let errors = stats.errors();
+            endpoints.push(EndpointSnapshot {
+                id: member.id.clone(),
+                connections_active: active,
+                connections_idle: idle,
+                connections_max: member.config.max_connections.into(),
+                connections_created: stats.connections_created(),
+                connections_destroyed: stats.connections_destroyed(),
+                slots_active: gate.taken.into(),
+                slots_max: gate.slots.into(),
+                requests: stats.requests(),
+                errors,
+                health_check_failures: stats.check_failures(),
+                health: gate.health.status(),
+                health_reason: gate.health.reason().map(ToString::to_string),
+                breaker: gate.breaker.state(),
+                breaker_opened: gate.breaker_opened,
+                throttled_until: gate.throttled_until.filter(|until| *until > now),
+                weight: if gate.eligible(now) {
+                    member.config.weight
+                } else {
+                    0.0
+                },
+                position: gate.position.map(|(position, _)| position),
+            });
+        });
+        PoolSnapshot {
+            id: self.id.clone(),
+            taken_at: now,
+            queue_size: totals.queue_size as u64,
+            queue_limit: self.config.max_waiters.into(),
+            queue_timeouts: totals.timeouts,
+            queue_rejections: totals.rejections,
+            slots_usable: totals.usable,
+            slots_free: totals.free,
+            endpoints,
+        }
+    }
+}

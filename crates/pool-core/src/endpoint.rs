@@ -1,0 +1,167 @@
+//! The extension point: what the pool needs to know about one remote endpoint.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::Verdict;
+
+/// One remote endpoint: how to connect to it, how to tell whether it works and what its errors mean.
+///
+/// Two types separate what the network counts from what the pool hands out. A *transport* is the physical connection
+/// (`connections_*` count these). A *connection* is one exclusive lane on a transport, and what a caller leases
+/// (`slots_*` count these). With HTTP/1.1 the two are one to one; an HTTP/2 or WebSocket transport carries many lanes.
+///
+/// The trait is generic on purpose, not dyn-compatible: it runs once per request. Pools of mixed kinds use an enum
+/// that implements it.
+pub trait Endpoint: Send + Sync + 'static {
+    /// The physical connection.
+    type Transport: Send + Sync + 'static;
+    /// One exclusive lane on a transport; what a caller leases.
+    type Conn: Send + 'static;
+    /// What goes wrong while connecting, checking or working. Its `Display` and `Debug` must never show a URL or
+    /// another secret: the pool logs them and puts them into its own errors.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Opens a physical connection.
+    ///
+    /// Runs in a task of its own that outlives the caller who asked: a connect that is slower than its caller's
+    /// deadline still completes, and its result goes to the pool. It is cancelled only by its own time-out
+    /// ([`ConnectCx::timeout`], enforced by the pool) or when the pool is dropped.
+    fn connect(&self, cx: &ConnectCx) -> impl Future<Output = Result<Self::Transport, Self::Error>> + Send;
+
+    /// How many lanes the transport carries at the most, now. 1 by default: the connection is exclusive. 0 means that
+    /// it takes no new lanes and closes when the last one is gone (GOAWAY).
+    fn lanes(&self, transport: &Self::Transport) -> u32 {
+        let _ = transport;
+        1
+    }
+
+    /// Opens a lane on a transport. The pool calls it at most [`lanes`](Self::lanes) times concurrently per transport.
+    fn open(
+        &self,
+        transport: &Arc<Self::Transport>,
+    ) -> impl Future<Output = Result<Self::Conn, Self::Error>> + Send;
+
+    /// Whether the connection can be handed to the next caller as it is, without a look at the network. `false` sends
+    /// it through [`recycle`](Self::recycle).
+    fn is_clean(&self, conn: &Self::Conn) -> bool;
+
+    /// Makes an idle connection ready for its next caller, or refuses it: then it is destroyed and another is taken.
+    /// Called only for connections that are not clean or have been idle for longer than the pool's
+    /// `validate_after_idle`.
+    fn recycle(
+        &self,
+        conn: &mut Self::Conn,
+        cx: &RecycleCx,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Checks the endpoint's health, on a connection of its own, never on one of the pool's.
+    ///
+    /// Cancelled by dropping when [`CheckCx::timeout`] has passed or the pool is closed.
+    fn check(&self, cx: &CheckCx) -> impl Future<Output = Result<Report, Self::Error>> + Send;
+
+    /// Judges an error.
+    fn classify(&self, error: &Self::Error) -> Verdict;
+}
+
+/// What a connect may know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectCx {
+    /// After so long the pool gives the connect up.
+    pub timeout: Duration,
+}
+
+/// What a recycle may know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecycleCx {
+    /// When the connection was last returned.
+    pub idle_since: Instant,
+    /// The time now.
+    pub now: Instant,
+}
+
+/// What a health check may know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckCx {
+    /// After so long the pool counts the check as failed.
+    pub timeout: Duration,
+}
+
+impl CheckCx {
+    /// A context for calling [`Endpoint::check`] by hand, as tests do.
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+}
+
+impl ConnectCx {
+    /// A context for calling [`Endpoint::connect`] by hand, as tests do.
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+}
+
+/// What a health check found on an endpoint that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// How far the endpoint has got (block height). The pool compares it with its other endpoints' positions.
+    pub position: Option<u64>,
+    /// Why the endpoint must not be used although it answers; `None` when it may.
+    pub unfit: Option<Unfit>,
+}
+
+impl Report {
+    /// The endpoint works; `position` is its block height where it has one.
+    pub const fn fit(position: Option<u64>) -> Self {
+        Self {
+            position,
+            unfit: None,
+        }
+    }
+
+    /// The endpoint answers but must not be used.
+    pub const fn unfit(position: Option<u64>, unfit: Unfit) -> Self {
+        Self {
+            position,
+            unfit: Some(unfit),
+        }
+    }
+}
+
+/// Why an endpoint that answers must not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// It serves another chain. Never used, whatever else is down.
+    WrongChain {
+        /// The chain that was asked for.
+        expected: String,
+        /// The chain that it serves.
+        found: String,
+    },
+    /// It is still syncing.
+    Syncing,
+    /// It is behind the pool's other endpoints.
+    Lagging {
+        /// By so many blocks.
+        blocks: u64,
+    },
+    /// Another reason, in a few words without secrets.
+    Other(String),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongChain { expected, found } => write!(f, "wrong chain {found}, expected {expected}"),
+            Self::Syncing => f.write_str("syncing"),
+            Self::Lagging { blocks } => write!(f, "lagging by {blocks} blocks"),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}

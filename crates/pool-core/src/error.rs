@@ -1,0 +1,318 @@
+//! What can go wrong when a connection is asked for or an operation is run, and what to do about it.
+
+use std::{error::Error, fmt, time::Duration};
+
+use crate::{EndpointId, Fault, PoolId, Verdict, health::HealthReason};
+
+/// Where a deadline passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Waiting for a slot.
+    Queue,
+    /// Opening or validating a connection.
+    Connect,
+    /// The request itself.
+    Attempt,
+    /// The pause between two attempts.
+    Backoff,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queue => "queue",
+            Self::Connect => "connect",
+            Self::Attempt => "attempt",
+            Self::Backoff => "backoff",
+        })
+    }
+}
+
+/// Why one endpoint may not be picked now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotUsable {
+    /// Its health checks fail, or it has not been checked yet.
+    Unhealthy {
+        /// Why.
+        reason: Option<HealthReason>,
+    },
+    /// Its circuit breaker is open, or half-open with all probes out.
+    BreakerOpen {
+        /// For so long; unknown while probes are out.
+        wait: Option<Duration>,
+    },
+    /// Its provider asked for a pause.
+    Throttled {
+        /// For so long.
+        wait: Duration,
+    },
+    /// All its slots are taken.
+    Full {
+        /// So many.
+        slots: u32,
+    },
+}
+
+impl fmt::Display for NotUsable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unhealthy { reason: Some(reason) } => write!(f, "unhealthy ({reason})"),
+            Self::Unhealthy { reason: None } => f.write_str("unhealthy"),
+            Self::BreakerOpen { wait: Some(wait) } => write!(f, "circuit breaker open for {wait:.1?}"),
+            Self::BreakerOpen { wait: None } => f.write_str("circuit breaker half-open, probes out"),
+            Self::Throttled { wait } => write!(f, "throttled for {wait:.1?}"),
+            Self::Full { slots } => write!(f, "all {slots} slots taken"),
+        }
+    }
+}
+
+/// An endpoint and why it may not be picked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Why.
+    pub reason: NotUsable,
+}
+
+/// The endpoints that may not be picked, each with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reasons(pub Vec<Unusable>);
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Unusable { endpoint, reason }) in self.0.iter().enumerate() {
+            write!(f, "{}{endpoint}: {reason}", if i > 0 { "; " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Why no connection was had. `X` is the endpoint's own error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcquireError<X> {
+    /// The queue was full. Shed load or slow down; raise `max_waiters` only if callers can really wait that long.
+    QueueFull {
+        /// The pool.
+        pool: PoolId,
+        /// Its limit.
+        max_waiters: u32,
+    },
+    /// No slot became free in time. The pool is too small for the load, or its endpoints are too slow.
+    QueueTimeout {
+        /// The pool.
+        pool: PoolId,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// No endpoint may be picked, and none can become usable in time. Look at each endpoint's reason.
+    NoHealthyEndpoint {
+        /// The pool.
+        pool: PoolId,
+        /// Each endpoint's reason.
+        reasons: Reasons,
+    },
+    /// The deadline passed after a slot was had. For [`Phase::Connect`] the connect goes on and serves a later caller.
+    Deadline {
+        /// The pool.
+        pool: PoolId,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Where.
+        phase: Phase,
+    },
+    /// Connecting failed on every endpoint that could be tried; this is the last one's error.
+    Connect {
+        /// The pool.
+        pool: PoolId,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// What the endpoint said.
+        source: X,
+        /// What it means.
+        verdict: Verdict,
+    },
+    /// Connecting took longer than `connect_timeout` on every endpoint that could be tried; this is the last one.
+    ConnectTimeout {
+        /// The pool.
+        pool: PoolId,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The time-out.
+        after: Duration,
+    },
+    /// The pool was closed. Stop using it.
+    Closed {
+        /// The pool.
+        pool: PoolId,
+    },
+}
+
+impl<X> AcquireError<X> {
+    /// Whether asking again later can help.
+    pub const fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Closed { .. })
+    }
+
+    /// Whose fault it is: a full queue or a short deadline is this process's, no healthy endpoint the nodes'.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::NoHealthyEndpoint { .. } | Self::ConnectTimeout { .. } => Fault::Node,
+            Self::Connect { verdict, .. } => verdict.fault(),
+            _ => Fault::Local,
+        }
+    }
+
+    /// Whether the endpoint could not be connected to: nothing was sent, so any operation may be tried again.
+    pub const fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::ConnectTimeout { .. })
+    }
+
+    /// How long to wait before asking again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::NoHealthyEndpoint { reasons, .. } = self else {
+            return None;
+        };
+        let waits = reasons.0.iter().filter_map(|unusable| match unusable.reason {
+            NotUsable::BreakerOpen { wait } => wait,
+            NotUsable::Throttled { wait } => Some(wait),
+            _ => None,
+        });
+        waits.min()
+    }
+}
+
+impl<X> fmt::Display for AcquireError<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QueueFull { pool, max_waiters } => {
+                write!(f, "pool {pool}: queue is full ({max_waiters} waiting)")
+            }
+            Self::QueueTimeout { pool, waited } => {
+                write!(f, "pool {pool}: no slot became free within {waited:.1?}")
+            }
+            Self::NoHealthyEndpoint { pool, reasons } => {
+                write!(f, "pool {pool}: no usable endpoint: {reasons}")
+            }
+            Self::Deadline {
+                pool,
+                endpoint,
+                phase,
+            } => {
+                write!(
+                    f,
+                    "pool {pool}: deadline passed in phase {phase} on endpoint {endpoint}"
+                )
+            }
+            Self::Connect { pool, endpoint, .. } => {
+                write!(f, "pool {pool}: could not connect to endpoint {endpoint}")
+            }
+            Self::ConnectTimeout {
+                pool,
+                endpoint,
+                after,
+            } => {
+                write!(
+                    f,
+                    "pool {pool}: connecting to endpoint {endpoint} took longer than {after:.1?}"
+                )
+            }
+            Self::Closed { pool } => write!(f, "pool {pool} is closed"),
+        }
+    }
+}
+
+impl<X: Error + 'static> Error for AcquireError<X> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connect { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why an operation did not succeed. `X` is the endpoint's own error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError<X> {
+    /// No connection was had for the first attempt, or for a further one.
+    Acquire(AcquireError<X>),
+    /// The operation failed, and trying further was pointless, not allowed or exhausted.
+    Failed {
+        /// The endpoint of the last attempt.
+        endpoint: EndpointId,
+        /// Attempts made.
+        attempts: u32,
+        /// The last attempt's error.
+        source: X,
+        /// What it means.
+        verdict: Verdict,
+    },
+    /// The deadline passed.
+    Deadline {
+        /// Where.
+        phase: Phase,
+        /// Attempts begun.
+        attempts: u32,
+        /// The error of the attempt before, if there was one.
+        last: Option<X>,
+    },
+}
+
+impl<X> RunError<X> {
+    /// Whether running the operation again later can help.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Acquire(error) => error.is_retryable(),
+            Self::Failed { verdict, .. } => verdict.retry_elsewhere || verdict.retry_here,
+            Self::Deadline { .. } => true,
+        }
+    }
+
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Acquire(error) => error.fault(),
+            Self::Failed { verdict, .. } => verdict.fault(),
+            Self::Deadline { .. } => Fault::Local,
+        }
+    }
+
+    /// How long to wait before running it again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Acquire(error) => error.retry_after(),
+            Self::Failed { verdict, .. } => verdict.throttle,
+            Self::Deadline { .. } => None,
+        }
+    }
+}
+
+impl<X> fmt::Display for RunError<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acquire(error) => error.fmt(f),
+            Self::Failed {
+                endpoint, attempts, ..
+            } => {
+                write!(f, "failed on endpoint {endpoint} (attempt {attempts})")
+            }
+            Self::Deadline { phase, attempts, .. } => {
+                write!(f, "deadline passed in phase {phase} after {attempts} attempts")
+            }
+        }
+    }
+}
+
+impl<X: Error + 'static> Error for RunError<X> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Acquire(error) => error.source(),
+            Self::Failed { source, .. } => Some(source),
+            Self::Deadline { last, .. } => last.as_ref().map(|error| error as _),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A connection in a caller's hands.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use deadpool::managed::Object;
+use tokio::time::Instant;
+
+use crate::{
+    Endpoint, EndpointId, ErrorType, Verdict,
+    admission::{Grant, Settle},
+    breaker::Ticket,
+    core::Core,
+    member::Stored,
+};
+
+/// A connection and the slot it runs in, leased to one caller.
+///
+/// Tell how it went: [`succeed`](Self::succeed), [`fail`](Self::fail) or [`neutral`](Self::neutral); the time from
+/// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was touched
+/// counts as cancelled: the connection is destroyed, because half a request may be on it, and nothing is held against
+/// the endpoint. One that was never touched goes back as it was.
+///
+/// It is `'static` and `Send`, and dropping it needs no runtime.
+#[must_use = "a lease that is dropped gives its slot back"]
+pub struct Lease<E: Endpoint> {
+    core: Arc<Core<E>>,
+    key: u32,
+    ticket: Ticket,
+    /// Gone once reported.
+    stored: Option<Stored<E>>,
+    since: Instant,
+    touched: bool,
+}
+
+impl<E: Endpoint> Lease<E> {
+    pub(crate) fn new(core: Arc<Core<E>>, key: u32, ticket: Ticket, stored: Stored<E>, now: Instant) -> Self {
+        Self {
+            core,
+            key,
+            ticket,
+            stored: Some(stored),
+            since: now,
+            touched: false,
+        }
+    }
+
+    /// The endpoint it leads to.
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.core.members[self.key as usize].id
+    }
+
+    pub(crate) const fn key(&self) -> u32 {
+        self.key
+    }
+
+    /// The request succeeded.
+    pub fn succeed(mut self) {
+        self.report(None, true, Settle::Success, None);
+    }
+
+    /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
+    pub fn fail(self, error: &E::Error) -> Verdict {
+        let verdict = self.core.members[self.key as usize].endpoint.classify(error);
+        self.fail_with(&verdict);
+        verdict
+    }
+
+    pub(crate) fn fail_with(mut self, verdict: &Verdict) {
+        let settle = if verdict.counts_for_breaker {
+            Settle::Failure
+        } else if verdict.fault() == crate::Fault::Caller {
+            // the node answered properly: for a probe that is a success
+            Settle::Success
+        } else {
+            Settle::Neutral
+        };
+        self.report(
+            Some(verdict.error_type),
+            verdict.keep_connection,
+            settle,
+            verdict.throttle,
+        );
+    }
+
+    /// The connection is fine, and nothing is to be learned from how it was used.
+    pub fn neutral(mut self) {
+        self.finish(true, Settle::Neutral, None);
+    }
+
+    fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
+        let member = &self.core.members[self.key as usize];
+        member.stats.attempt_ended(error);
+        if let Some(observer) = &member.observer {
+            observer.attempt_ended(self.since.elapsed(), error);
+        }
+        self.finish(keep, settle, throttle);
+    }
+
+    /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.
+    fn finish(&mut self, keep: bool, settle: Settle, throttle: Option<Duration>) {
+        let Some(mut stored) = self.stored.take() else {
+            return;
+        };
+        let now = Instant::now();
+        let member = &self.core.members[self.key as usize];
+        let keep = keep && !stored.expired(now) && !self.core.is_closed();
+        let object = if keep {
+            stored.lane.set_busy(false);
+            stored.returned_at = now;
+            if member.endpoint.is_clean(&stored.conn) {
+                Some(stored)
+            } else {
+                // recycle decides, when somebody needs it
+                drop(stored);
+                None
+            }
+        } else {
+            drop(Object::take(stored));
+            None
+        };
+        let grant = Grant {
+            key: self.key,
+            ticket: self.ticket,
+            object,
+        };
+        let effects = self.core.admission.give_back(grant, settle, throttle, now);
+        self.core.apply(effects);
+    }
+}
+
+impl<E: Endpoint> Deref for Lease<E> {
+    type Target = E::Conn;
+
+    fn deref(&self) -> &E::Conn {
+        match &self.stored {
+            Some(stored) => &stored.conn,
+            None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
+    }
+}
+
+impl<E: Endpoint> DerefMut for Lease<E> {
+    fn deref_mut(&mut self) -> &mut E::Conn {
+        self.touched = true;
+        match &mut self.stored {
+            Some(stored) => &mut stored.conn,
+            None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
+    }
+}
+
+impl<E: Endpoint> Drop for Lease<E> {
+    fn drop(&mut self) {
+        let keep = !self.touched;
+        self.finish(keep, Settle::Neutral, None);
+    }
+}
+
+impl<E: Endpoint> fmt::Debug for Lease<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("endpoint", self.endpoint())
+            .finish_non_exhaustive()
+    }
+}

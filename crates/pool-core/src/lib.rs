@@ -1,0 +1,100 @@
+//! A connection pool over many remote endpoints that never hands out the same broken one twice.
+//!
+//! A relayer works its chains through nodes of several providers, each with its own quota, latency, outages and lag.
+//! The pool answers one wish: *a connection to a node that works, within my deadline*.
+//!
+//! ```text
+//! Pool::run / Pool::acquire ─▶ admission (bounded FIFO queue, deadline)
+//!     ─▶ balancer picks an endpoint (healthy, breaker lets it, not throttled, slot free)
+//!     ─▶ a connection from deadpool's storage, or a new one ─▶ the node
+//!     ◀─ outcome classified ─▶ breaker, throttle, counters
+//!     ◀─ slot handed to the oldest waiter
+//! ```
+//!
+//! The parts, each in a file of its own:
+//!
+//! - [`Endpoint`] is the extension point: how to connect, to check and to judge errors.
+//! - [`Balancer`] chooses among the endpoints that may be picked; [`RoundRobin`] and [`LeastRequests`] come with it.
+//! - [`breaker`] and [`health`] are pure state machines that take `now`.
+//! - [`Lease`] is a connection in a caller's hands; [`Pool::run`] leases, reports and retries on its own.
+//! - [`Observer`] is how metrics follow a pool without the pool knowing them; [`PoolSnapshot`] is what they read.
+//!
+//! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
+//! observers are swapped while a pool runs, so they are trait objects.
+//!
+//! # Example
+//!
+//! ```
+//! use std::{convert::Infallible, sync::Arc, time::Duration};
+//! use pool_core::*;
+//!
+//! /// An endpoint whose connections are numbers.
+//! struct Numbers;
+//!
+//! impl Endpoint for Numbers {
+//!     type Transport = ();
+//!     type Conn = u32;
+//!     type Error = Infallible;
+//!     async fn connect(&self, _: &ConnectCx) -> Result<(), Infallible> { Ok(()) }
+//!     async fn open(&self, _: &Arc<()>) -> Result<u32, Infallible> { Ok(7) }
+//!     fn is_clean(&self, _: &u32) -> bool { true }
+//!     async fn recycle(&self, _: &mut u32, _: &RecycleCx) -> Result<(), Infallible> { Ok(()) }
+//!     async fn check(&self, _: &CheckCx) -> Result<Report, Infallible> { Ok(Report::fit(None)) }
+//!     fn classify(&self, error: &Infallible) -> Verdict { match *error {} }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder(PoolId::new("demo")?)
+//!     .endpoint(EndpointId::new("first")?, Numbers, EndpointConfig::default())
+//!     .endpoint(EndpointId::new("second")?, Numbers, EndpointConfig::default().weight(2.0))
+//!     .build()?;
+//! assert!(pool.ready(Duration::from_secs(1)).await);
+//!
+//! let lease = pool.acquire().await?;
+//! assert_eq!(*lease, 7);
+//! lease.succeed();
+//! # Ok(())
+//! # }
+//! ```
+
+mod acquire;
+mod admission;
+mod background;
+mod balance;
+pub mod breaker;
+mod config;
+mod connect;
+mod connection;
+mod core;
+mod endpoint;
+mod error;
+mod event;
+pub mod health;
+mod ids;
+mod lease;
+mod member;
+mod observer;
+mod operation;
+mod pool;
+pub mod position;
+mod run;
+mod snapshot;
+mod stats;
+mod transport;
+mod verdict;
+
+pub use balance::{Balancer, Candidate, Candidates, LeastRequests, RoundRobin};
+pub use breaker::BreakerConfig;
+pub use config::{ConfigError, EndpointConfig, PoolConfig};
+pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
+pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, Unusable};
+pub use event::Event;
+pub use health::HealthConfig;
+pub use ids::{EndpointId, InvalidId, PoolId};
+pub use lease::Lease;
+pub use observer::{EndpointObserver, Observer, Source};
+pub use operation::{BoxFuture, Operation, Request, operation};
+pub use pool::{BuildError, CloseReport, Pool, PoolBuilder};
+pub use snapshot::{EndpointSnapshot, PoolSnapshot};
+pub use verdict::{ErrorType, Fault, Verdict};

@@ -1,0 +1,41 @@
+//! Hooks through which metrics and logs follow a pool without the pool knowing them.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use crate::{EndpointId, ErrorType, Event, PoolId, PoolSnapshot};
+
+/// Follows pools. Given to [`PoolBuilder::observer`](crate::PoolBuilder::observer).
+///
+/// Called outside all locks of the pool. The methods must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// A pool was built. The observer keeps the weak handle and reads [`Source::snapshot`] when asked for values; once
+    /// it no longer upgrades the pool is gone and its series go with it.
+    fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
+        let _ = (pool, source);
+    }
+
+    /// An endpoint joined a pool. What is returned is called for every attempt on it, so it holds what is bound in
+    /// advance: histograms with their labels resolved.
+    fn endpoint(&self, pool: &PoolId, endpoint: &EndpointId) -> Arc<dyn EndpointObserver>;
+
+    /// Something changed.
+    fn event(&self, pool: &PoolId, event: &Event) {
+        let _ = (pool, event);
+    }
+}
+
+/// Follows one endpoint. Called on the hot path.
+pub trait EndpointObserver: Send + Sync + 'static {
+    /// An attempt ended after `elapsed`, from lease to report; `error` is its class if it failed. Not called for
+    /// attempts that were cancelled or never got a connection.
+    fn attempt_ended(&self, elapsed: Duration, error: Option<ErrorType>);
+}
+
+/// Where an observer reads a pool's numbers.
+pub trait Source: Send + Sync + 'static {
+    /// The pool's numbers now.
+    fn snapshot(&self) -> PoolSnapshot;
+}

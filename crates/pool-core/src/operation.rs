@@ -1,0 +1,105 @@
+//! What [`Pool::run`](crate::Pool::run) does on a connection.
+
+use std::{future::Future, time::Duration};
+
+use crate::Endpoint;
+
+/// One operation that can be attempted on any connection.
+///
+/// A trait and not a closure, so that the future it returns is known to be `Send` without a box for each attempt, and
+/// so that two attempts of one operation can be under way at once. For a one-off there is [`operation`].
+pub trait Operation<E: Endpoint>: Sync {
+    /// What it yields.
+    type Output;
+
+    /// Attempts it on a connection.
+    ///
+    /// May be dropped at any await: by the deadline, by the caller, or because another attempt has won. The pool then
+    /// destroys the connection.
+    fn call(&self, conn: &mut E::Conn) -> impl Future<Output = Result<Self::Output, E::Error>> + Send;
+}
+
+/// What an operation needs from the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// May the operation be sent again when a node may already have acted on it? Default `true`, as reads are. Set it
+    /// to `false` for transactions: then only failures from before anything was sent are tried elsewhere.
+    pub idempotent: bool,
+    /// Time for everything together: queue, connect, all attempts, pauses between them. `None`, the default, takes the
+    /// pool's `acquire_timeout` for the queue and connect alone and leaves the attempts to the endpoint's time-out.
+    pub timeout: Option<Duration>,
+    /// Attempts at the most, at least 1. `None`, the default, takes the pool's `max_attempts`.
+    pub max_attempts: Option<u32>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            idempotent: true,
+            timeout: None,
+            max_attempts: None,
+        }
+    }
+}
+
+impl Request {
+    /// The defaults: idempotent, the pool's own limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether the operation may be repeated after a node may have acted on it.
+    #[must_use]
+    pub const fn idempotent(mut self, yes: bool) -> Self {
+        self.idempotent = yes;
+        self
+    }
+
+    /// Sets the time for everything together.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the number of attempts at the most.
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+}
+
+/// Makes an operation of a closure that returns a boxed future.
+///
+/// ```
+/// # use pool_core::{Endpoint, Operation, operation};
+/// fn ping<E: Endpoint>() -> impl Operation<E, Output = ()> {
+///     operation(|_conn: &mut E::Conn| Box::pin(async { Ok(()) }))
+/// }
+/// ```
+pub fn operation<E, T, F>(call: F) -> impl Operation<E, Output = T>
+where
+    E: Endpoint,
+    F: for<'c> Fn(&'c mut E::Conn) -> BoxFuture<'c, Result<T, E::Error>> + Sync,
+{
+    FromFn(call)
+}
+
+/// A boxed future, as [`operation`] takes it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+struct FromFn<F>(F);
+
+impl<E, T, F> Operation<E> for FromFn<F>
+where
+    E: Endpoint,
+    F: for<'c> Fn(&'c mut E::Conn) -> BoxFuture<'c, Result<T, E::Error>> + Sync,
+{
+    type Output = T;
+
+    fn call(&self, conn: &mut E::Conn) -> impl Future<Output = Result<T, E::Error>> + Send {
+        (self.0)(conn)
+    }
+}

@@ -1,0 +1,193 @@
+//! Running an operation: attempts, each on a connection of its own, until one succeeds or trying is over.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Request, RunError, Verdict,
+    acquire::Wish, core::Core,
+};
+
+/// One operation on its way.
+struct Run<'a, E: Endpoint> {
+    core: &'a Arc<Core<E>>,
+    request: &'a Request,
+    overall: Option<Instant>,
+    most: u32,
+    attempts: u32,
+    /// Endpoints that have failed it.
+    avoid: Vec<u32>,
+}
+
+/// A failed attempt.
+struct Failure<X> {
+    endpoint: EndpointId,
+    source: X,
+    verdict: Verdict,
+}
+
+impl<E: Endpoint> Core<E> {
+    pub(crate) async fn run<O: Operation<E>>(
+        self: &Arc<Self>,
+        operation: &O,
+        request: &Request,
+    ) -> Result<O::Output, RunError<E::Error>> {
+        let overall = request.timeout.map(|timeout| Instant::now() + timeout);
+        let most = request.max_attempts.unwrap_or(self.config.max_attempts).max(1);
+        let mut run = Run {
+            core: self,
+            request,
+            overall,
+            most,
+            attempts: 0,
+            avoid: Vec::new(),
+        };
+        loop {
+            let lease = run.lease().await?;
+            run.attempts += 1;
+            match run.attempt(operation, lease).await? {
+                Ok(output) => return Ok(output),
+                Err(failure) => run.pause_after(failure).await?,
+            }
+        }
+    }
+}
+
+impl<E: Endpoint> Run<'_, E> {
+    /// A connection; a failed connect is an attempt like any other, and the next may succeed.
+    async fn lease(&mut self) -> Result<Lease<E>, RunError<E::Error>> {
+        loop {
+            let queue = Instant::now() + self.core.config.acquire_timeout;
+            let deadline = self.overall.map_or(queue, |overall| overall.min(queue));
+            let mut wish = Wish {
+                deadline,
+                avoid: std::mem::take(&mut self.avoid),
+            };
+            let result = self.core.acquire(&mut wish).await;
+            self.avoid = wish.avoid;
+            let error = match result {
+                Ok(lease) => return Ok(lease),
+                Err(error) => error,
+            };
+            self.attempts += 1;
+            let pause = self.backoff();
+            if !self.may_connect_again(&error) || self.attempts >= self.most || self.too_late(pause) {
+                return Err(RunError::Acquire(error));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn may_connect_again(&self, error: &AcquireError<E::Error>) -> bool {
+        match error {
+            AcquireError::Connect { verdict, .. } => verdict.retry_here,
+            _ => error.is_connect(),
+        }
+    }
+
+    async fn attempt<O: Operation<E>>(
+        &mut self,
+        operation: &O,
+        mut lease: Lease<E>,
+    ) -> Result<Result<O::Output, Failure<E::Error>>, RunError<E::Error>> {
+        let Some(outcome) = within(self.overall, operation.call(&mut lease)).await else {
+            lease.fail_with(&Verdict::of(ErrorType::Deadline));
+            return Err(RunError::Deadline {
+                phase: Phase::Attempt,
+                attempts: self.attempts,
+                last: None,
+            });
+        };
+        match outcome {
+            Ok(output) => {
+                lease.succeed();
+                Ok(Ok(output))
+            }
+            Err(source) => {
+                let (key, endpoint) = (lease.key(), lease.endpoint().clone());
+                if !self.avoid.contains(&key) {
+                    self.avoid.push(key);
+                }
+                let verdict = lease.fail(&source);
+                Ok(Err(Failure {
+                    endpoint,
+                    source,
+                    verdict,
+                }))
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or says why there is none.
+    async fn pause_after(&self, failure: Failure<E::Error>) -> Result<(), RunError<E::Error>> {
+        let Failure {
+            endpoint,
+            source,
+            verdict,
+        } = failure;
+        let attempts = self.attempts;
+        if attempts >= self.most || !self.may_retry(&verdict) {
+            return Err(RunError::Failed {
+                endpoint,
+                attempts,
+                source,
+                verdict,
+            });
+        }
+        let pause = self.backoff();
+        if self.too_late(pause) {
+            return Err(RunError::Deadline {
+                phase: Phase::Backoff,
+                attempts,
+                last: Some(source),
+            });
+        }
+        tracing::debug!(pool = %self.core.id, %endpoint, error = %source, attempts, "attempt failed, trying again");
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn may_retry(&self, verdict: &Verdict) -> bool {
+        if verdict.maybe_executed && !self.request.idempotent {
+            return false;
+        }
+        let elsewhere = self
+            .core
+            .admission
+            .eligible()
+            .iter()
+            .any(|key| !self.avoid.contains(key));
+        if elsewhere {
+            verdict.retry_elsewhere
+        } else {
+            verdict.retry_here
+        }
+    }
+
+    fn too_late(&self, pause: Duration) -> bool {
+        self.overall
+            .is_some_and(|overall| Instant::now() + pause >= overall)
+    }
+
+    /// Full jitter: anywhere between nothing and a maximum that doubles with each attempt.
+    fn backoff(&self) -> Duration {
+        let config = &self.core.config;
+        let factor = 1_u32
+            .checked_shl(self.attempts.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        config
+            .backoff_min
+            .saturating_mul(factor)
+            .min(config.backoff_max)
+            .mul_f64(fastrand::f64())
+    }
+}
+
+/// The future's output, or `None` if the deadline passes first.
+async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
+}

@@ -1,0 +1,122 @@
+//! What the pool looks like at one moment: the source of all gauges and counters.
+
+use tokio::time::Instant;
+
+use crate::{EndpointId, ErrorType, PoolId, breaker::BreakerState, health::HealthStatus};
+
+/// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
+/// `connections_active` + `connections_idle`).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolSnapshot {
+    /// The pool's id.
+    pub id: PoolId,
+    /// When it was taken.
+    pub taken_at: Instant,
+    /// Callers that wait for a slot.
+    pub queue_size: u64,
+    /// Callers that may wait at the most.
+    pub queue_limit: u64,
+    /// Callers that ran out of time in the queue, ever.
+    pub queue_timeouts: u64,
+    /// Callers that were rejected because the queue was full, ever.
+    pub queue_rejections: u64,
+    /// Slots of the endpoints that may be picked now.
+    pub slots_usable: u64,
+    /// How many of those can be given right now.
+    pub slots_free: u64,
+    /// The endpoints, in the order of the configuration.
+    pub endpoints: Vec<EndpointSnapshot>,
+}
+
+/// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointSnapshot {
+    /// The endpoint's id.
+    pub id: EndpointId,
+    /// Open connections that carry at least one request.
+    pub connections_active: u64,
+    /// Open connections that are free.
+    pub connections_idle: u64,
+    /// Limit on open connections.
+    pub connections_max: u64,
+    /// Connections opened, ever.
+    pub connections_created: u64,
+    /// Connections closed, ever.
+    pub connections_destroyed: u64,
+    /// Requests admitted now.
+    pub slots_active: u64,
+    /// Requests admitted at the most.
+    pub slots_max: u64,
+    /// Attempts that ended, ever; cancelled ones are not counted.
+    pub requests: u64,
+    /// Attempts that failed, ever, by [`ErrorType::index`].
+    pub errors: [u64; ErrorType::ALL.len()],
+    /// Health checks that failed, ever.
+    pub health_check_failures: u64,
+    /// Health now.
+    pub health: HealthStatus,
+    /// Why the endpoint is not healthy, in words.
+    pub health_reason: Option<String>,
+    /// Circuit breaker now.
+    pub breaker: BreakerState,
+    /// Times the breaker opened, ever.
+    pub breaker_opened: u64,
+    /// Until when the endpoint is throttled, if it is.
+    pub throttled_until: Option<Instant>,
+    /// Effective weight: 0 when the endpoint may not be picked.
+    pub weight: f64,
+    /// Block height of the newest successful health check.
+    pub position: Option<u64>,
+}
+
+impl PoolSnapshot {
+    /// A pool without endpoints and with nothing counted. For tests of observers, which set the fields that they
+    /// need.
+    pub const fn new(id: PoolId, taken_at: Instant) -> Self {
+        Self {
+            id,
+            taken_at,
+            queue_size: 0,
+            queue_limit: 0,
+            queue_timeouts: 0,
+            queue_rejections: 0,
+            slots_usable: 0,
+            slots_free: 0,
+            endpoints: Vec::new(),
+        }
+    }
+}
+
+impl EndpointSnapshot {
+    /// A fresh endpoint: nothing counted, not yet checked, breaker closed, weight 1. For tests of observers, which
+    /// set the fields that they need.
+    pub const fn new(id: EndpointId) -> Self {
+        Self {
+            id,
+            connections_active: 0,
+            connections_idle: 0,
+            connections_max: 0,
+            connections_created: 0,
+            connections_destroyed: 0,
+            slots_active: 0,
+            slots_max: 0,
+            requests: 0,
+            errors: [0; ErrorType::ALL.len()],
+            health_check_failures: 0,
+            health: HealthStatus::Unknown,
+            health_reason: None,
+            breaker: BreakerState::Closed,
+            breaker_opened: 0,
+            throttled_until: None,
+            weight: 1.0,
+            position: None,
+        }
+    }
+
+    /// Open connections, active and idle.
+    pub const fn connections_total(&self) -> u64 {
+        self.connections_active + self.connections_idle
+    }
+}

@@ -1,0 +1,117 @@
+//! What one endpoint counts. Everything that metrics read is an atomic here or lies under the admission lock.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::{EndpointId, ErrorType};
+
+/// Counters of one endpoint, and what balancers read of it.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) id: EndpointId,
+    pub(crate) configured_weight: f64,
+    pub(crate) slots_max: u64,
+    slots_active: AtomicU64,
+    requests: AtomicU64,
+    errors: [AtomicU64; ErrorType::ALL.len()],
+    check_failures: AtomicU64,
+    connections: Connections,
+}
+
+/// Both halves in one word, so that a reader never sees `active` of one moment and `total` of another.
+#[derive(Debug, Default)]
+struct Connections {
+    /// total in the upper half, active in the lower
+    gauge: AtomicU64,
+    created: AtomicU64,
+    destroyed: AtomicU64,
+}
+
+const TOTAL: u64 = 1 << 32;
+
+impl Stats {
+    pub(crate) fn new(id: EndpointId, configured_weight: f64, slots_max: u32) -> Self {
+        Self {
+            id,
+            configured_weight,
+            slots_max: slots_max.into(),
+            slots_active: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            errors: Default::default(),
+            check_failures: AtomicU64::new(0),
+            connections: Connections::default(),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.slots_active.load(Relaxed)
+    }
+
+    pub(crate) fn slot_taken(&self) {
+        self.slots_active.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn slot_freed(&self) {
+        self.slots_active.fetch_sub(1, Relaxed);
+    }
+
+    /// An attempt ended. The attempt is counted before its error, so errors never exceed attempts.
+    pub(crate) fn attempt_ended(&self, error: Option<ErrorType>) {
+        self.requests.fetch_add(1, Relaxed);
+        if let Some(class) = error {
+            self.errors[class.index()].fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn check_failed(&self) {
+        self.check_failures.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections.created.fetch_add(1, Relaxed);
+        self.connections.gauge.fetch_add(TOTAL, Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.gauge.fetch_sub(TOTAL, Relaxed);
+        self.connections.destroyed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection_busy(&self) {
+        self.connections.gauge.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection_free(&self) {
+        self.connections.gauge.fetch_sub(1, Relaxed);
+    }
+
+    /// Connections that are active, and that are idle, at one moment.
+    pub(crate) fn connections(&self) -> (u64, u64) {
+        let gauge = self.connections.gauge.load(Relaxed);
+        let (total, active) = (gauge >> 32, gauge & (TOTAL - 1));
+        (active, total.saturating_sub(active))
+    }
+
+    pub(crate) fn connections_open(&self) -> u64 {
+        self.connections.gauge.load(Relaxed) >> 32
+    }
+
+    pub(crate) fn connections_created(&self) -> u64 {
+        self.connections.created.load(Relaxed)
+    }
+
+    pub(crate) fn connections_destroyed(&self) -> u64 {
+        self.connections.destroyed.load(Relaxed)
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    pub(crate) fn errors(&self) -> [u64; ErrorType::ALL.len()] {
+        std::array::from_fn(|i| self.errors[i].load(Relaxed))
+    }
+
+    pub(crate) fn check_failures(&self) -> u64 {
+        self.check_failures.load(Relaxed)
+    }
+}

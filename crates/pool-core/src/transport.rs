@@ -1,0 +1,86 @@
+//! Physical connections and the lanes on them, counted.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use tokio::time::Instant;
+
+use crate::{Endpoint, stats::Stats};
+
+/// An open physical connection. Dropping the last handle closes it and counts it as closed.
+pub(crate) struct Transport<E: Endpoint> {
+    pub(crate) inner: Arc<E::Transport>,
+    /// No lane is given out on it from this moment on.
+    pub(crate) expires_at: Instant,
+    /// Lanes that exist, leased or idle.
+    lanes: AtomicU32,
+    /// Lanes that are leased.
+    busy: AtomicU32,
+    stats: Arc<Stats>,
+}
+
+impl<E: Endpoint> Transport<E> {
+    pub(crate) fn new(inner: E::Transport, expires_at: Instant, stats: Arc<Stats>) -> Self {
+        stats.connection_opened();
+        Self {
+            inner: Arc::new(inner),
+            expires_at,
+            lanes: AtomicU32::new(0),
+            busy: AtomicU32::new(0),
+            stats,
+        }
+    }
+
+    /// Reserves a lane, if there is one to spare.
+    pub(crate) fn reserve(self: &Arc<Self>, endpoint: &E) -> Option<Lane<E>> {
+        let most = endpoint.lanes(&self.inner);
+        let one_more = |lanes: u32| (lanes < most).then_some(lanes + 1);
+        self.lanes.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(Lane {
+            transport: Arc::clone(self),
+            busy: false,
+        })
+    }
+}
+
+impl<E: Endpoint> Drop for Transport<E> {
+    fn drop(&mut self) {
+        self.stats.connection_closed();
+    }
+}
+
+/// A lane's reservation on its transport; given back on drop.
+pub(crate) struct Lane<E: Endpoint> {
+    transport: Arc<Transport<E>>,
+    busy: bool,
+}
+
+impl<E: Endpoint> Lane<E> {
+    pub(crate) const fn transport(&self) -> &Arc<Transport<E>> {
+        &self.transport
+    }
+
+    /// The lane is leased (or no longer). The transport is active while any of its lanes is.
+    pub(crate) fn set_busy(&mut self, busy: bool) {
+        if self.busy == busy {
+            return;
+        }
+        self.busy = busy;
+        if busy {
+            if self.transport.busy.fetch_add(1, Relaxed) == 0 {
+                self.transport.stats.connection_busy();
+            }
+        } else if self.transport.busy.fetch_sub(1, Relaxed) == 1 {
+            self.transport.stats.connection_free();
+        }
+    }
+}
+
+impl<E: Endpoint> Drop for Lane<E> {
+    fn drop(&mut self) {
+        self.set_busy(false);
+        self.transport.lanes.fetch_sub(1, Relaxed);
+    }
+}
