@@ -1,0 +1,60 @@
+//! What a connection pool tells its operators, and how it gets to Prometheus.
+//!
+//! - [`catalogue`]: every metric with its name, type, labels, help and buckets. No dependencies: with
+//!   `default-features = false` it is all that remains, and generators of rules and dashboards build in a moment.
+//!
+//! With the feature `export` (on by default):
+//!
+//! - [`PoolMetrics`] follows pools as their [`Observer`](pool_core::Observer) and feeds any OpenTelemetry
+//!   `MeterProvider`.
+//! - [`PrometheusBridge`] is the short way: a provider, an exporter and a registry that expose exactly the catalogue.
+//! - [`MetricsServer`] answers `/metrics`, `/healthz` and `/readyz`.
+//!
+//! # How numbers get out
+//!
+//! Gauges and counters cost the hot path nothing: the pool keeps its own numbers, and observable instruments read
+//! them when somebody collects, once per pool and collection, so that `connections_total` is
+//! `connections_active` + `connections_idle` in every scrape. Latencies go into histograms whose labels were resolved
+//! when the endpoint joined, so an attempt pays for the bucket and nothing else.
+//!
+//! ```
+//! # #[cfg(feature = "export")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use pool_metrics::{MetricsServer, PrometheusBridge};
+//!
+//! let bridge = PrometheusBridge::new()?;
+//! let observer = bridge.metrics().clone(); // goes to the builder of each pool
+//! let server = MetricsServer::bind(&["127.0.0.1:9090".parse()?], bridge.registry().clone()).await?;
+//! server.serve(async { /* until this ends */ }).await;
+//! # drop(observer);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod catalogue;
+
+#[cfg(feature = "export")]
+mod bridge;
+#[cfg(feature = "export")]
+mod collection;
+#[cfg(feature = "export")]
+mod filter;
+#[cfg(feature = "export")]
+mod instruments;
+#[cfg(feature = "export")]
+mod limits;
+#[cfg(feature = "export")]
+mod observer;
+#[cfg(feature = "export")]
+mod registrations;
+#[cfg(feature = "export")]
+mod server;
+
+#[cfg(feature = "export")]
+pub use bridge::{BridgeError, PrometheusBridge, PrometheusBridgeBuilder};
+#[cfg(feature = "export")]
+pub use limits::{Limits, views};
+#[cfg(feature = "export")]
+pub use observer::PoolMetrics;
+#[cfg(feature = "export")]
+pub use server::{MetricsServer, ServeError};
