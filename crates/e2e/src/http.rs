@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into()
+    ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .build()
+        .into()
 }
 
 /// The body of a GET.
@@ -15,7 +18,10 @@ fn agent() -> ureq::Agent {
 /// When the server can't be reached or answers with an error status.
 pub fn text(url: &str) -> Result<String> {
     let mut answer = agent().get(url).call().with_context(|| format!("GET {url}"))?;
-    answer.body_mut().read_to_string().with_context(|| format!("reading {url}"))
+    answer
+        .body_mut()
+        .read_to_string()
+        .with_context(|| format!("reading {url}"))
 }
 
 /// The body of a GET as JSON.
@@ -32,7 +38,14 @@ pub fn json(url: &str) -> Result<Value> {
 /// As [`json`].
 pub fn query(prometheus: u16, expression: &str) -> Result<Vec<Value>> {
     let url = format!("http://127.0.0.1:{prometheus}/api/v1/query");
-    let mut answer = agent().get(&url).query("query", expression).call().context("querying Prometheus")?;
-    let body: Value = answer.body_mut().read_json().context("Prometheus did not answer JSON")?;
+    let mut answer = agent()
+        .get(&url)
+        .query("query", expression)
+        .call()
+        .context("querying Prometheus")?;
+    let body: Value = answer
+        .body_mut()
+        .read_json()
+        .context("Prometheus did not answer JSON")?;
     Ok(body["data"]["result"].as_array().cloned().unwrap_or_default())
 }

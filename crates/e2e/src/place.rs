@@ -15,9 +15,16 @@ use anyhow::{Context, Result, ensure};
 /// When it has not been built; `cargo xtask test` builds it.
 pub fn program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe().context("where am I?")?;
-    let folder = test.parent().and_then(Path::parent).context("a test lies in target/<profile>/deps")?;
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .context("a test lies in target/<profile>/deps")?;
     let program = folder.join(name);
-    ensure!(program.is_file(), "{} is not built; run `cargo xtask test`", program.display());
+    ensure!(
+        program.is_file(),
+        "{} is not built; run `cargo xtask test`",
+        program.display()
+    );
     Ok(program)
 }
 
@@ -34,7 +41,10 @@ pub fn workspace() -> PathBuf {
 pub fn free_port() -> Result<u16> {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
     loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?.local_addr()?.port();
+        let port = TcpListener::bind(("127.0.0.1", 0))
+            .context("looking for a free port")?
+            .local_addr()?
+            .port();
         if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
             return Ok(port);
         }
@@ -45,6 +55,8 @@ pub fn free_port() -> Result<u16> {
 pub fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     found.into_iter().find(|candidate| candidate.is_file())
 }

@@ -24,8 +24,17 @@ impl Running {
     ///
     /// # Errors
     /// When it can't be started or its log can't be written.
-    pub fn start<S: AsRef<OsStr>>(program: &Path, args: &[S], env: &[(&str, &str)], log: PathBuf) -> Result<Self> {
-        let out = File::options().create(true).append(true).open(&log).context("opening a log")?;
+    pub fn start<S: AsRef<OsStr>>(
+        program: &Path,
+        args: &[S],
+        env: &[(&str, &str)],
+        log: PathBuf,
+    ) -> Result<Self> {
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .context("opening a log")?;
         let child = Command::new(program)
             .args(args)
             .envs(env.iter().copied())
@@ -58,9 +67,17 @@ impl Running {
     /// When it doesn't end in time.
     pub fn terminate(mut self, within: Duration) -> Result<ExitStatus> {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().context("sending SIGTERM")?;
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .context("sending SIGTERM")?;
         let child = &mut self.child;
-        wait::until("a process ends on SIGTERM", within, || child.try_wait().ok().flatten(), String::new)
+        wait::until(
+            "a process ends on SIGTERM",
+            within,
+            || child.try_wait().ok().flatten(),
+            String::new,
+        )
     }
 }
 
@@ -75,17 +92,29 @@ impl Drop for Running {
 ///
 /// # Errors
 /// When it can't be started.
-pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S], env: &[(&str, &str)], without: &[&str]) -> Result<Output> {
+pub fn run<S: AsRef<OsStr>>(
+    program: &Path,
+    args: &[S],
+    env: &[(&str, &str)],
+    without: &[&str],
+) -> Result<Output> {
     let mut command = Command::new(program);
     command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
     for name in without {
         command.env_remove(name);
     }
-    command.output().with_context(|| format!("running {}", program.display()))
+    command
+        .output()
+        .with_context(|| format!("running {}", program.display()))
 }
 
 /// A process's two outputs, for a failure's message.
 pub fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    format!("{}\n--- stdout\n{}\n--- stderr\n{}", output.status, text(&output.stdout), text(&output.stderr))
+    format!(
+        "{}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
 }

@@ -1,0 +1,84 @@
+//! The whole road on real processes: nodes, relayer, Prometheus, Alertmanager, a webhook receiver.
+//!
+//! Run by `cargo xtask test`, which builds the programs and obtains the servers. Under a bare `cargo test` each trial is
+//! reported as ignored, and the reason is printed.
+
+mod alert;
+mod demo;
+mod docker;
+mod stack;
+
+use std::path::PathBuf;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let mut add =
+        |name: &str, missing: Option<String>, test: Box<dyn FnOnce() -> anyhow::Result<()> + Send>| {
+            if let Some(reason) = &missing {
+                println!("NOT RUN {name}: {reason}");
+            }
+            let run = move || test().map_err(|error| Failed::from(format!("{error:?}")));
+            trials.push(Trial::test(name, run).with_ignored_flag(missing.is_some()));
+        };
+    add(
+        "alert_arrives_and_resolves::stable",
+        servers_on_path(),
+        Box::new(|| alert::arrives_and_resolves(None)),
+    );
+    let newest = newest();
+    let folder = newest.clone().ok();
+    add(
+        "alert_arrives_and_resolves::newest",
+        newest.err(),
+        Box::new(move || alert::arrives_and_resolves(folder.as_deref())),
+    );
+    add(
+        "demo_shows_every_metric",
+        servers_on_path(),
+        Box::new(demo::shows_every_metric),
+    );
+    add(
+        "docker_delivers_an_alert_and_leaves_nothing",
+        docker_images(),
+        Box::new(docker::delivers_an_alert),
+    );
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn asked_for() -> Option<String> {
+    let asked = std::env::var_os("MONITORING_E2E").is_some_and(|value| value == "1");
+    (!asked).then(|| "needs real servers; `cargo xtask test` runs it".to_owned())
+}
+
+fn servers_on_path() -> Option<String> {
+    asked_for().or_else(|| {
+        let needed = [&["prometheus"][..], &["prometheus-alertmanager", "alertmanager"]];
+        let missing = needed.iter().find(|names| e2e::place::on_path(names).is_none())?;
+        Some(format!("{} is not on PATH", missing[0]))
+    })
+}
+
+/// The folder with the newest releases, or why there is none.
+fn newest() -> Result<PathBuf, String> {
+    if let Some(reason) = asked_for() {
+        return Err(reason);
+    }
+    let Some(folder) = std::env::var_os("MONITORING_NEWEST_BIN_DIR") else {
+        return Err(
+            "MONITORING_NEWEST_BIN_DIR names no folder with newer servers than those on PATH".to_owned(),
+        );
+    };
+    Ok(folder.into())
+}
+
+fn docker_images() -> Option<String> {
+    asked_for().or_else(|| {
+        let asked = std::env::var_os("MONITORING_E2E_DOCKER").is_some_and(|value| value == "1");
+        (!asked).then(|| {
+            "set MONITORING_E2E_DOCKER=1 where a Docker engine has, or can pull, the pinned images".to_owned()
+        })
+    })
+}
