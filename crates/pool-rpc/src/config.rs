@@ -1,0 +1,295 @@
+//! Configuration of one endpoint.
+
+use std::{fmt, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{clock::WallClock, probe::Probe, secret::Secret, url::EndpointUrl};
+
+/// Why an endpoint could not be made of its configuration. Shows no URL and no header's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The name of a header is not valid. Use letters, digits and hyphens.
+    #[error("{name:?} is not the name of a header; use letters, digits and hyphens")]
+    HeaderName {
+        /// The name.
+        name: String,
+    },
+    /// The value of a header holds characters that are not allowed there, such as a line break.
+    #[error("the value of header {name} holds characters that are not allowed, such as a line break")]
+    HeaderValue {
+        /// The header's name.
+        name: String,
+    },
+    /// The header is set by the endpoint itself. Leave it out.
+    #[error("header {name} is set by the endpoint itself; leave it out")]
+    HeaderReserved {
+        /// The header's name.
+        name: String,
+    },
+    /// Credentials stand in the URL's user information and in an `authorization` header. Keep one of them.
+    #[error("credentials stand both in the URL and in an authorization header; keep one of them")]
+    TwoCredentials,
+    /// The extra CA is not a PEM file with certificates.
+    #[error("the extra CA is not PEM with at least one valid certificate (-----BEGIN CERTIFICATE-----)")]
+    ExtraCa,
+    /// The URL's host cannot stand in a certificate. Use a DNS name or an IP address.
+    #[error("the URL's host is neither a DNS name nor an IP address, so no certificate can be checked")]
+    TlsName,
+    /// The machine has no root certificates. Install them (Debian: ca-certificates) or configure an extra CA.
+    #[error(
+        "no root certificates were found; install them (Debian: ca-certificates) or configure an extra CA"
+    )]
+    NoRoots,
+    /// The TLS library refused its own defaults. Report it.
+    #[error("TLS could not be set up")]
+    TlsSetup,
+    /// A time-out or limit is zero.
+    #[error("{name} must be more than zero")]
+    Zero {
+        /// The setting.
+        name: &'static str,
+    },
+}
+
+/// Time limits of an endpoint, each for a phase of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For looking up the host's name. Default 5 s.
+    pub dns: Duration,
+    /// For opening a TCP connection, over all addresses of the host. Default 5 s.
+    pub connect: Duration,
+    /// For agreeing on TLS. Default 5 s.
+    pub tls: Duration,
+    /// From writing a request to the last byte of its answer. Default 10 s.
+    pub response: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let five = Duration::from_secs(5);
+        Self {
+            dns: five,
+            connect: five,
+            tls: five,
+            response: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Headers that belong to the endpoint.
+const RESERVED: [HeaderName; 7] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::ACCEPT_ENCODING,
+    header::EXPECT,
+];
+
+/// Configuration of a [`JsonRpcEndpoint`](crate::JsonRpcEndpoint).
+///
+/// `Debug` shows neither URL nor headers.
+#[derive(Clone)]
+pub struct RpcConfig {
+    pub(crate) url: EndpointUrl,
+    pub(crate) probe: Probe,
+    pub(crate) headers: HeaderMap,
+    pub(crate) extra_ca_pem: Option<Vec<u8>>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) tcp_keepalive: Option<Duration>,
+    pub(crate) max_head_age: Option<Duration>,
+    pub(crate) wall_clock: WallClock,
+}
+
+impl RpcConfig {
+    /// The defaults for a node at `url` that must serve the chain named by `probe`.
+    pub fn new(url: EndpointUrl, probe: Probe) -> Self {
+        Self {
+            url,
+            probe,
+            headers: HeaderMap::new(),
+            extra_ca_pem: None,
+            timeouts: Timeouts::default(),
+            max_response_bytes: 32 * 1024 * 1024,
+            tcp_keepalive: Some(Duration::from_secs(15)),
+            max_head_age: None,
+            wall_clock: WallClock::system(),
+        }
+    }
+
+    /// Adds a header to each request, such as an API key. Its value is never shown.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when name or value are not valid, or the header is the endpoint's own.
+    pub fn header(mut self, name: &str, value: &Secret) -> Result<Self, ConfigError> {
+        let named = || name.to_owned();
+        let key: HeaderName = name
+            .parse()
+            .map_err(|_| ConfigError::HeaderName { name: named() })?;
+        if RESERVED.contains(&key) {
+            return Err(ConfigError::HeaderReserved { name: named() });
+        }
+        let mut value =
+            HeaderValue::from_str(value.expose()).map_err(|_| ConfigError::HeaderValue { name: named() })?;
+        value.set_sensitive(true);
+        self.headers.append(key, value);
+        Ok(self)
+    }
+
+    /// Also trusts the CAs in this PEM file. Default: the platform's roots alone.
+    #[must_use]
+    pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.extra_ca_pem = Some(pem.into());
+        self
+    }
+
+    /// Sets the time limits.
+    #[must_use]
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets the size above which an answer is refused, in bytes. Default 32 MiB.
+    #[must_use]
+    pub const fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.max_response_bytes = bytes;
+        self
+    }
+
+    /// Sets the idle time after which TCP probes the peer; `None` turns it off. Default 15 s: NAT gateways forget
+    /// silent connections.
+    #[must_use]
+    pub const fn tcp_keepalive(mut self, idle: Option<Duration>) -> Self {
+        self.tcp_keepalive = idle;
+        self
+    }
+
+    /// Calls the endpoint unfit when its head block is older than this. Default: age is not looked at.
+    #[must_use]
+    pub const fn max_head_age(mut self, age: Option<Duration>) -> Self {
+        self.max_head_age = age;
+        self
+    }
+
+    /// Sets the clock that dates are compared with. Default: the machine's.
+    #[must_use]
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
+    /// Checks what no single setter can.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let durations = [
+            ("the DNS time-out", self.timeouts.dns),
+            ("the connect time-out", self.timeouts.connect),
+            ("the TLS time-out", self.timeouts.tls),
+            ("the response time-out", self.timeouts.response),
+            ("the TCP keepalive", self.tcp_keepalive.unwrap_or(Duration::MAX)),
+            (
+                "the head's greatest age",
+                self.max_head_age.unwrap_or(Duration::MAX),
+            ),
+        ];
+        if let Some((name, _)) = durations.into_iter().find(|(_, duration)| duration.is_zero()) {
+            return Err(ConfigError::Zero { name });
+        }
+        if self.max_response_bytes == 0 {
+            return Err(ConfigError::Zero {
+                name: "the response size limit",
+            });
+        }
+        if self.url.basic_auth().is_some() && self.headers.contains_key(header::AUTHORIZATION) {
+            return Err(ConfigError::TwoCredentials);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RpcConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RpcConfig")
+            .field("url", &self.url)
+            .field("probe", &self.probe)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("extra_ca_pem", &self.extra_ca_pem.as_ref().map(Vec::len))
+            .field("timeouts", &self.timeouts)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .field("tcp_keepalive", &self.tcp_keepalive)
+            .field("max_head_age", &self.max_head_age)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> RpcConfig {
+        RpcConfig::new(url.parse().unwrap(), Probe::Evm { chain_id: 1 })
+    }
+
+    #[test]
+    fn headers_are_checked_and_never_shown() {
+        let secret = Secret::new("SECRETKEY");
+        let good = config("http://SECRETKEY@h/SECRETKEY")
+            .header("x-api-key", &secret)
+            .unwrap();
+        let shown = format!("{good:?} {:?}", good.headers);
+        assert!(
+            shown.contains("x-api-key") && !shown.contains("SECRETKEY"),
+            "{shown}"
+        );
+
+        let refused =
+            |name: &str, value: &str| config("http://h").header(name, &Secret::new(value)).unwrap_err();
+        assert_eq!(
+            refused("x y", "v"),
+            ConfigError::HeaderName {
+                name: "x y".to_owned()
+            }
+        );
+        assert_eq!(
+            refused("x", "SECRETKEY\n"),
+            ConfigError::HeaderValue { name: "x".to_owned() }
+        );
+        assert_eq!(
+            refused("Host", "v"),
+            ConfigError::HeaderReserved {
+                name: "Host".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn impossible_combinations_are_refused() {
+        let two = config("http://u:p@h")
+            .header("authorization", &Secret::new("Bearer x"))
+            .unwrap();
+        assert_eq!(two.validate(), Err(ConfigError::TwoCredentials));
+        let zero = Timeouts {
+            response: Duration::ZERO,
+            ..Timeouts::default()
+        };
+        let zero = config("http://h").timeouts(zero);
+        assert_eq!(
+            zero.validate(),
+            Err(ConfigError::Zero {
+                name: "the response time-out"
+            })
+        );
+        let zero = config("http://h").max_response_bytes(0);
+        assert_eq!(
+            zero.validate(),
+            Err(ConfigError::Zero {
+                name: "the response size limit"
+            })
+        );
+        assert_eq!(config("http://h").validate(), Ok(()));
+    }
+}

@@ -1,0 +1,91 @@
+//! Health probes: the right chain, in sync, and how far.
+
+mod comet;
+mod evm;
+
+use std::time::Duration;
+
+use pool_core::{Report, Unfit};
+
+use crate::{clock::WallClock, config::RpcConfig, conn::RpcConn, error::RpcError};
+
+/// How a node is asked for its health, and which chain it must serve.
+///
+/// The chain is asked for at each check, before anything else: a provider may route a URL to another chain at any
+/// time, and a node on the wrong chain must never be used. Calls are sequential, not a batch: some providers refuse
+/// batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Probe {
+    /// `eth_chainId`, `eth_syncing`, `eth_blockNumber`; with a limit on the head's age `eth_getBlockByNumber` in place
+    /// of the last. A node without `eth_syncing` counts as in sync.
+    Evm {
+        /// The chain's id as `eth_chainId` tells it.
+        chain_id: u64,
+    },
+    /// CometBFT's `status`.
+    CometBft {
+        /// The network's name, as in `node_info.network` (`cosmoshub-4`).
+        network: String,
+    },
+}
+
+/// A probe with what it compares dates with.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    probe: Probe,
+    max_head_age: Option<Duration>,
+    wall_clock: WallClock,
+}
+
+impl Prober {
+    pub(crate) fn new(config: &RpcConfig) -> Self {
+        Self {
+            probe: config.probe.clone(),
+            max_head_age: config.max_head_age,
+            wall_clock: config.wall_clock.clone(),
+        }
+    }
+
+    /// Runs the probe on a connection.
+    pub(crate) async fn run(&self, conn: &mut RpcConn) -> Result<Report, RpcError> {
+        match &self.probe {
+            Probe::Evm { chain_id } => evm::run(self, *chain_id, conn).await,
+            Probe::CometBft { network } => comet::run(self, network, conn).await,
+        }
+    }
+
+    /// The report on a node at this height whose head has this time (since the Unix epoch).
+    fn judge_head(&self, height: u64, head_time: Option<Duration>) -> Report {
+        let age = head_time
+            .map(|time| self.wall_clock.now().saturating_sub(time))
+            .unwrap_or_default();
+        match self.max_head_age {
+            Some(limit) if age > limit => {
+                let reason = format!(
+                    "head block is {} s old, at most {} s are allowed",
+                    age.as_secs(),
+                    limit.as_secs()
+                );
+                Report::unfit(Some(height), Unfit::Other(reason))
+            }
+            _ => Report::fit(Some(height)),
+        }
+    }
+
+    const fn asks_for_age(&self) -> bool {
+        self.max_head_age.is_some()
+    }
+}
+
+/// The node serves another chain. What it said is cut: it goes into logs.
+fn wrong_chain(expected: &str, found: &str) -> Report {
+    let found = found.chars().filter(|c| !c.is_control()).take(64).collect();
+    Report::unfit(
+        None,
+        Unfit::WrongChain {
+            expected: expected.to_owned(),
+            found,
+        },
+    )
+}

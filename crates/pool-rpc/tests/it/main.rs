@@ -1,0 +1,13 @@
+//! Endpoints against real sockets: fault-injecting nodes, scripted servers, TLS.
+
+#![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
+
+mod anvil;
+mod connection;
+mod faults;
+mod health;
+mod pool;
+mod script;
+mod secrets;
+mod support;
+mod tls;

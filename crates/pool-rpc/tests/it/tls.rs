@@ -1,0 +1,142 @@
+//! TLS against a real server with a CA of the test's own.
+
+use std::sync::Arc;
+
+use pool_rpc::{ConfigError, ConnectPhase, JsonRpcEndpoint, Phase, RpcError, classify};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+};
+
+use crate::{
+    script::{GOOD, Reply, Server, http, serve},
+    support::{call, config, impatient},
+};
+
+struct Ca {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn ca(name: &str) -> Ca {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    Ca {
+        pem,
+        issuer: Issuer::new(params, key),
+    }
+}
+
+/// Serves good answers over TLS; the port.
+async fn server(ca: &Ca, name: &str, expired: bool, alpn: &[u8]) -> u16 {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    if expired {
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(2001, 1, 1);
+    }
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &ca.issuer).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let reply = Reply::Bytes(http("content-length: {length}\r\n", GOOD));
+                tokio::spawn(serve(stream, reply, Arc::new(Notify::new())));
+            }
+        }
+    });
+    port
+}
+
+fn endpoint(port: u16, ca_pem: Option<&str>) -> JsonRpcEndpoint {
+    let mut config = config(&format!("https://localhost:{port}/SECRETKEY"));
+    if let Some(pem) = ca_pem {
+        config = config.extra_ca_pem(pem);
+    }
+    JsonRpcEndpoint::new(&config).unwrap()
+}
+
+#[tokio::test]
+async fn a_private_ca_is_trusted_when_configured() {
+    let ca = ca("ours");
+    let port = server(&ca, "localhost", false, b"http/1.1").await;
+    let mut conn = endpoint(port, Some(&ca.pem)).dial().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(call(&mut conn).await.unwrap(), "\"0x1f\"");
+        assert!(conn.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn each_bad_certificate_is_a_clear_error_of_the_tls_phase() {
+    let (ours, other) = (ca("ours"), ca("other"));
+    let good = server(&ours, "localhost", false, b"http/1.1").await;
+    let wrong_name = server(&ours, "elsewhere.example", false, b"http/1.1").await;
+    let expired = server(&ours, "localhost", true, b"http/1.1").await;
+    let http2 = server(&ours, "localhost", false, b"h2").await;
+    let plain = Server::start(Reply::Bytes(http("", ""))).await;
+    for (port, pem, said) in [
+        (good, &other.pem, "UnknownIssuer"),
+        (wrong_name, &ours.pem, "not valid for name"),
+        (expired, &ours.pem, "expired"),
+        (http2, &ours.pem, "NoApplicationProtocol"),
+    ] {
+        let error = endpoint(port, Some(pem)).dial().await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                RpcError::Connect {
+                    phase: ConnectPhase::Tls,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert!(error.to_string().starts_with("cannot connect (TLS): "), "{error}");
+        assert!(error.to_string().contains(said), "{error} should say {said}");
+        assert!(!format!("{error}{error:?}").contains("SECRETKEY"), "{error:?}");
+        assert!(!classify(&error).retry_here);
+    }
+    // A plain HTTP server waits for the end of a request that never comes.
+    let config = config(&format!("https://localhost:{}", plain.addr.port()))
+        .timeouts(impatient())
+        .extra_ca_pem(ours.pem);
+    let error = JsonRpcEndpoint::new(&config).unwrap().dial().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RpcError::Timeout {
+                phase: Phase::Connect(ConnectPhase::Tls),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_extra_ca_that_is_none_is_refused() {
+    for pem in [
+        "",
+        "no PEM",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let made = JsonRpcEndpoint::new(&config("https://localhost").extra_ca_pem(pem));
+        assert_eq!(made.unwrap_err(), ConfigError::ExtraCa, "{pem:?}");
+    }
+}
