@@ -1,0 +1,192 @@
+//! The command line: what `cargo xtask help` shows.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Generate, check, run and test the monitoring of the connection pools.
+///
+/// Exit codes: 0 done, 1 failed, 2 bad input; `monitoring-status` also 3 when nothing runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The hand-written spec [default: monitoring/monitoring.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// State, data, logs of a running stack [default: target/monitoring]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Where the generated files belong [default: the workspace]
+    #[arg(long, global = true, value_name = "DIR", hide = true)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write every generated file that is stale
+    Generate {
+        /// Write nothing; show what is stale as a diff, and fail when something is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the generated files: types, PromQL, metrics, labels; then promtool and amtool where present
+    Validate {
+        /// Fail when promtool or amtool can't be found
+        #[arg(long)]
+        require_tools: bool,
+    },
+    /// Start Prometheus, Alertmanager, Grafana and Node Exporter, and wait until they are ready
+    MonitoringUp(Up),
+    /// Stop what `monitoring-up` started; data stay
+    MonitoringDown {
+        /// Remove data, logs and state as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Show services, scrape targets and rules
+    MonitoringStatus {
+        /// As one JSON document for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the logs of one service, or the end of all
+    MonitoringLogs(Logs),
+    /// Run every test, the end-to-end ones included, after getting what they need
+    Test {
+        /// Don't install anything; what is missing is named and left out
+        #[arg(long)]
+        no_install: bool,
+        /// Passed on to `cargo test`, e.g. `-- --nocapture`
+        #[arg(last = true)]
+        cargo_args: Vec<String>,
+    },
+    /// Watches over the native services; started by `monitoring-up`
+    #[command(hide = true)]
+    Supervise {
+        /// The state folder of the run
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Webhook receiver that keeps every notification; started by `monitoring-up`
+    #[command(hide = true)]
+    NotificationLog {
+        /// Address to listen on; may be repeated
+        #[arg(long, required = true, value_name = "ADDR:PORT")]
+        listen: Vec<SocketAddr>,
+        /// One JSON document per line is appended here
+        #[arg(long, value_name = "PATH")]
+        file: PathBuf,
+    },
+}
+
+/// Options of `monitoring-up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where the services run
+    #[arg(long, value_enum, default_value_t = RuntimeChoice::Auto)]
+    pub(crate) runtime: RuntimeChoice,
+    /// Also run the relayer on nodes of its own, so that the dashboards move
+    #[arg(long, conflicts_with = "relayer_config")]
+    pub(crate) demo: bool,
+    /// Also run the relayer with this configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) relayer_config: Option<PathBuf>,
+    /// Services to leave out, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SERVICE")]
+    pub(crate) without: Vec<Optional>,
+    /// Install missing programs with the system's package manager without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// How long to wait until everything is ready, e.g. 60s, 2m
+    #[arg(long, default_value = "60s", value_parser = parse_timeout, value_name = "TIME")]
+    pub(crate) timeout: Duration,
+    /// The relayer's program instead of building it
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub(crate) relayer_bin: Option<PathBuf>,
+}
+
+/// Options of `monitoring-logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// A service's name as `monitoring-status` shows it, `supervisor` or `notifications`; all when left out
+    pub(crate) service: Option<String>,
+    /// Go on showing what is added
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many lines from the end
+    #[arg(long, short = 'n', default_value_t = 40)]
+    pub(crate) lines: usize,
+}
+
+/// Where the services run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeChoice {
+    /// Docker when an engine answers and compose is there, else native
+    Auto,
+    /// Containers, by docker compose
+    Docker,
+    /// The machine's own binaries, supervised
+    Native,
+}
+
+/// Services that `monitoring-up` can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Optional {
+    /// Dashboards
+    Grafana,
+    /// Figures of the machine
+    NodeExporter,
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time; write a whole number with ms, s or m: 500ms, 60s, 2m");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let time = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" | "" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60).ok_or_else(wrong)?),
+        _ => return Err(wrong()),
+    };
+    if time.is_zero() || time > Duration::from_secs(3600) {
+        return Err(format!(
+            "`{text}` is out of range; allowed are more than 0 and at most 60m"
+        ));
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn timeouts() {
+        assert_eq!(parse_timeout("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_timeout("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_timeout("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("30"), Ok(Duration::from_secs(30)));
+        for bad in ["", "s", "1h", "-1s", "0s", "61m", "99999999999999999999s"] {
+            assert!(parse_timeout(bad).is_err(), "{bad} was taken");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the workspace and the files of a run are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use monitoring_provisioning::Spec;
+
+use crate::cli::Global;
+use crate::failure::BadInput;
+
+/// The places that every command needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    /// The workspace's top; generated files are written below it.
+    pub(crate) root: PathBuf,
+    /// Where `monitoring-up` keeps the generated files of its run: `root` with the workspace's own spec. Another spec
+    /// (a test's, a trial's) must not replace the committed files, so its files stand in the state folder.
+    pub(crate) stack_root: PathBuf,
+    /// The hand-written spec.
+    pub(crate) spec_path: PathBuf,
+    /// State, data, logs and native configuration of a running stack.
+    pub(crate) state_dir: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the workspace from any folder inside it. Relative paths on the command line are the caller's.
+    pub(crate) fn locate(global: &Global) -> Result<Self> {
+        let here = std::env::current_dir().context("can't tell the current folder")?;
+        let root = match &global.out {
+            Some(out) => std::path::absolute(out)?,
+            None => find_root(&here)?,
+        };
+        let spec_path = match &global.spec {
+            Some(path) => here.join(path),
+            None => root.join("monitoring/monitoring.yaml"),
+        };
+        let state_dir = match &global.state_dir {
+            Some(path) => std::path::absolute(path)?,
+            None => root.join("target/monitoring"),
+        };
+        let own_spec =
+            global.out.is_some() || same_file(&spec_path, &root.join("monitoring/monitoring.yaml"));
+        let stack_root = if own_spec {
+            root.clone()
+        } else {
+            state_dir.join("generated")
+        };
+        Ok(Self {
+            root,
+            stack_root,
+            spec_path,
+            state_dir,
+        })
+    }
+
+    /// Reads the spec. Every problem in it is reported at once; a missing file is bad input, too.
+    pub(crate) fn load_spec(&self) -> Result<Spec> {
+        if !self.spec_path.is_file() {
+            return Err(BadInput(format!(
+                "{}: no such file; name the spec with --spec, or restore it with `git checkout -- monitoring/monitoring.yaml`",
+                self.spec_path.display()
+            ))
+            .into());
+        }
+        // Short paths in messages: relative to where the user stands, when the spec is below it.
+        let shown = std::env::current_dir()
+            .ok()
+            .and_then(|here| self.spec_path.strip_prefix(here).ok().map(Path::to_path_buf))
+            .unwrap_or_else(|| self.spec_path.clone());
+        Ok(Spec::load(&shown)?)
+    }
+
+    /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.
+    pub(crate) fn native_spec(&self, spec: &Spec) -> Result<Spec> {
+        let mut spec = spec.clone();
+        spec.source = std::path::absolute(&self.spec_path)?;
+        Ok(spec)
+    }
+}
+
+/// True when both paths lead to one file, or are the same path to none.
+fn same_file(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    real(a) == real(b)
+}
+
+/// Cargo tells where this package is when it runs the binary; run by hand, the folders above are searched.
+fn find_root(here: &Path) -> Result<PathBuf> {
+    if let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR") {
+        let root = Path::new(&manifest).parent().map(Path::to_path_buf);
+        if let Some(root) = root.filter(|root| is_root(root)) {
+            return Ok(root);
+        }
+    }
+    match here.ancestors().find(|folder| is_root(folder)) {
+        Some(root) => Ok(root.to_path_buf()),
+        None => bail!(
+            "{} is not inside the workspace; change into it and run `cargo xtask` again",
+            here.display()
+        ),
+    }
+}
+
+fn is_root(folder: &Path) -> bool {
+    folder.join("Cargo.toml").is_file() && folder.join("xtask/Cargo.toml").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_root_from_a_folder_deep_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("xtask/src/deep")).unwrap();
+        std::fs::write(dir.path().join("Cargo.toml"), "").unwrap();
+        std::fs::write(dir.path().join("xtask/Cargo.toml"), "").unwrap();
+        let here = dir.path().join("xtask/src/deep");
+        let found = here.ancestors().find(|folder| is_root(folder)).unwrap();
+        assert_eq!(found, dir.path());
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line as a user meets it: exit codes, messages, files.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod common;
+
+use std::process::Command;
+
+use common::Place;
+
+#[test]
+fn unknown_flags_commands_and_values_exit_with_2() {
+    let place = Place::new();
+    let cases: &[&[&str]] = &[
+        &["monitoring-up", "--demmo"],
+        &["monitoring-up", "--runtime", "podman"],
+        &["monitoring-up", "--without", "prometheus"],
+        &["monitoring-up", "--timeout", "soon"],
+        &["monitoring-up", "--demo", "--relayer-config", "x"],
+        &["monitoring-down", "now"],
+        &["generat"],
+        &[],
+    ];
+    for case in cases {
+        let run = place.run(case).expect(2);
+        assert!(!run.err.is_empty(), "{case:?} says nothing");
+    }
+    assert!(!place.state().exists(), "something was written");
+}
+
+#[test]
+fn a_missing_spec_says_how_to_get_one() {
+    let place = Place::new();
+    std::fs::remove_file(place.path("spec.yaml")).unwrap();
+    for command in ["generate", "validate", "monitoring-up"] {
+        let run = place.run(&[command]).expect(2);
+        assert!(run.err.contains("spec.yaml: no such file"), "{}", run.err);
+    }
+}
+
+#[test]
+fn every_problem_of_a_bad_spec_is_reported_with_its_place_and_nothing_is_written() {
+    let place = Place::new();
+    place.spec("time_scale: 1\nno_such_key: 1\nports:\n  prometheus: many\n");
+    for command in [
+        &["generate"][..],
+        &["generate", "--check"],
+        &["validate"],
+        &["monitoring-up"],
+    ] {
+        let run = place.run(command).expect(2);
+        assert!(run.err.contains("spec.yaml:2:"), "{}", run.err);
+        assert!(run.err.contains("spec.yaml:4:"), "{}", run.err);
+    }
+    assert_eq!(std::fs::read_dir(place.path("out")).unwrap().count(), 0);
+    assert!(!place.state().exists());
+}
+
+#[test]
+fn generate_writes_what_is_stale_and_check_shows_it() {
+    let place = Place::new();
+    let check = place.run(&["generate", "--check"]).expect(1);
+    assert!(
+        check.out.contains("+++ b/monitoring/prometheus/prometheus.yml"),
+        "{}",
+        check.out
+    );
+    assert_eq!(
+        std::fs::read_dir(place.path("out")).unwrap().count(),
+        0,
+        "--check wrote something"
+    );
+
+    place.run(&["generate"]).expect(0);
+    place.run(&["generate", "--check"]).expect(0);
+    let again = place.run(&["generate"]).expect(0);
+    assert!(again.out.contains(" 0 changed"), "{}", again.out);
+
+    let rules = place.path("out/monitoring/prometheus/alerts/connection-pool.yml");
+    let good = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, good.replacen("severity: critical", "severity: none", 1)).unwrap();
+    let stale = place.run(&["generate", "--check"]).expect(1);
+    assert!(
+        stale.out.contains("severity: none") && stale.out.contains("severity: critical"),
+        "{}",
+        stale.out
+    );
+    assert!(stale.err.contains("1 of "), "{}", stale.err);
+    let written = place.run(&["generate"]).expect(0);
+    assert!(written.out.contains("connection-pool.yml"), "{}", written.out);
+    assert_eq!(std::fs::read_to_string(&rules).unwrap(), good);
+}
+
+#[test]
+fn validate_accepts_what_generate_writes_and_names_what_is_missing() {
+    let place = Place::new();
+    place.run(&["generate"]).expect(0);
+    place.run(&["validate"]).expect(0);
+    std::fs::remove_file(place.path("out/monitoring/alertmanager/config.yml")).unwrap();
+    let run = place.run(&["validate"]).expect(1);
+    assert!(
+        run.err.contains("monitoring/alertmanager/config.yml"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("cargo xtask generate"), "{}", run.err);
+}
+
+#[test]
+fn a_metric_broken_in_a_rule_is_found_with_file_and_line() {
+    let place = Place::new();
+    place.run(&["generate"]).expect(0);
+    let rules = place.path("out/monitoring/prometheus/alerts/connection-pool.yml");
+    let good = std::fs::read_to_string(&rules).unwrap();
+    let broken = good.replacen(
+        "fusion_connection_pool_queue_timeouts_total",
+        "fusion_connection_pool_queue_timeoutz_total",
+        1,
+    );
+    assert_ne!(good, broken, "the rule doesn't use the metric any more");
+    std::fs::write(&rules, broken).unwrap();
+    let run = place.run(&["validate"]).expect(1);
+    let line = run
+        .err
+        .lines()
+        .find(|line| line.contains("timeoutz"))
+        .unwrap_or_else(|| panic!("{}", run.err));
+    assert!(
+        line.contains("monitoring/prometheus/alerts/connection-pool.yml:"),
+        "{line}"
+    );
+}
+
+#[test]
+fn with_nothing_running_status_is_3_and_down_is_0() {
+    let place = Place::new();
+    place.run(&["monitoring-status"]).expect(3);
+    let json = place.run(&["monitoring-status", "--json"]).expect(3);
+    let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert!(report["runtime"].is_null() && report["services"].as_array().unwrap().is_empty());
+    let down = place.run(&["monitoring-down"]).expect(0);
+    assert!(down.out.contains("nothing was running"), "{}", down.out);
+    let logs = place.run(&["monitoring-logs"]).expect(2);
+    assert!(logs.err.contains("monitoring-up"), "{}", logs.err);
+}
+
+#[test]
+fn a_log_is_named_not_reached_by_a_path() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.state().join("logs")).unwrap();
+    std::fs::write(place.state().join("logs/prometheus.log"), "one\ntwo\n").unwrap();
+    std::fs::write(place.state().join("secret.log"), "hidden\n").unwrap();
+    let run = place
+        .run(&["monitoring-logs", "prometheus", "--lines", "1"])
+        .expect(0);
+    assert_eq!(run.out, "two\n");
+    let run = place.run(&["monitoring-logs", "../secret"]).expect(2);
+    assert!(
+        run.err.contains("there are: prometheus") && !run.out.contains("hidden"),
+        "{run:?}"
+    );
+}
+
+/// `cargo xtask` is built before anything else on a newcomer's machine; it must stay light.
+#[test]
+fn the_dependency_tree_holds_no_runtime() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "xtask",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && tree.starts_with("xtask "),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let heavy: Vec<&str> = tree
+        .lines()
+        .filter(|line| {
+            let name = line.split(' ').next().unwrap_or_default();
+            matches!(name, "tokio" | "hyper" | "rustls" | "prometheus" | "pool-core")
+                || name.starts_with("opentelemetry")
+        })
+        .collect();
+    assert!(heavy.is_empty(), "{heavy:?}");
+}
