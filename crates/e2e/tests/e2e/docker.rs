@@ -7,8 +7,8 @@ use e2e::{place, process};
 
 use crate::stack::Stack;
 
-pub(crate) fn delivers_an_alert() -> Result<()> {
-    let mut stack = Stack::new(None)?;
+pub(crate) fn delivers_an_alert(binaries: Option<&Path>) -> Result<()> {
+    let mut stack = Stack::new(binaries)?;
     let relayer = place::program("relayer")?.display().to_string();
     let config = stack.path("pools.yaml").display().to_string();
     let up = [

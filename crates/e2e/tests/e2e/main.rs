@@ -30,6 +30,8 @@ fn main() {
     );
     let newest = newest();
     let folder = newest.clone().ok();
+    // compose may lie beside the newest servers
+    let compose = folder.clone();
     add(
         "alert_arrives_and_resolves::newest",
         newest.err(),
@@ -43,7 +45,7 @@ fn main() {
     add(
         "docker_delivers_an_alert_and_leaves_nothing",
         docker_images(),
-        Box::new(docker::delivers_an_alert),
+        Box::new(move || docker::delivers_an_alert(compose.as_deref())),
     );
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,0 +1,101 @@
+//! The tables of the operator's guide. The guide itself is written by hand; only what stands between the markers is ours.
+
+use std::path::Path;
+
+use pool_metrics::catalogue::{Kind, METRICS, Unit};
+
+use crate::{
+    alert::{Subject, alerts, number},
+    problem::Problem,
+    spec::Spec,
+};
+
+/// The guide as it stands in the repository; everything outside the markers is kept.
+const GUIDE: &str = include_str!("../../../../monitoring/README.md");
+
+/// The guide's path.
+pub(crate) const PATH: &str = "monitoring/README.md";
+
+/// The guide with fresh tables.
+///
+/// # Errors
+/// A marker is missing.
+pub(super) fn guide(spec: &Spec) -> Result<String, Problem> {
+    let guide = replace(GUIDE, "metrics", &metrics())?;
+    replace(&guide, "alerts", &alert_table(spec))
+}
+
+fn replace(text: &str, section: &str, table: &str) -> Result<String, Problem> {
+    let begin = format!("<!-- generated: {section} -->\n");
+    let end = format!("<!-- end of generated: {section} -->");
+    let missing = |marker: &str| {
+        Problem::new(
+            Path::new(PATH),
+            format!("the marker `{}` is missing", marker.trim_end()),
+        )
+        .remedy("put it back, alone on its line, around the generated table")
+    };
+    let (before, rest) = text.split_once(&begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
+    Ok(format!("{before}{begin}\n{table}\n{end}{after}"))
+}
+
+fn metrics() -> String {
+    let mut table =
+        String::from("| metric | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for metric in METRICS {
+        let kind = match metric.kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::Histogram => "histogram",
+        };
+        let unit = match metric.unit {
+            Unit::Connections => "connections",
+            Unit::Slots => "slots",
+            Unit::Count => "count",
+            Unit::Milliseconds => "ms",
+            Unit::Flag => "0 or 1",
+            Unit::Ratio => "ratio",
+            Unit::Blocks => "blocks",
+        };
+        let labels: Vec<&str> = metric.labels.iter().map(|label| label.name).collect();
+        table.push_str(&format!(
+            "| `{}` | {kind} | {unit} | {} | {} |\n",
+            metric.name,
+            labels.join(", "),
+            metric.help
+        ));
+    }
+    table
+}
+
+fn alert_table(spec: &Spec) -> String {
+    let mut table = String::from(
+        "| alert | severity | about | limit | window | for |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for alert in alerts(spec) {
+        let definition = alert.definition;
+        let about = match definition.subject {
+            Subject::Pool => "pool",
+            Subject::Endpoint => "endpoint",
+        };
+        let mut limit = definition
+            .threshold
+            .map_or(String::from("-"), |_| alert.threshold_text());
+        if definition.min_rate.is_some() {
+            limit.push_str(&format!(", from {} attempts/s", number(alert.min_rate)));
+        }
+        if definition.min_count.is_some() {
+            limit.push_str(&format!(", from {} opened and closed", number(alert.min_count)));
+        }
+        let state = if alert.enabled { "" } else { " (off)" };
+        table.push_str(&format!(
+            "| [{name}](runbooks/{name}.md){state} | {severity} | {about} | {limit} | {window} | {for_} |\n",
+            name = definition.name,
+            severity = definition.severity,
+            window = alert.window,
+            for_ = alert.for_,
+        ));
+    }
+    table
+}

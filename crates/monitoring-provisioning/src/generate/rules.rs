@@ -1,0 +1,243 @@
+//! The ten frozen alerts.
+//!
+//! What all expressions have in common:
+//! - whoever scrapes a relayer under two jobs has every series twice, so `max by` first folds the jobs;
+//! - `instance` is kept throughout: `by (pool)` alone would let a well relayer hide a sick one;
+//! - a gauge under a `for` is read through `last_over_time`, because one failed scrape ends the series for a moment and
+//!   would start the `for` anew.
+
+use indexmap::IndexMap;
+use pool_metrics::catalogue::{self, ERROR_TYPES, Fault, Metric};
+
+use crate::{
+    alert::{Alert, Subject, alerts, number},
+    duration::PromDuration,
+    model::rules::{Group, Rule, RuleFile},
+    spec::{AlertName, Spec},
+};
+
+/// Name of the only group.
+pub(crate) const GROUP: &str = "connection-pool";
+
+/// The rule file.
+pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
+    RuleFile {
+        groups: vec![Group {
+            name: GROUP.to_owned(),
+            rules: alerts(spec)
+                .filter(|alert| alert.enabled)
+                .map(|alert| rule(spec, &alert))
+                .collect(),
+        }],
+    }
+}
+
+fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
+    let definition = alert.definition;
+    let mut labels = IndexMap::from([
+        ("severity".to_owned(), definition.severity.to_owned()),
+        ("team".to_owned(), spec.links.team.clone()),
+    ]);
+    if let Some(more) = alert.labels {
+        labels.extend(more.clone());
+    }
+    let for_ = spec.scaled(alert.for_);
+    let fill = |text: &str| {
+        text.replace("{threshold}", &alert.threshold_text())
+            .replace("{window}", &spec.scaled(alert.window).to_string())
+            .replace("{for}", &for_.to_string())
+    };
+    let annotations = IndexMap::from([
+        ("summary".to_owned(), fill(definition.summary)),
+        ("description".to_owned(), fill(definition.description)),
+        (
+            "runbook_url".to_owned(),
+            format!(
+                "{}/{}.md",
+                spec.links.runbook_base_url.trim_end_matches('/'),
+                definition.name
+            ),
+        ),
+        (
+            "dashboard_url".to_owned(),
+            dashboard_url(spec, definition.subject),
+        ),
+    ]);
+    Rule {
+        alert: definition.name.to_string(),
+        expr: Expressions { spec, alert }.expr(),
+        for_,
+        labels,
+        annotations,
+    }
+}
+
+/// Opens the dashboard on what the alert is about.
+fn dashboard_url(spec: &Spec, subject: Subject) -> String {
+    let mut url = format!(
+        "{}/d/{}/connection-pools",
+        spec.grafana_url(),
+        super::dashboard::UID
+    );
+    for (index, label) in subject.labels().iter().enumerate() {
+        let separator = if index == 0 { '?' } else { '&' };
+        url.push_str(&format!(
+            "{separator}var-{label}={{{{ $labels.{label} | urlquery }}}}"
+        ));
+    }
+    url
+}
+
+/// Values of `error_type` that are the node's fault, as a regular expression.
+fn node_faults() -> String {
+    let values: Vec<&str> = ERROR_TYPES
+        .iter()
+        .filter(|error| error.fault == Fault::Node)
+        .map(|error| error.value)
+        .collect();
+    values.join("|")
+}
+
+/// Builds the expression of one alert.
+struct Expressions<'a> {
+    spec: &'a Spec,
+    alert: &'a Alert<'a>,
+}
+
+impl Expressions<'_> {
+    fn expr(&self) -> String {
+        match self.alert.definition.name {
+            AlertName::ConnectionPoolExhausted => self.exhausted(),
+            AlertName::CircuitBreakerOpen => self.breaker_open(),
+            AlertName::NoHealthyEndpoints => self.no_healthy_endpoints(),
+            AlertName::ConnectionPoolQueueTimeouts => self.queue_timeouts(),
+            AlertName::ConnectionPoolHighUtilization => self.high_utilization(),
+            AlertName::EndpointUnhealthy => self.endpoint_unhealthy(),
+            AlertName::ConnectionPoolHighErrorRate => self.high_error_rate(),
+            AlertName::ConnectionPoolHighLatency => self.high_latency(),
+            AlertName::ConnectionPoolQueueGrowing => self.queue_growing(),
+            AlertName::ConnectionPoolHighChurn => self.high_churn(),
+        }
+    }
+
+    fn by(&self) -> String {
+        self.alert.definition.subject.by()
+    }
+
+    fn window(&self) -> PromDuration {
+        self.spec.scaled(self.alert.window)
+    }
+
+    /// `function(metric[window])` with the jobs folded, per subject of the alert.
+    fn over(&self, function: &str, metric: &Metric) -> String {
+        format!(
+            "max by ({}) ({function}({}[{}]))",
+            self.by(),
+            metric.name,
+            self.window()
+        )
+    }
+
+    fn now(&self, metric: &Metric) -> String {
+        self.over("last_over_time", metric)
+    }
+
+    /// A pool whose endpoints are all out has no usable slot and none free: that is another alert.
+    fn exhausted(&self) -> String {
+        format!(
+            "{usable} > 0\nand on ({by})\n{free} == 0",
+            usable = self.now(&catalogue::SLOTS_USABLE),
+            free = self.now(&catalogue::SLOTS_FREE),
+            by = self.by(),
+        )
+    }
+
+    /// Looks back, because a breaker that reopens with backoff is never open for long, and counts transitions, because
+    /// one that opens between two scrapes is never seen open.
+    fn breaker_open(&self) -> String {
+        format!(
+            "{open} > 0\nor\n{opened} > 0",
+            open = self.over("max_over_time", &catalogue::CIRCUIT_BREAKER_STATUS),
+            opened = self.over("increase", &catalogue::CIRCUIT_BREAKER_OPENED_TOTAL),
+        )
+    }
+
+    /// The status is 0 when healthy: the least of all is 1 only when none is healthy.
+    fn no_healthy_endpoints(&self) -> String {
+        format!(
+            "min by ({by}) (\n  max by ({endpoint}) (last_over_time({metric}[{window}]))\n) == 1",
+            by = self.by(),
+            endpoint = Subject::Endpoint.by(),
+            metric = catalogue::HEALTH_STATUS.name,
+            window = self.window(),
+        )
+    }
+
+    fn queue_timeouts(&self) -> String {
+        format!("{} > 0", self.over("increase", &catalogue::QUEUE_TIMEOUTS_TOTAL))
+    }
+
+    /// `> 0` below the line keeps a pool without usable slots out instead of dividing by zero.
+    fn high_utilization(&self) -> String {
+        format!(
+            "1 - (\n  {free}\n  /\n  ({usable} > 0)\n) > {limit}",
+            free = self.over("avg_over_time", &catalogue::SLOTS_FREE),
+            usable = self.over("avg_over_time", &catalogue::SLOTS_USABLE),
+            limit = number(self.alert.threshold),
+        )
+    }
+
+    fn endpoint_unhealthy(&self) -> String {
+        format!("{} == 1", self.now(&catalogue::HEALTH_STATUS))
+    }
+
+    /// A ratio, not a rate; the floor on traffic also keeps the division away from zero.
+    fn high_error_rate(&self) -> String {
+        format!(
+            "(\n  sum by ({by}) (\n    max by ({by}, error_type) (rate({errors}{{error_type=~\"{faults}\"}}[{window}]))\n  )\n  /\n  \
+             ({attempts} >= {floor})\n) > {limit}",
+            by = self.by(),
+            errors = catalogue::ERRORS_TOTAL.name,
+            faults = node_faults(),
+            window = self.window(),
+            attempts = self.over("rate", &catalogue::REQUESTS_TOTAL),
+            floor = number(self.alert.min_rate),
+            limit = number(self.alert.threshold),
+        )
+    }
+
+    fn high_latency(&self) -> String {
+        format!(
+            "histogram_quantile(\n  0.95,\n  max by ({by}, le) (rate({metric}_bucket[{window}]))\n) > {limit}\nand on ({by})\n\
+             max by ({by}) (rate({metric}_count[{window}])) >= {floor}",
+            by = self.by(),
+            metric = catalogue::REQUEST_DURATION_MS.name,
+            window = self.window(),
+            limit = number(self.alert.threshold),
+            floor = number(self.alert.min_rate),
+        )
+    }
+
+    fn queue_growing(&self) -> String {
+        format!(
+            "{} > {}",
+            self.over("avg_over_time", &catalogue::QUEUE_SIZE),
+            number(self.alert.threshold)
+        )
+    }
+
+    /// Little's law: the mean life is the mean number of open connections times the window, divided by how many closed.
+    /// Enough must have opened and closed: warm-up only opens, a shrinking pool only closes.
+    fn high_churn(&self) -> String {
+        format!(
+            "(\n  {open}\n  * {seconds}\n  /\n  ({closed} >= {count})\n) < {limit}\nand on ({by})\n{opened} >= {count}",
+            open = self.over("avg_over_time", &catalogue::CONNECTIONS_TOTAL),
+            seconds = number(self.window().as_secs_f64()),
+            closed = self.over("increase", &catalogue::CONNECTIONS_DESTROYED_TOTAL),
+            opened = self.over("increase", &catalogue::CONNECTIONS_CREATED_TOTAL),
+            count = number(self.alert.min_count),
+            limit = number(self.alert.threshold / self.spec.time_scale),
+            by = self.by(),
+        )
+    }
+}

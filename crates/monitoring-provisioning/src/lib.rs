@@ -1,0 +1,41 @@
+//! Generates and lints the monitoring stack of the connection pool.
+//!
+//! Two inputs: the metric catalogue of `pool-metrics`, which says what can be observed, and one hand-edited file,
+//! `monitoring/monitoring.yaml` ([`Spec`]), which says what this operator wants. Out of them [`generate`] makes every
+//! other file of the stack: Prometheus' configuration and alert rules, Alertmanager's configuration, Grafana's
+//! provisioning and dashboard, the Compose file. [`validate`] reads such files back and reports whatever the running
+//! stack would accept in silence and then never fire: a metric nobody exposes, a label that an aggregation dropped, a
+//! severity that no route takes.
+//!
+//! Nothing here touches the network, a process or (but for [`Spec::load`]) the disk.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use monitoring_provisioning::{Runtime, Spec, generate, validate};
+//!
+//! # fn main() -> Result<(), monitoring_provisioning::Problems> {
+//! let spec = Spec::parse("alerts: { EndpointUnhealthy: { for: 2m } }", Path::new("monitoring.yaml"))?;
+//! let files = generate(&spec, Runtime::Docker)?;
+//! assert!(validate(&spec, &files).is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod alert;
+mod duration;
+mod generate;
+mod lint;
+mod model;
+mod problem;
+mod spec;
+mod yaml;
+
+pub use duration::PromDuration;
+pub use generate::{GeneratedFile, Runtime, generate};
+pub use lint::validate;
+pub use problem::{Problem, Problems};
+pub use spec::{
+    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, PagerDuty, Ports, Prometheus,
+    Receivers, Route, Routes, SecretFile, Slack, Spec, Webhook,
+};

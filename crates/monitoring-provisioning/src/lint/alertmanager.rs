@@ -1,0 +1,245 @@
+//! Alertmanager's routes, inhibitions and receivers against the alerts that exist.
+
+use super::{Lint, Read, rules::Emitted};
+use crate::{
+    duration::PromDuration,
+    model::alertmanager::{AlertmanagerConfig, InhibitRule, Route},
+};
+
+/// `label="value"` or `label=~"a|b"`: the two forms that we write.
+struct Matcher {
+    label: String,
+    values: Vec<String>,
+}
+
+impl Matcher {
+    fn parse(text: &str) -> Option<Self> {
+        let (label, value) = text.split_once('=')?;
+        let (value, is_regex) = match value.strip_prefix('~') {
+            Some(value) => (value, true),
+            None => (value, false),
+        };
+        let value = value.strip_prefix('"')?.strip_suffix('"')?;
+        let values = if is_regex {
+            value.split('|').map(str::to_owned).collect()
+        } else {
+            vec![value.to_owned()]
+        };
+        (!label.ends_with('!')).then(|| Self {
+            label: label.to_owned(),
+            values,
+        })
+    }
+
+    fn takes(&self, alert: &Emitted) -> bool {
+        match self.label.as_str() {
+            "alertname" => self.values.contains(&alert.name),
+            "severity" => self.values.contains(&alert.severity),
+            label => alert.has(label),
+        }
+    }
+}
+
+impl Lint<'_> {
+    pub(super) fn alertmanager(&mut self, file: &Read<'_, AlertmanagerConfig>, alerts: &[Emitted]) {
+        self.receivers(file);
+        self.route(file, alerts, &file.model.route, "route");
+        self.every_alert_is_routed(file, alerts);
+        for (index, rule) in file.model.inhibit_rules.iter().enumerate() {
+            self.inhibition(file, alerts, rule, &format!("inhibit_rules/{index}"));
+        }
+    }
+
+    fn alertmanager_at(
+        &mut self,
+        file: &Read<'_, AlertmanagerConfig>,
+        path: &str,
+        what: String,
+        remedy: &str,
+    ) {
+        self.report(file.path, file.document.place(path), what, remedy);
+    }
+
+    fn receivers(&mut self, file: &Read<'_, AlertmanagerConfig>) {
+        let receivers = &file.model.receivers;
+        for (index, receiver) in receivers.iter().enumerate() {
+            let path = format!("receivers/{index}/name");
+            if receivers[..index].iter().any(|other| other.name == receiver.name) {
+                let what = format!("the receiver `{}` is defined twice", receiver.name);
+                self.alertmanager_at(file, &path, what, "keep one");
+            }
+            if !is_used(&file.model.route, &receiver.name) {
+                let what = format!("no route leads to the receiver `{}`", receiver.name);
+                self.alertmanager_at(file, &path, what, "route to it or drop it");
+            }
+        }
+    }
+
+    fn route(&mut self, file: &Read<'_, AlertmanagerConfig>, alerts: &[Emitted], route: &Route, path: &str) {
+        if !file
+            .model
+            .receivers
+            .iter()
+            .any(|receiver| receiver.name == route.receiver)
+        {
+            let what = format!("there is no receiver `{}`", route.receiver);
+            self.alertmanager_at(
+                file,
+                &format!("{path}/receiver"),
+                what,
+                "define it under `receivers`",
+            );
+        }
+        self.matchers(file, alerts, &route.matchers, &format!("{path}/matchers"));
+        for (index, label) in route.group_by.iter().enumerate() {
+            if label != "..." && !alerts.iter().any(|alert| alert.has(label)) {
+                let what = format!("grouped by `{label}`, which no alert has");
+                self.alertmanager_at(
+                    file,
+                    &format!("{path}/group_by/{index}"),
+                    what,
+                    "group by labels of the alerts",
+                );
+            }
+        }
+        for (index, inner) in route.routes.iter().enumerate() {
+            self.route(file, alerts, inner, &format!("{path}/routes/{index}"));
+        }
+    }
+
+    /// Parses matchers and reports those that match nothing.
+    fn matchers(
+        &mut self,
+        file: &Read<'_, AlertmanagerConfig>,
+        alerts: &[Emitted],
+        texts: &[String],
+        path: &str,
+    ) -> Vec<Matcher> {
+        let mut matchers = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let path = format!("{path}/{index}");
+            let Some(matcher) = Matcher::parse(text) else {
+                let what = format!("`{text}` can't be read");
+                self.alertmanager_at(file, &path, what, "write `label=\"value\"` or `label=~\"a|b\"`");
+                continue;
+            };
+            for value in &matcher.values {
+                let one = Matcher {
+                    label: matcher.label.clone(),
+                    values: vec![value.clone()],
+                };
+                if !alerts.iter().any(|alert| one.takes(alert)) {
+                    let what = format!("no alert has `{}` = `{value}`", matcher.label);
+                    self.alertmanager_at(file, &path, what, "correct the matcher, or the rules");
+                }
+            }
+            matchers.push(matcher);
+        }
+        matchers
+    }
+
+    fn every_alert_is_routed(&mut self, file: &Read<'_, AlertmanagerConfig>, alerts: &[Emitted]) {
+        for alert in alerts {
+            let taken = file.model.route.routes.iter().any(|route| {
+                !route.continue_
+                    && route
+                        .matchers
+                        .iter()
+                        .all(|text| Matcher::parse(text).is_some_and(|matcher| matcher.takes(alert)))
+            });
+            if !taken {
+                let what = format!("no route takes `{}` (severity `{}`)", alert.name, alert.severity);
+                self.alertmanager_at(file, "route/routes", what, "add a route for that severity");
+            }
+        }
+    }
+
+    fn inhibition(
+        &mut self,
+        file: &Read<'_, AlertmanagerConfig>,
+        alerts: &[Emitted],
+        rule: &InhibitRule,
+        path: &str,
+    ) {
+        let sources = self.matchers(
+            file,
+            alerts,
+            &rule.source_matchers,
+            &format!("{path}/source_matchers"),
+        );
+        let targets = self.matchers(
+            file,
+            alerts,
+            &rule.target_matchers,
+            &format!("{path}/target_matchers"),
+        );
+        if rule.equal.is_empty() || sources.is_empty() || targets.is_empty() {
+            let what = "the inhibition knows no bounds".to_owned();
+            return self.alertmanager_at(
+                file,
+                path,
+                what,
+                "give source, target and `equal`, or one pool silences all others",
+            );
+        }
+        let wait = least_wait(&file.model.route);
+        let taken =
+            |matchers: &[Matcher], alert: &Emitted| matchers.iter().all(|matcher| matcher.takes(alert));
+        for source in alerts.iter().filter(|alert| taken(&sources, alert)) {
+            for target in alerts.iter().filter(|alert| taken(&targets, alert)) {
+                if source.name == target.name {
+                    let what = format!("`{}` inhibits itself", source.name);
+                    self.alertmanager_at(file, path, what, "exclude it from the targets");
+                }
+                for (index, label) in rule.equal.iter().enumerate() {
+                    for alert in [source, target].into_iter().filter(|alert| !alert.has(label)) {
+                        let what = format!("`{}` has no label `{label}`, so this never matches", alert.name);
+                        self.alertmanager_at(
+                            file,
+                            &format!("{path}/equal/{index}"),
+                            what,
+                            "name labels that both sides carry",
+                        );
+                    }
+                }
+                if source.for_.as_millis() > target.for_.as_millis() + wait.as_millis() {
+                    let what = format!("`{}` fires after `{}` has notified", source.name, target.name);
+                    self.alertmanager_at(
+                        file,
+                        &format!("{path}/target_matchers"),
+                        what,
+                        "the source's `for` must not exceed the target's `for` plus `group_wait`",
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn is_used(route: &Route, receiver: &str) -> bool {
+    route.receiver == receiver || route.routes.iter().any(|inner| is_used(inner, receiver))
+}
+
+fn least_wait(route: &Route) -> PromDuration {
+    let own = route.group_wait.unwrap_or(PromDuration::from_secs(30));
+    route
+        .routes
+        .iter()
+        .filter_map(|inner| inner.group_wait)
+        .fold(own, PromDuration::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Matcher;
+
+    #[test]
+    fn reads_the_forms_that_are_written() {
+        let one = Matcher::parse("severity=\"critical\"").unwrap();
+        assert_eq!((one.label.as_str(), one.values.len()), ("severity", 1));
+        assert_eq!(Matcher::parse("alertname=~\"A|B\"").unwrap().values, ["A", "B"]);
+        for text in ["severity", "severity=critical", "severity!=\"critical\"", "=~"] {
+            assert!(Matcher::parse(text).is_none(), "{text}");
+        }
+    }
+}

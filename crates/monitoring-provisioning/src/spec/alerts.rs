@@ -1,0 +1,68 @@
+//! The ten frozen alerts as the operator may adjust them.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::PromDuration;
+
+macro_rules! alert_names {
+    ($($name:ident),* $(,)?) => {
+        /// Name of a frozen alert.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum AlertName {
+            $(#[doc = concat!("`", stringify!($name), "`; its runbook says what it means.")] $name,)*
+        }
+
+        impl AlertName {
+            /// All ten, the critical ones first.
+            pub const ALL: [Self; 10] = [$(Self::$name),*];
+
+            /// The name as Prometheus knows it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+        }
+    };
+}
+
+alert_names!(
+    ConnectionPoolExhausted,
+    CircuitBreakerOpen,
+    NoHealthyEndpoints,
+    ConnectionPoolQueueTimeouts,
+    ConnectionPoolHighUtilization,
+    EndpointUnhealthy,
+    ConnectionPoolHighErrorRate,
+    ConnectionPoolHighLatency,
+    ConnectionPoolQueueGrowing,
+    ConnectionPoolHighChurn,
+);
+
+impl fmt::Display for AlertName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What of an alert is changed. An alert refuses a setting that it has no use for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertOverride {
+    /// Whether the alert exists. Default true.
+    pub enabled: Option<bool>,
+    /// How long the condition must hold before the alert fires.
+    #[serde(rename = "for")]
+    pub for_: Option<PromDuration>,
+    /// Over which time the condition looks back; at least four scrapes.
+    pub window: Option<PromDuration>,
+    /// The limit; its unit is the alert's (share, milliseconds, waiters, seconds).
+    pub threshold: Option<f64>,
+    /// Least attempts per second below which the alert keeps silent.
+    pub min_rate: Option<f64>,
+    /// Least connections opened, and closed, within the window below which the alert keeps silent.
+    pub min_count: Option<f64>,
+    /// More labels on the alert.
+    pub labels: IndexMap<String, String>,
+}

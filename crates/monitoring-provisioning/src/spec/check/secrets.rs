@@ -1,0 +1,87 @@
+//! Secrets that somebody wrote into the spec. They would end up in generated, committed files.
+
+use std::path::Path;
+
+use crate::{
+    problem::Problem,
+    yaml::{Document, Kind, Node},
+};
+
+/// Keys that hold a secret elsewhere, with the key to use here.
+const SECRET_KEYS: [(&str, &str); 11] = [
+    ("api_url", "api_url_file"),
+    ("slack_api_url", "api_url_file"),
+    ("routing_key", "routing_key_file"),
+    ("service_key", "routing_key_file"),
+    ("auth_password", "auth_password_file"),
+    ("password", "auth_password_file"),
+    ("auth_secret", "auth_password_file"),
+    ("credentials", "credentials_file"),
+    ("bearer_token", "credentials_file"),
+    ("token", "credentials_file"),
+    ("secret", "credentials_file"),
+];
+
+/// Parts of addresses that are secrets themselves.
+const SECRET_ADDRESSES: [&str; 6] = [
+    "hooks.slack.com/",
+    "discord.com/api/webhooks/",
+    "discordapp.com/api/webhooks/",
+    "api.telegram.org/bot",
+    "webhook.office.com/",
+    "events.pagerduty.com/integration/",
+];
+
+/// Reports every inline secret, without quoting it.
+pub(in crate::spec) fn inline_secrets(document: &Document, file: &Path, problems: &mut Vec<Problem>) {
+    if let Some(receivers) = document.find("receivers") {
+        walk(receivers, file, problems);
+    }
+}
+
+fn walk(node: &Node, file: &Path, problems: &mut Vec<Problem>) {
+    match &node.kind {
+        Kind::Sequence(items) => items.iter().for_each(|item| walk(item, file, problems)),
+        Kind::Scalar { text, .. } => {
+            if let Some(why) = secret_address(text) {
+                problems.push(
+                    Problem::new(file, format!("a secret in the spec: {why}"))
+                        .at(node.place.line, node.place.column)
+                        .remedy(
+                            "put it into a file of its own and name that file (`api_url_file`, `credentials_file`); \
+                             generated files are committed",
+                        ),
+                );
+            }
+        }
+        Kind::Mapping(entries) => {
+            for entry in entries {
+                let secret = SECRET_KEYS.iter().find(|(key, _)| *key == entry.key);
+                match (secret, &entry.value.kind) {
+                    (Some((key, instead)), Kind::Scalar { .. }) => problems.push(
+                        Problem::new(file, format!("a secret in the spec: `{key}`"))
+                            .at(entry.key_place.line, entry.key_place.column)
+                            .remedy(format!(
+                                "put it into a file of its own and name that file with `{instead}`"
+                            )),
+                    ),
+                    _ => walk(&entry.value, file, problems),
+                }
+            }
+        }
+    }
+}
+
+/// Why an address mustn't be shown, if so.
+fn secret_address(text: &str) -> Option<&'static str> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Some("an address with user and password");
+    }
+    if SECRET_ADDRESSES.iter().any(|part| rest.contains(part)) {
+        return Some("an address that lets whoever knows it post messages");
+    }
+    rest.contains('?')
+        .then_some("an address with a query, which may hold a key")
+}

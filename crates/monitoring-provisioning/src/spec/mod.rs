@@ -1,0 +1,362 @@
+//! The operator's side of the contract: `monitoring/monitoring.yaml`.
+
+mod alerts;
+mod check;
+mod receivers;
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+pub use alerts::{AlertName, AlertOverride};
+pub use receivers::{Email, PagerDuty, Receivers, SecretFile, Slack, Webhook};
+
+use crate::{
+    duration::PromDuration,
+    problem::{Problem, Problems},
+    yaml::{Document, typed},
+};
+
+/// Everything that can be set, with the defaults of the local profile. An empty file is a valid spec.
+///
+/// All durations are as written; `time_scale` is applied when files are generated and by the methods of this type.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spec {
+    /// How many times faster than real time the stack runs: scrape and evaluation intervals, the rules' windows and
+    /// `for`, Alertmanager's waits. 1 to 120, default 1; tests and demonstrations use 60. Retention isn't scaled.
+    pub time_scale: f64,
+    /// Address on which every published port listens. Default 127.0.0.1.
+    pub bind_address: IpAddr,
+    /// Ports on the host.
+    pub ports: Ports,
+    /// Container images, each with a version.
+    pub images: Images,
+    /// Prometheus: how often, how long, under which external labels.
+    pub prometheus: Prometheus,
+    /// `host:port` of every relayer's `/metrics`. Default (empty): one relayer on this host at `ports.relayer`.
+    pub relayers: Vec<String>,
+    /// Grafana's administrator.
+    pub grafana: Grafana,
+    /// Where the links in notifications lead, and who is named in them.
+    pub links: Links,
+    /// Overrides of the ten alerts, by name. Default: none.
+    pub alerts: BTreeMap<AlertName, AlertOverride>,
+    /// Sends every notification also to a small log of its own on `ports.notification_log` of this host. Default true.
+    pub notification_log: bool,
+    /// How notifications are grouped, timed and routed.
+    pub notifications: Notifications,
+    /// Where notifications can go, by name.
+    pub receivers: Receivers,
+    /// The file the spec was read from; relative secret files stand beside it.
+    #[serde(skip)]
+    pub source: PathBuf,
+}
+
+/// Ports on the host.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ports {
+    /// The relayer's `/metrics`. Default 9090.
+    pub relayer: u16,
+    /// Prometheus. Default 9091.
+    pub prometheus: u16,
+    /// Alertmanager. Default 9093.
+    pub alertmanager: u16,
+    /// Grafana. Default 3001.
+    pub grafana: u16,
+    /// Node Exporter. Default 9100.
+    pub node_exporter: u16,
+    /// The notification log. Default 9094.
+    pub notification_log: u16,
+}
+
+/// Container images; `latest` and images without a version are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Images {
+    /// Default `prom/prometheus:v3.5.3`.
+    pub prometheus: String,
+    /// Default `prom/alertmanager:v0.33.1`.
+    pub alertmanager: String,
+    /// Default `prom/node-exporter:v1.11.1`.
+    pub node_exporter: String,
+    /// Default `grafana/grafana:13.2.3`.
+    pub grafana: String,
+}
+
+/// How Prometheus scrapes, evaluates and keeps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prometheus {
+    /// Time between two scrapes of a target. Default 5s: the shortest window of a rule is then 12 scrapes, and an
+    /// outage is seen within a relayer's shortest timelock.
+    pub scrape_interval: PromDuration,
+    /// How long a scrape may take; at most `scrape_interval`. Default 4s.
+    pub scrape_timeout: PromDuration,
+    /// Time between two evaluations of the rules. Default 5s.
+    pub evaluation_interval: PromDuration,
+    /// How long samples are kept. Not scaled. Default 15d.
+    pub retention: PromDuration,
+    /// Labels added to every alert that leaves this Prometheus. Default: none.
+    pub external_labels: IndexMap<String, String>,
+}
+
+/// Grafana's administrator. The defaults are for a stack that only this host can reach.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grafana {
+    /// Default `admin`.
+    pub admin_user: String,
+    /// Default `fusion123`; a well-known password of the local profile, not a secret.
+    pub admin_password: String,
+}
+
+/// Where the links in notifications lead, and who is named in them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Links {
+    /// Value of the label `team` on every alert. Default `relayer`.
+    pub team: String,
+    /// Folder of the runbooks; `/<AlertName>.md` is appended.
+    pub runbook_base_url: String,
+    /// Grafana as the readers of a notification reach it. Default (empty): `http://localhost:<ports.grafana>`.
+    pub grafana_base_url: String,
+}
+
+/// How notifications are grouped, timed and routed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notifications {
+    /// Alerts of severity `critical`. Default: group_wait 10s, group_interval 1m, repeat_interval 1h, no receivers.
+    pub critical: Route,
+    /// Alerts of severity `warning`. Default: group_wait 30s, group_interval 5m, repeat_interval 12h, no receivers.
+    pub warning: Route,
+}
+
+/// One route.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Route {
+    /// Names of the receivers that get these alerts. Default: none.
+    pub receivers: Vec<String>,
+    /// How long a new group waits for more alerts before its first notification.
+    pub group_wait: Option<PromDuration>,
+    /// Least time between two notifications of a group that changes.
+    pub group_interval: Option<PromDuration>,
+    /// When an unchanged group is notified again.
+    pub repeat_interval: Option<PromDuration>,
+}
+
+/// The severities of the frozen alerts, with their route's defaults filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct Routes<'a> {
+    /// The severity's label value.
+    pub severity: &'static str,
+    /// Names of the receivers.
+    pub receivers: &'a [String],
+    /// Scaled.
+    pub group_wait: PromDuration,
+    /// Scaled.
+    pub group_interval: PromDuration,
+    /// Scaled.
+    pub repeat_interval: PromDuration,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            time_scale: 1.0,
+            bind_address: IpAddr::from([127, 0, 0, 1]),
+            ports: Ports::default(),
+            images: Images::default(),
+            prometheus: Prometheus::default(),
+            relayers: Vec::new(),
+            grafana: Grafana::default(),
+            links: Links::default(),
+            alerts: BTreeMap::new(),
+            notification_log: true,
+            notifications: Notifications::default(),
+            receivers: Receivers::default(),
+            source: PathBuf::from("monitoring/monitoring.yaml"),
+        }
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            relayer: 9090,
+            prometheus: 9091,
+            alertmanager: 9093,
+            grafana: 3001,
+            node_exporter: 9100,
+            notification_log: 9094,
+        }
+    }
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self {
+            prometheus: "prom/prometheus:v3.5.3".to_owned(),
+            alertmanager: "prom/alertmanager:v0.33.1".to_owned(),
+            node_exporter: "prom/node-exporter:v1.11.1".to_owned(),
+            grafana: "grafana/grafana:13.2.3".to_owned(),
+        }
+    }
+}
+
+impl Default for Prometheus {
+    fn default() -> Self {
+        Self {
+            scrape_interval: PromDuration::from_secs(5),
+            scrape_timeout: PromDuration::from_secs(4),
+            evaluation_interval: PromDuration::from_secs(5),
+            retention: PromDuration::from_secs(15 * 86_400),
+            external_labels: IndexMap::new(),
+        }
+    }
+}
+
+impl Default for Grafana {
+    fn default() -> Self {
+        Self {
+            admin_user: "admin".to_owned(),
+            admin_password: "fusion123".to_owned(),
+        }
+    }
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self {
+            team: "relayer".to_owned(),
+            runbook_base_url:
+                "https://github.com/fusion-relayers/connection-pool/blob/main/monitoring/runbooks".to_owned(),
+            grafana_base_url: String::new(),
+        }
+    }
+}
+
+/// Shows everything but the password.
+impl std::fmt::Debug for Grafana {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grafana")
+            .field("admin_user", &self.admin_user)
+            .field("admin_password", &"…")
+            .finish()
+    }
+}
+
+impl Spec {
+    /// Reads a spec from disk.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, or that it can't be read.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Problem::new(path, format!("can't be read: {error}"))
+                .remedy("an empty file would do: every setting has a default")
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a spec from text; `file` names it in messages, and relative secret files are looked for beside it.
+    ///
+    /// # Errors
+    /// All that is wrong with the text, each with line and column.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Problems> {
+        let (document, mut problems) = Document::read(text, file);
+        let Some(document) = document else {
+            return Err(Problems(problems));
+        };
+        check::inline_secrets(&document, file, &mut problems);
+        let (spec, misfits) = typed::<Self>(&document, file);
+        problems.extend(misfits);
+        if let Some(mut spec) = spec {
+            file.clone_into(&mut spec.source);
+            check::check(&spec, &document, file, &mut problems);
+            if problems.is_empty() {
+                return Ok(spec);
+            }
+        }
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.dedup_by_key(|problem| (problem.line, problem.column));
+        Err(Problems(problems))
+    }
+
+    /// A duration of this spec as the running stack will use it.
+    pub fn scaled(&self, duration: PromDuration) -> PromDuration {
+        duration.scaled(self.time_scale)
+    }
+
+    /// Time between two scrapes, scaled.
+    pub fn scrape_interval(&self) -> Duration {
+        self.scaled(self.prometheus.scrape_interval).std()
+    }
+
+    /// Time between two evaluations of the rules, scaled.
+    pub fn evaluation_interval(&self) -> Duration {
+        self.scaled(self.prometheus.evaluation_interval).std()
+    }
+
+    /// How long a scrape may take, scaled.
+    pub fn scrape_timeout(&self) -> Duration {
+        self.scaled(self.prometheus.scrape_timeout).std()
+    }
+
+    /// How long samples are kept; never scaled.
+    pub fn retention(&self) -> PromDuration {
+        self.prometheus.retention
+    }
+
+    /// Where a browser finds Grafana.
+    pub fn grafana_url(&self) -> String {
+        match self.links.grafana_base_url.trim_end_matches('/') {
+            "" => format!("http://localhost:{}", self.ports.grafana),
+            url => url.to_owned(),
+        }
+    }
+
+    /// The routes by severity, the more urgent first.
+    pub fn routes(&self) -> [Routes<'_>; 2] {
+        let route = |severity, route: &'_ Route, wait, interval, repeat| {
+            let scaled = |given: Option<PromDuration>, default| {
+                self.scaled(given.unwrap_or(PromDuration::from_secs(default)))
+            };
+            (
+                severity,
+                scaled(route.group_wait, wait),
+                scaled(route.group_interval, interval),
+                scaled(route.repeat_interval, repeat),
+            )
+        };
+        let notifications = &self.notifications;
+        [
+            (
+                &notifications.critical,
+                route("critical", &notifications.critical, 10, 60, 3_600),
+            ),
+            (
+                &notifications.warning,
+                route("warning", &notifications.warning, 30, 300, 43_200),
+            ),
+        ]
+        .map(
+            |(given, (severity, group_wait, group_interval, repeat_interval))| Routes {
+                severity,
+                receivers: &given.receivers,
+                group_wait,
+                group_interval,
+                repeat_interval,
+            },
+        )
+    }
+}

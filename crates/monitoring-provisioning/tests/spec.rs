@@ -1,0 +1,254 @@
+//! Bad input of `monitoring.yaml`: each problem with its place, and all of them at once.
+
+use std::path::Path;
+
+use monitoring_provisioning::{PromDuration, Spec};
+
+fn problems(text: &str) -> Vec<String> {
+    match Spec::parse(text, Path::new("m.yaml")) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_valid_spec() {
+    for text in ["", "# nothing but comments\n", "ports:\nalerts:\nreceivers:\n"] {
+        assert_eq!(problems(text), Vec::<String>::new(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_committed_spec_says_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../monitoring/monitoring.yaml");
+    let committed = Spec::load(&path).unwrap();
+    let mut default = Spec::parse("", &path).unwrap();
+    // Defaults that depend on the severity are written out in the committed file.
+    default.notifications = committed.notifications.clone();
+    assert_eq!(format!("{committed:#?}"), format!("{default:#?}"));
+    for (written, built_in) in committed.routes().iter().zip(Spec::default().routes()) {
+        assert_eq!(format!("{written:?}"), format!("{built_in:?}"));
+    }
+}
+
+#[test]
+fn every_bad_input_gives_its_message() {
+    let table: &[(&str, &str)] = &[
+        ("time_scale: fast", "m.yaml:1:13: expected a number, found a text"),
+        (
+            "time_scale: 0.5",
+            "m.yaml:1:13: `time_scale` is 0.5; allowed: 1 to 120",
+        ),
+        (
+            "prots: {}",
+            "m.yaml:1:1: unknown key `prots`; did you mean `ports`?",
+        ),
+        (
+            "ports:\n  relayer: http",
+            "m.yaml:2:12: expected a whole number from 0 to 65535, found a text",
+        ),
+        (
+            "ports:\n  relayer: 0",
+            "m.yaml:2:12: port 0 for `relayer`; allowed: 1 to 65535",
+        ),
+        (
+            "ports:\n  grafana: 9090",
+            "m.yaml:2:12: port 9090 is given to both `relayer` and `grafana`; give each its own",
+        ),
+        (
+            "images:\n  grafana: grafana/grafana:latest",
+            "m.yaml:2:12: image `grafana/grafana:latest`: `latest` is not a version; pin one, for example `name:v1.2.3`",
+        ),
+        (
+            "images:\n  grafana: reg:5000/grafana",
+            "m.yaml:2:12: image `reg:5000/grafana` has no version; pin one, for example `name:v1.2.3` or `name@sha256:...`",
+        ),
+        (
+            "prometheus:\n  scrape_interval: 1.5h",
+            "m.yaml:2:20: `1.5h` is not a duration; write whole numbers with units, largest unit first: `90s`, `1m30s`, \
+             `500ms` (units y w d h m s ms)",
+        ),
+        (
+            "prometheus:\n  scrape_timeout: 9s",
+            "m.yaml:2:19: `scrape_timeout` (9s) is longer than `scrape_interval` (5s); a scrape must end before the next one \
+             begins",
+        ),
+        (
+            "prometheus:\n  external_labels:\n    pool: x",
+            "m.yaml:3:11: the label `pool` is taken; alerts already carry it; choose another name",
+        ),
+        (
+            "relayers:\n  - http://a:1/metrics",
+            "m.yaml:2:5: a relayer is given as `host:port`; without scheme and path, for example `10.0.0.5:9090`; `/metrics` \
+             is implied",
+        ),
+        (
+            "bind_address: 0.0.0.0",
+            "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password`, or keep \
+             a loopback address and put a proxy with a login before it",
+        ),
+        (
+            "alerts:\n  EndpointUnhealty: {}",
+            "m.yaml:2:3: unknown name `EndpointUnhealty`; did you mean `EndpointUnhealthy`?",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `labels`",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",
+            "m.yaml:3:16: a threshold of 200000; allowed: milliseconds, between the first and the last bucket (1 and 120000, \
+             both excluded)",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighErrorRate:\n    threshold: 5",
+            "m.yaml:3:16: a threshold of 5; allowed: share of the attempts, above 0 and below 1",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighErrorRate:\n    window: 10s",
+            "m.yaml:3:13: the window holds fewer than four scrapes; allowed: 20s or more, or a shorter \
+             `prometheus.scrape_interval`",
+        ),
+        (
+            "prometheus: { scrape_interval: 30s }",
+            "m.yaml:1:32: four scrapes take 2m, longer than the window of `ConnectionPoolQueueGrowing` (1m); scrape more \
+             often, or set `alerts.ConnectionPoolQueueGrowing.window`",
+        ),
+        (
+            "notifications:\n  critical:\n    receivers: [ops]",
+            "m.yaml:3:17: there is no receiver `ops`; define it under `receivers`; there is none yet",
+        ),
+        (
+            "notifications:\n  critical:\n    repeat_interval: 10s",
+            "m.yaml:3:5: `repeat_interval` is shorter than `group_interval`; a group is only looked at every \
+             `group_interval`: repeat at least as slowly",
+        ),
+        (
+            "ports:\n  relayer: 1\n  relayer: 2",
+            "m.yaml:3:3: the key `relayer` is given twice; it already stands in line 2; keep one",
+        ),
+        (
+            "time_scale: 1\n---\ntime_scale: 2",
+            "m.yaml:3:1: a second YAML document in the file; keep one; what comes after `---` would be ignored",
+        ),
+    ];
+    for (text, message) in table {
+        assert_eq!(problems(text), [*message], "{text}");
+    }
+}
+
+#[test]
+fn inline_secrets_are_refused_and_never_repeated() {
+    let secret = "T0PSECRET";
+    for (text, place) in [
+        (
+            format!(
+                "receivers:\n  slack:\n    a: {{ channel: x, api_url: 'https://hooks.slack.com/services/{secret}' }}"
+            ),
+            "m.yaml:3:22:",
+        ),
+        (
+            format!("receivers:\n  webhook:\n    a:\n      url: https://hooks.slack.com/services/{secret}"),
+            "m.yaml:4:12:",
+        ),
+        (
+            format!("receivers:\n  webhook:\n    a:\n      url: https://u:{secret}@h/"),
+            "m.yaml:4:12:",
+        ),
+        (
+            format!("receivers:\n  webhook:\n    a:\n      url: https://h/?key={secret}"),
+            "m.yaml:4:12:",
+        ),
+        (
+            format!("receivers:\n  pagerduty:\n    a: {{ routing_key: {secret} }}"),
+            "m.yaml:3:10:",
+        ),
+        (
+            format!("receivers:\n  email:\n    a:\n      password: {secret}"),
+            "m.yaml:4:7:",
+        ),
+    ] {
+        let found = problems(&text).join("\n");
+        let line = found
+            .lines()
+            .find(|line| line.contains("a secret in the spec"))
+            .unwrap_or_else(|| panic!("{text}\n{found}"));
+        assert!(line.starts_with(place), "{line}");
+        assert!(line.contains("_file"), "no remedy: {line}");
+        assert!(!found.contains(secret), "{found}");
+    }
+}
+
+#[test]
+fn all_problems_come_out_at_once_in_order() {
+    let found = problems(
+        "time_scale: x\nprots: 1\nports:\n  grafana: y\n  relayer: 0\nprometheus: { retention: 5 }\n",
+    );
+    let places: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(
+        places,
+        [
+            "m.yaml:1:13",
+            "m.yaml:2:1",
+            "m.yaml:4:12",
+            "m.yaml:5:12",
+            "m.yaml:6:26"
+        ]
+    );
+}
+
+#[test]
+fn broken_text_never_panics() {
+    let good = include_str!("../../../monitoring/monitoring.yaml");
+    for end in (0..good.len())
+        .filter(|end| good.is_char_boundary(*end))
+        .step_by(7)
+    {
+        let _ = problems(&good[..end]);
+    }
+    for text in [
+        "{",
+        "[",
+        "a: [",
+        "\t",
+        "&a *a",
+        "a: &x {b: *x}",
+        "!!binary x",
+        "\u{feff}",
+        "- 1",
+        "5",
+        "? [a]\n: b",
+    ] {
+        let _ = problems(text);
+    }
+    let deep = "[".repeat(10_000);
+    assert!(!problems(&deep).is_empty());
+}
+
+#[test]
+fn durations_are_scaled_but_retention_is_not() {
+    let spec = Spec::parse("time_scale: 60", Path::new("m.yaml")).unwrap();
+    assert_eq!(spec.scrape_interval().as_millis(), 83);
+    assert_eq!(spec.evaluation_interval().as_millis(), 83);
+    assert_eq!(spec.retention(), PromDuration::from_secs(15 * 86_400));
+    assert_eq!(spec.routes()[0].group_wait.as_millis(), 167);
+}
+
+#[test]
+fn secret_files_stand_beside_the_spec() {
+    let text = "receivers: { slack: { ops: { channel: x, api_url_file: secrets/u } } }";
+    let spec = Spec::parse(text, Path::new("here/m.yaml")).unwrap();
+    let files = spec.secret_files();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].resolved, Path::new("here/secrets/u"));
+    assert_eq!(
+        (files[0].receiver.as_str(), files[0].key),
+        ("ops", "api_url_file")
+    );
+}
+
+#[test]
+fn the_password_is_not_in_debug_output() {
+    let spec = Spec::parse("grafana: { admin_password: hunter2 }", Path::new("m.yaml")).unwrap();
+    assert!(!format!("{spec:?}").contains("hunter2"));
+}
