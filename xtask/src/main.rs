@@ -3,6 +3,7 @@
 //! Exit codes, the same for every command: 0 done, 1 failed, 2 bad input (flags, the spec). `monitoring-status`
 //! adds 3: nothing runs.
 
+mod anvil;
 mod atomic;
 mod binaries;
 mod cli;

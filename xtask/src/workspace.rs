@@ -1,6 +1,7 @@
 //! Where the workspace and the files of a run are.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use monitoring_provisioning::Spec;
@@ -20,6 +21,31 @@ pub(crate) struct Workspace {
     pub(crate) spec_path: PathBuf,
     /// State, data, logs and native configuration of a running stack.
     pub(crate) state_dir: PathBuf,
+}
+
+/// A call of cargo in the workspace.
+///
+/// What cargo told this program about itself is taken out of the environment: build scripts that look at it would run
+/// anew at each change between a call from here and a call from the shell.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let ours = |name: &str| {
+        let about = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        about.iter().any(|prefix| name.starts_with(prefix))
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(root);
+    command
 }
 
 impl Workspace {

@@ -1,13 +1,12 @@
 //! `test`: the whole suite on a machine that may be bare.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::binaries::Program;
-use crate::packages;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
+use crate::{anvil, packages};
 
 /// Set for the tests that run real servers.
 const END_TO_END: &str = "MONITORING_E2E";
@@ -33,20 +32,22 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
         .collect();
     let end_to_end = missing.is_empty();
 
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = call(
-        Command::new(&cargo).args(["build", "--package", "relayer", "--package", "devnet"]),
-        &workspace.root,
-    )?;
-    let mut test = Command::new(&cargo);
+    let anvil = anvil::obtain(&workspace.root, !no_install);
+
+    let cargo = || workspace::cargo(&workspace.root);
+    let built = call(cargo().args(["build", "--package", "relayer", "--package", "devnet"]))?;
+    let mut test = cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Ok(anvil) = &anvil {
+        test.env(anvil::VARIABLE, anvil);
+    }
     if !cargo_args.is_empty() {
         test.arg("--").args(cargo_args);
     }
     if end_to_end {
         test.env(END_TO_END, "1");
     }
-    let passed = call(&mut test, &workspace.root)?;
+    let passed = call(&mut test)?;
 
     summary.insert(
         0,
@@ -68,21 +69,26 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
     } else {
         format!("tests with real servers: NOT RUN, missing {}", missing.join(", "))
     });
+    summary.push(match &anvil {
+        Ok(path) => format!("tests with a real Ethereum node: run, with {}", path.display()),
+        Err(reason) => format!("tests with a real Ethereum node: NOT RUN, no anvil: {reason}"),
+    });
     println!("\nsummary");
     for line in &summary {
         println!("  {line}");
     }
-    // Asked to get everything and test everything: what was not run is not passed.
+    // The servers are what the suite is about: without them it has not passed. anvil serves one test and comes by npm
+    // only; that it was missing stands in the summary.
     let complete = end_to_end || no_install;
     Ok(u8::from(!(passed && built && complete)))
 }
 
-fn call(command: &mut Command, folder: &Path) -> Result<bool> {
+fn call(command: &mut Command) -> Result<bool> {
     let words: Vec<String> = command
         .get_args()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     println!("running: cargo {}", words.join(" "));
-    let status = command.current_dir(folder).status().context("can't run cargo")?;
+    let status = command.status().context("can't run cargo")?;
     Ok(status.success())
 }

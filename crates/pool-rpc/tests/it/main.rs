@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
-mod anvil;
 mod connection;
 mod faults;
 mod health;

@@ -1,7 +1,6 @@
 //! Everything that can be done, and refused, before anything is started.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use monitoring_provisioning::{GeneratedFile, Runtime as Rendering, Spec, generate};
@@ -14,7 +13,7 @@ use crate::plan::Plan;
 use crate::ports::{self, Needed};
 use crate::stack::{self, Inputs, Programs, RELAYER};
 use crate::state::{Runtime, Stack, State};
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 use crate::{packages, state};
 
 /// A run that can be started.
@@ -124,10 +123,8 @@ fn relayer(workspace: &Workspace, up: &Up) -> Result<Option<PathBuf>> {
     }
     let own = std::env::current_exe().context("can't tell this program's own path")?;
     let folder = own.parent().context("this program stands in no folder")?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build
-        .args(["build", "--package", "relayer"])
-        .current_dir(&workspace.root);
+    let mut build = workspace::cargo(&workspace.root);
+    build.args(["build", "--package", "relayer"]);
     if folder.ends_with("release") {
         build.arg("--release");
     }

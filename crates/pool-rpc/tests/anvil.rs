@@ -1,18 +1,42 @@
 //! The probe and calls against a real EVM node.
 //!
-//! `ANVIL_BIN` names anvil's binary (npm: `@foundry-rs/anvil`):
-//! `ANVIL_BIN=.../anvil cargo test -p pool-rpc -- --ignored anvil`
+//! `ANVIL_BIN` names anvil's binary (npm: `@foundry-rs/anvil`); `cargo xtask test` obtains it. Without it the trial is
+//! reported as ignored, and the reason is printed.
+
+#![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
 use std::{
+    ffi::OsString,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use pool_core::Unfit;
-use pool_rpc::{Class, JsonRpcEndpoint, Probe, RpcConfig, RpcRequest};
+use libtest_mimic::{Arguments, Failed, Trial};
+use pool_core::{CheckCx, Endpoint, Report, Unfit};
+use pool_rpc::{Class, JsonRpcEndpoint, Probe, RpcConfig, RpcError, RpcRequest};
 use serde_json::json;
 
-use crate::support::check;
+fn main() {
+    let arguments = Arguments::from_args();
+    let binary = std::env::var_os("ANVIL_BIN");
+    if binary.is_none() {
+        println!(
+            "NOT RUN anvil_is_probed_and_called: ANVIL_BIN names no anvil; `cargo xtask test` obtains one"
+        );
+    }
+    let missing = binary.is_none();
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(anvil_is_probed_and_called(binary.ok_or("ANVIL_BIN is not set")?));
+        Ok::<(), Failed>(())
+    };
+    let trial = Trial::test("anvil_is_probed_and_called", run).with_ignored_flag(missing);
+    libtest_mimic::run(&arguments, vec![trial]).exit();
+}
+
+async fn check(endpoint: &JsonRpcEndpoint) -> Result<Report, RpcError> {
+    endpoint.check(&CheckCx::new(Duration::from_secs(3))).await
+}
 
 struct Anvil(Child);
 
@@ -23,10 +47,7 @@ impl Drop for Anvil {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs a real node: set ANVIL_BIN to anvil's binary (npm: @foundry-rs/anvil) and run with --ignored"]
-async fn anvil_is_probed_and_called() {
-    let binary = std::env::var_os("ANVIL_BIN").expect("ANVIL_BIN must name anvil's binary");
+async fn anvil_is_probed_and_called(binary: OsString) {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
