@@ -1,0 +1,112 @@
+//! What is wrong with a configuration file, in one line.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Longest part of a message that is quoted from the file. Anything longer is more likely a key than a typing error.
+const LONGEST_QUOTE: usize = 40;
+
+/// What is wrong with a configuration file. Displays as `file:line: what is wrong; what is allowed`.
+///
+/// Print it and exit with status 2; nothing has been started. It never shows a URL, a header's value or the value of an
+/// environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    file: PathBuf,
+    line: Option<usize>,
+    message: String,
+}
+
+impl ConfigProblem {
+    pub(super) fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            message: message.into(),
+        }
+    }
+
+    /// A problem that the YAML reader found: syntax, unknown keys, wrong types.
+    pub(super) fn yaml(file: &Path, error: &serde_yaml::Error) -> Self {
+        let mut message = error.to_string();
+        let line = error.location().map(|location| {
+            let said = format!(" at line {} column {}", location.line(), location.column());
+            if let Some(rest) = message.strip_suffix(&said) {
+                message.truncate(rest.len());
+            }
+            location.line()
+        });
+        Self::new(file, Some(line.unwrap_or(1)), without_values(&message))
+    }
+
+    /// The line, counted from 1; `None` when the problem is the file itself.
+    pub const fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigProblem {}
+
+/// Takes out what serde quotes from the file: a text in a wrong place may be a URL with a key in it. Short words in
+/// backticks stay, they are names of keys and typing errors.
+pub(super) fn without_values(message: &str) -> String {
+    let mut clean = message.to_owned();
+    for kind in ["invalid type: string ", "invalid value: string "] {
+        if let Some(start) = clean.find(&format!("{kind}\""))
+            && let Some(end) = clean.rfind(", expected")
+            && start < end
+        {
+            clean.replace_range(start + kind.len() - "string ".len()..end, "a text");
+        }
+    }
+    let parts = clean.split('`').enumerate().map(|(i, part)| {
+        let quoted = i % 2 == 1;
+        if quoted && (part.len() > LONGEST_QUOTE || part.contains("://")) {
+            "***"
+        } else {
+            part
+        }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_the_file_are_not_repeated() {
+        for (message, expected) in [
+            (
+                "pools[0].weight: invalid type: string \"https://h/SECRET, expected\", expected f64",
+                "pools[0].weight: invalid type: a text, expected f64",
+            ),
+            (
+                "unknown field `https://h/SECRET`, expected `id`",
+                "unknown field `***`, expected `id`",
+            ),
+            (
+                "unknown field `weigth`, expected `weight`",
+                "unknown field `weigth`, expected `weight`",
+            ),
+            (
+                "invalid type: map, expected u32",
+                "invalid type: map, expected u32",
+            ),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! From the command line to the exit status.
+
+use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use pool_core::Observer;
+use pool_metrics::{MetricsServer, PrometheusBridge, ServeError};
+use tokio::sync::oneshot;
+
+use crate::{
+    Relayer,
+    cli::Cli,
+    config::{Config, ConfigProblem},
+    devnet::{Devnet, Options},
+    shutdown::Signals,
+};
+
+/// For what is under way to end after a signal. With `LAST_SCRAPE` and the rest it stays below five seconds.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// For a scrape that is under way to end when all else has.
+const LAST_SCRAPE: Duration = Duration::from_secs(1);
+
+/// What an operator must correct: exit status 2. Nothing has been started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadInput {
+    /// The configuration file. The message names file and line.
+    #[error(transparent)]
+    Config(#[from] ConfigProblem),
+    /// The address to listen on. The message says what to do.
+    #[error("{source}{}", hint(.source))]
+    Listen {
+        /// Which, and why.
+        source: ServeError,
+    },
+}
+
+fn hint(error: &ServeError) -> String {
+    match error {
+        ServeError::Bind { addr, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            format!(
+                " (`ss -ltnp 'sport = :{}'` shows which process; --listen ADDR:PORT chooses another)",
+                addr.port()
+            )
+        }
+        ServeError::Bind { .. } => " (--listen ADDR:PORT chooses another)".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Runs the relayer and tells the exit status; errors are printed on standard error.
+pub fn main(cli: Cli) -> ExitCode {
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<BadInput>() => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<()> {
+    let config = match &cli.config {
+        Some(file) => Some(Config::load(file).map_err(BadInput::from)?),
+        None => None,
+    };
+    if let (true, Some(config), Some(file)) = (cli.check, &config, &cli.config) {
+        let endpoints: usize = config.pools.iter().map(|pool| pool.endpoints.len()).sum();
+        say(&format!(
+            "{}: ok (pools: {}, endpoints: {endpoints})",
+            file.display(),
+            config.pools.len()
+        ));
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    let result = runtime.block_on(run(cli, config));
+    // a name that is being looked up blocks a thread; nobody waits for it
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
+    let mut signals = Signals::install().context("signals can't be handled")?;
+    let bridge = PrometheusBridge::new()?;
+    // before anything is started: who can't be seen should not work
+    let server = MetricsServer::bind(&cli.listen, bridge.registry().clone())
+        .await
+        .map_err(|source| BadInput::Listen { source })?;
+    let (devnet, config) = match config {
+        Some(config) => (None, config),
+        None => {
+            let (devnet, config) = Devnet::start(options(&cli)).await?;
+            tracing::info!(seed = cli.seed, calm = cli.calm, "devnet started");
+            (Some(devnet), config)
+        }
+    };
+    let observer: Arc<dyn Observer> = Arc::new(bridge.metrics().clone());
+    let mut relayer = Relayer::start(config, cli.seed, &observer)?;
+
+    let addresses = server.local_addrs();
+    let (stop_server, server_stopped) = oneshot::channel::<()>();
+    let server = server.ready_when(relayer.readiness());
+    let mut server = tokio::spawn(server.serve(async {
+        // an error means that the sender is gone, which is as good
+        let _gone = server_stopped.await;
+    }));
+    announce(&addresses);
+
+    let play = async {
+        match &devnet {
+            Some(devnet) => devnet.play().await,
+            None => std::future::pending().await,
+        }
+    };
+    let end = tokio::select! {
+        name = signals.next() => {
+            tracing::info!("{name}: stopping");
+            Ok(())
+        }
+        () = relayer.failed() => Err(anyhow::anyhow!("a task that follows a chain panicked; the log says where")),
+        _ended = &mut server => Err(anyhow::anyhow!("the metrics server ended by itself; the log says why")),
+        () = play => Ok(()),
+    };
+    signals.end_at_next();
+    stop(relayer).await;
+    drop(stop_server);
+    if !server.is_finished() && tokio::time::timeout(LAST_SCRAPE, &mut server).await.is_err() {
+        tracing::warn!("a scrape did not end within {LAST_SCRAPE:?} and was cut off");
+        server.abort();
+    }
+    tracing::info!("stopped");
+    end
+}
+
+/// Closes the pools and tells how it went.
+async fn stop(relayer: Relayer) {
+    for (pool, report) in relayer.stop(DRAIN).await {
+        if report.unfinished == 0 {
+            tracing::info!(%pool, "pool closed");
+        } else {
+            let unfinished = report.unfinished;
+            tracing::warn!(%pool, unfinished, "pool closed with requests that did not end within {DRAIN:?}");
+        }
+    }
+}
+
+fn options(cli: &Cli) -> Options {
+    Options {
+        seed: cli.seed,
+        calm: cli.calm,
+        speed: cli.speed,
+        transactions: cli.transactions,
+    }
+}
+
+/// One stable line for each address, for whoever started this process.
+fn announce(addresses: &[SocketAddr]) {
+    for address in addresses {
+        say(&format!("listening on http://{address}/metrics"));
+        if !address.ip().is_loopback() {
+            tracing::info!(%address, "everybody who reaches this address can read the metrics");
+        }
+    }
+}
+
+/// Writes a line to standard output. Whoever reads it may have gone; that is no reason to stop.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        tracing::debug!(%error, "standard output is closed");
+    }
+}
