@@ -5,13 +5,14 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use crate::{
     AcquireError, Candidates, Endpoint, ErrorType, Lease, Phase, Reasons,
-    admission::{Grant, Place, Refusal, Settle, Turn},
+    admission::{Grant, Place, Refusal, Settle, Turn, Want},
     connect::ConnectFailure,
     core::Core,
     member::Stored,
@@ -63,13 +64,17 @@ impl<E: Endpoint> Core<E> {
             Err(Refusal::Busy) => {}
             Err(refusal) => return Err(self.refused(&refusal, now)),
         }
-        let (place, effects) = self.admission.enqueue(wish.avoid.clone(), wish.deadline, now);
+        let want = Want {
+            avoid: wish.avoid.clone(),
+            deadline: wish.deadline,
+        };
+        let (place, effects) = self.admission.enqueue(want.clone(), now);
         self.apply(effects);
         let place = place.map_err(|refusal| self.refused(&refusal, now))?;
         let mut waiter = Waiter {
             core: self,
             place: Some(place),
-            avoid: &wish.avoid,
+            want,
         };
         let mut expired = pin!(tokio::time::sleep_until(wish.deadline));
         let turn = poll_fn(|cx| match waiter.poll(cx) {
@@ -78,10 +83,8 @@ impl<E: Endpoint> Core<E> {
         })
         .await;
         match turn {
-            Some(Some(grant)) => Ok(grant),
-            Some(None) => Err(AcquireError::Closed {
-                pool: self.id.clone(),
-            }),
+            Some(Ok(grant)) => Ok(grant),
+            Some(Err(refusal)) => Err(self.refused(&refusal, Instant::now())),
             None => waiter.time_out().ok_or_else(|| self.out_of_time(now)),
         }
     }
@@ -138,7 +141,12 @@ impl<E: Endpoint> Core<E> {
         }
     }
 
-    fn connect_failed(&self, key: u32, failure: ConnectFailure<E::Error>) -> (Settle, Failed<E::Error>) {
+    /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
+    fn connect_failed(
+        &self,
+        key: u32,
+        failure: ConnectFailure<E::Error>,
+    ) -> (Settle, Option<Duration>, Failed<E::Error>) {
         let member = &self.members[key as usize];
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
         match failure {
@@ -152,6 +160,7 @@ impl<E: Endpoint> Core<E> {
                 };
                 (
                     settle,
+                    verdict.throttle,
                     Failed::Connect(AcquireError::Connect {
                         pool,
                         endpoint,
@@ -164,6 +173,7 @@ impl<E: Endpoint> Core<E> {
                 member.stats.attempt_ended(Some(ErrorType::Connect));
                 (
                     Settle::Failure,
+                    None,
                     Failed::Connect(AcquireError::ConnectTimeout {
                         pool,
                         endpoint,
@@ -171,9 +181,19 @@ impl<E: Endpoint> Core<E> {
                     }),
                 )
             }
-            ConnectFailure::AtLimit | ConnectFailure::Closed => {
-                (Settle::Neutral, Failed::Final(AcquireError::Closed { pool }))
+            ConnectFailure::Useless(why) => {
+                member.stats.attempt_ended(Some(ErrorType::Connect));
+                (
+                    Settle::Failure,
+                    None,
+                    Failed::Connect(AcquireError::NoConnection { pool, endpoint, why }),
+                )
             }
+            ConnectFailure::AtLimit | ConnectFailure::Closed => (
+                Settle::Neutral,
+                None,
+                Failed::Final(AcquireError::Closed { pool }),
+            ),
         }
     }
 }
@@ -189,36 +209,39 @@ enum Failed<X> {
 struct Waiter<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     place: Option<Place>,
-    avoid: &'a [u32],
+    want: Want,
 }
 
 impl<E: Endpoint> Waiter<'_, E> {
-    /// `Some` when its turn has come, `None` when the pool was closed.
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Grant<Stored<E>>>> {
+    /// Ready when its turn has come, or when it never will.
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
         let Some(place) = &mut self.place else {
-            return Poll::Ready(None);
+            return Poll::Ready(Err(Refusal::Closed));
         };
         let (turn, effects) = self
             .core
             .admission
-            .look(place, cx.waker(), self.avoid, Instant::now());
+            .look(place, cx.waker(), &self.want, Instant::now());
         self.core.apply(effects);
-        match turn {
-            Turn::Wait => Poll::Pending,
-            Turn::Go(grant) => {
-                self.place = None;
-                Poll::Ready(Some(grant))
-            }
-            Turn::Closed => {
-                self.place = None;
-                Poll::Ready(None)
-            }
-        }
+        let over = match turn {
+            Turn::Wait => return Poll::Pending,
+            Turn::Go(grant) => Ok(grant),
+            Turn::Hopeless => Err(Refusal::Hopeless),
+            Turn::Closed => Err(Refusal::Closed),
+        };
+        self.place = None;
+        Poll::Ready(over)
     }
 
     /// The deadline has passed; a grant that came at the last moment still counts.
     fn time_out(&mut self) -> Option<Grant<Stored<E>>> {
-        self.core.admission.leave(self.place.take()?, true)
+        let (given, good) = self.core.admission.time_out(self.place.take()?, Instant::now());
+        let held = Held {
+            core: self.core,
+            grant: given,
+        };
+        // one that may not be used any more is given back by the drop
+        if good { held.into_grant() } else { None }
     }
 }
 
@@ -227,7 +250,7 @@ impl<E: Endpoint> Drop for Waiter<'_, E> {
         if let Some(grant) = self
             .place
             .take()
-            .and_then(|place| self.core.admission.leave(place, false))
+            .and_then(|place| self.core.admission.leave(place))
         {
             drop(Held {
                 core: self.core,
@@ -246,6 +269,10 @@ struct Held<'a, E: Endpoint> {
 impl<E: Endpoint> Held<'_, E> {
     fn key(&self) -> u32 {
         self.grant.as_ref().map_or(0, |grant| grant.key)
+    }
+
+    fn into_grant(mut self) -> Option<Grant<Stored<E>>> {
+        self.grant.take()
     }
 
     async fn connect(mut self, deadline: Instant) -> Result<Lease<E>, Failed<E::Error>> {
@@ -273,8 +300,8 @@ impl<E: Endpoint> Held<'_, E> {
                 ))
             }
             Ok(Err(failure)) => {
-                let (settle, failed) = self.core.connect_failed(key, failure);
-                self.give_back(settle);
+                let (settle, throttle, failed) = self.core.connect_failed(key, failure);
+                self.give_back(settle, throttle);
                 Err(failed)
             }
             Err(_elapsed) => {
@@ -288,9 +315,12 @@ impl<E: Endpoint> Held<'_, E> {
         }
     }
 
-    fn give_back(&mut self, settle: Settle) {
+    fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if let Some(grant) = self.grant.take() {
-            let effects = self.core.admission.give_back(grant, settle, None, Instant::now());
+            let effects = self
+                .core
+                .admission
+                .give_back(grant, settle, throttle, Instant::now());
             self.core.apply(effects);
         }
     }
@@ -298,6 +328,6 @@ impl<E: Endpoint> Held<'_, E> {
 
 impl<E: Endpoint> Drop for Held<'_, E> {
     fn drop(&mut self) {
-        self.give_back(Settle::Neutral);
+        self.give_back(Settle::Neutral, None);
     }
 }

@@ -2,11 +2,23 @@
 //!
 //! Each ends when the pool is dropped or closed. None runs in the way of a request.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::{CheckCx, Endpoint, HealthConfig, Unfit, core::Core, health::HealthReason};
+use crate::{
+    CheckCx, Endpoint, HealthConfig, Report, Unfit,
+    admission::{Checked, Settle},
+    core::Core,
+    health::HealthReason,
+};
 
 /// How often idle connections are looked through.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
@@ -41,8 +53,9 @@ async fn check<E: Endpoint>(core: Arc<Core<E>>, key: u32, mut rng: fastrand::Rng
     loop {
         check_once(&core, key, &config).await;
         let share = 1.0 + config.jitter * (rng.f64() * 2.0 - 1.0);
-        let next = Instant::now() + config.interval.mul_f64(share);
-        core.admission.check_planned(key, next);
+        let now = Instant::now();
+        let next = now + config.interval.mul_f64(share);
+        core.apply(core.admission.check_planned(key, next, now));
         tokio::time::sleep_until(next).await;
     }
 }
@@ -50,26 +63,80 @@ async fn check<E: Endpoint>(core: Arc<Core<E>>, key: u32, mut rng: fastrand::Rng
 async fn check_once<E: Endpoint>(core: &Arc<Core<E>>, key: u32, config: &HealthConfig) {
     let member = &core.members[key as usize];
     let begun = Instant::now();
-    let ticket = core.admission.check_begins(key, begun, begun);
+    let (ticket, effects) = core.admission.check_begins(key, begun, begun);
+    core.apply(effects);
     let cx = CheckCx {
         timeout: config.timeout,
     };
-    let answer = tokio::time::timeout(config.timeout, member.endpoint.check(&cx)).await;
+    let check = caught(async {
+        let checked = member.endpoint.check(&cx).await;
+        checked.map_err(|error| (member.endpoint.classify(&error), error.to_string()))
+    });
+    let answer = tokio::time::timeout(config.timeout, check).await;
     let now = Instant::now();
-    let (position, result) = match answer {
-        Err(_elapsed) => (None, Err(HealthReason::CheckTimedOut(config.timeout))),
-        Ok(Err(error)) => (None, Err(HealthReason::CheckFailed(error.to_string()))),
-        Ok(Ok(report)) => match report.unfit {
-            // what a node of another chain says of its height says nothing of ours
-            Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
-            Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
-            None => (report.position, lag(core, key, report.position, config, now)),
-        },
+    let failed = |reason| Checked {
+        position: None,
+        outcome: Settle::Failure,
+        throttle: None,
+        result: Err(reason),
     };
-    if result.is_err() {
+    let checked = match answer {
+        Err(_elapsed) => failed(HealthReason::CheckTimedOut(config.timeout)),
+        Ok(Err(_panic)) => failed(HealthReason::CheckFailed("the check panicked".to_owned())),
+        Ok(Ok(Err((verdict, error)))) => {
+            let mut checked = failed(HealthReason::CheckFailed(error));
+            checked.throttle = verdict.throttle;
+            if !verdict.counts_for_breaker {
+                checked.outcome = Settle::Neutral;
+            }
+            checked
+        }
+        Ok(Ok(Ok(report))) => judge(core, key, report, config, now),
+    };
+    if checked.result.is_err() {
         member.stats.check_failed();
     }
-    core.apply(core.admission.check_ended(key, ticket, position, result, now));
+    core.apply(core.admission.check_ended(key, ticket, checked, now));
+}
+
+/// The endpoint answered. One that is merely unfit works, so its breaker hears nothing.
+fn judge<E: Endpoint>(
+    core: &Core<E>,
+    key: u32,
+    report: Report,
+    config: &HealthConfig,
+    now: Instant,
+) -> Checked {
+    let (position, result) = match report.unfit {
+        // what a node of another chain says of its height says nothing of ours
+        Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
+        Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
+        None => (report.position, lag(core, key, report.position, config, now)),
+    };
+    Checked {
+        position,
+        outcome: if result.is_ok() {
+            Settle::Success
+        } else {
+            Settle::Neutral
+        },
+        throttle: None,
+        result,
+    }
+}
+
+/// The future's output, or an error if it panics: a bug in one check must not end all checks of its endpoint.
+async fn caught<F: Future>(future: F) -> std::thread::Result<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
 }
 
 /// Holds the position against the other endpoints'.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::{BreakerConfig, HealthConfig};
 
+/// No setting needs a longer time; beyond it sums of times could overflow.
+pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}; allowed: {allowed}")]
@@ -168,8 +171,16 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
         ] {
-            if value < Duration::from_millis(1) || value > Duration::from_secs(7 * 24 * 3600) {
+            if value < Duration::from_millis(1) || value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));
+            }
+        }
+        for (field, value) in [
+            ("validate_after_idle", self.validate_after_idle),
+            ("backoff_max", self.backoff_max),
+        ] {
+            if value > LONGEST {
+                return Err(ConfigError::new(field, format!("{value:?}"), "at most 7 days"));
             }
         }
         if self.max_waiters > 10_000_000 {

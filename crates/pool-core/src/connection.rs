@@ -59,8 +59,14 @@ impl<E: Endpoint> Connector<E> {
 
     /// From now on no connection is used that was idle at this moment.
     pub(crate) fn distrust_idle(&self, now: Instant) {
-        *lock(&self.stale_before) = Some(now);
+        self.distrust(now);
         self.connects.drop_spares(true, now);
+    }
+
+    /// Never moves back: a slow validation may end after a newer verdict.
+    fn distrust(&self, returned_until: Instant) {
+        let mut stale_before = lock(&self.stale_before);
+        *stale_before = (*stale_before).max(Some(returned_until));
     }
 
     /// Whether an idle connection may stay.
@@ -75,19 +81,15 @@ impl<E: Endpoint> Connector<E> {
     }
 
     fn spare_lane(&self) -> Option<Lane<E>> {
-        let mut shared = lock(&self.shared);
+        // the endpoint is asked, and a handle that became the last one is dropped, outside the lock
+        let transports: Vec<_> = {
+            let mut shared = lock(&self.shared);
+            shared.retain(|weak| weak.strong_count() > 0);
+            shared.iter().filter_map(Weak::upgrade).collect()
+        };
         let now = Instant::now();
-        let mut found = None;
-        shared.retain(|weak| {
-            let Some(transport) = weak.upgrade() else {
-                return false;
-            };
-            if found.is_none() && now < transport.expires_at {
-                found = transport.reserve(&self.connects.endpoint);
-            }
-            true
-        });
-        found
+        let mut usable = transports.iter().filter(|t| now < t.expires_at);
+        usable.find_map(|transport| transport.reserve(&self.connects.endpoint))
     }
 
     async fn lane(&self) -> Result<Lane<E>, ConnectFailure<E::Error>> {
@@ -95,10 +97,11 @@ impl<E: Endpoint> Connector<E> {
             return Ok(lane);
         }
         let transport = self.connects.next().await?;
-        // a transport that takes no lanes at all was closed by the other side in between
         let lane = transport
             .reserve(&self.connects.endpoint)
-            .ok_or(ConnectFailure::AtLimit)?;
+            .ok_or(ConnectFailure::Useless(
+                "the connection was closed as soon as it was opened",
+            ))?;
         if self.connects.endpoint.lanes(&transport.inner) > 1 {
             lock(&self.shared).push(Arc::downgrade(&transport));
         }
@@ -116,8 +119,12 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
 
     async fn create(&self) -> Result<Pooled<E>, Self::Error> {
         let lane = self.lane().await?;
-        let opened = self.connects.endpoint.open(&lane.transport().inner).await;
-        let conn = opened.map_err(ConnectFailure::Endpoint)?;
+        let opening = self.connects.endpoint.open(&lane.transport().inner);
+        // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
+        let opened = tokio::time::timeout(self.connects.timeout, opening).await;
+        let conn = opened
+            .map_err(|_elapsed| ConnectFailure::TimedOut(self.connects.timeout))?
+            .map_err(ConnectFailure::Endpoint)?;
         Ok(Pooled {
             conn,
             lane,
@@ -142,18 +149,42 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
             idle_since: pooled.returned_at,
             now,
         };
-        match tokio::time::timeout(self.recycle_timeout, endpoint.recycle(&mut pooled.conn, &cx)).await {
+        let mut unanswered = Unanswered {
+            connector: Some(self),
+            since: now,
+        };
+        let answer =
+            tokio::time::timeout(self.recycle_timeout, endpoint.recycle(&mut pooled.conn, &cx)).await;
+        unanswered.connector = None;
+        match answer {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
-                *lock(&self.stale_before) = Some(pooled.returned_at);
+                self.distrust(pooled.returned_at);
                 Err(RecycleError::message("dead"))
             }
             Err(_elapsed) => {
                 tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
-                *lock(&self.stale_before) = Some(now);
+                self.distrust(now);
                 Err(RecycleError::message("did not answer in time"))
             }
+        }
+    }
+}
+
+/// A validation that has not been answered. If its caller gives it up after a good part of the time it was allowed, what
+/// was idle before is not trusted either: else a row of dead connections would cost one caller's deadline each.
+struct Unanswered<'a, E: Endpoint> {
+    connector: Option<&'a Connector<E>>,
+    since: Instant,
+}
+
+impl<E: Endpoint> Drop for Unanswered<'_, E> {
+    fn drop(&mut self) {
+        if let Some(connector) = self.connector
+            && self.since.elapsed() >= connector.recycle_timeout / 10
+        {
+            connector.distrust(self.since);
         }
     }
 }

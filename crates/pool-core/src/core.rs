@@ -1,8 +1,11 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -14,6 +17,7 @@ use crate::{
     Balancer, Endpoint, EndpointSnapshot, Event, Observer, PoolConfig, PoolId, PoolSnapshot, Source,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
+    chance::Chance,
     health::HealthStatus,
     member::{Member, Stored},
 };
@@ -26,6 +30,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) admission: Admission<Stored<E>>,
     pub(crate) balancer: Arc<dyn Balancer>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
     pub(crate) rearm: Notify,
     /// Told at each change of health and at each returned slot while closing.
@@ -95,7 +100,11 @@ impl<E: Endpoint> Core<E> {
 
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
-            observer.event(&self.id, event);
+            // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
+            let told = catch_unwind(AssertUnwindSafe(|| observer.event(&self.id, event)));
+            if told.is_err() {
+                tracing::error!(pool = %self.id, "the observer panicked");
+            }
         }
     }
 }

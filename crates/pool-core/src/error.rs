@@ -144,6 +144,17 @@ pub enum AcquireError<X> {
         /// The time-out.
         after: Duration,
     },
+    /// On every endpoint that could be tried connecting gave nothing that can be used; this is the last one. Either the
+    /// other side closes connections as soon as they are open, or the endpoint's `connect` panicked, which is a bug in
+    /// it.
+    NoConnection {
+        /// The pool.
+        pool: PoolId,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// What happened.
+        why: &'static str,
+    },
     /// The pool was closed. Stop using it.
     Closed {
         /// The pool.
@@ -160,7 +171,9 @@ impl<X> AcquireError<X> {
     /// Whose fault it is: a full queue or a short deadline is this process's, no healthy endpoint the nodes'.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NoHealthyEndpoint { .. } | Self::ConnectTimeout { .. } => Fault::Node,
+            Self::NoHealthyEndpoint { .. } | Self::ConnectTimeout { .. } | Self::NoConnection { .. } => {
+                Fault::Node
+            }
             Self::Connect { verdict, .. } => verdict.fault(),
             _ => Fault::Local,
         }
@@ -168,7 +181,10 @@ impl<X> AcquireError<X> {
 
     /// Whether the endpoint could not be connected to: nothing was sent, so any operation may be tried again.
     pub const fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::ConnectTimeout { .. })
+        matches!(
+            self,
+            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::NoConnection { .. }
+        )
     }
 
     /// How long to wait before asking again, where that is known.
@@ -219,6 +235,9 @@ impl<X> fmt::Display for AcquireError<X> {
                     f,
                     "pool {pool}: connecting to endpoint {endpoint} took longer than {after:.1?}"
                 )
+            }
+            Self::NoConnection { pool, endpoint, why } => {
+                write!(f, "pool {pool}: no connection to endpoint {endpoint}: {why}")
             }
             Self::Closed { pool } => write!(f, "pool {pool} is closed"),
         }

@@ -72,6 +72,14 @@ impl HealthConfig {
         if self.timeout.is_zero() {
             return wrong("health.timeout", "0".to_owned(), "above 0");
         }
+        for (field, value) in [
+            ("health.interval", self.interval),
+            ("health.timeout", self.timeout),
+        ] {
+            if value > crate::config::LONGEST {
+                return wrong(field, format!("{value:?}"), "at most 7 days");
+            }
+        }
         if self.rise == 0 || self.fall == 0 {
             let (field, value) = if self.rise == 0 {
                 ("health.rise", self.rise)
@@ -283,6 +291,14 @@ mod tests {
             },
             HealthConfig {
                 timeout: Duration::ZERO,
+                ..ok.clone()
+            },
+            HealthConfig {
+                interval: Duration::MAX,
+                ..ok.clone()
+            },
+            HealthConfig {
+                timeout: Duration::MAX,
                 ..ok.clone()
             },
             HealthConfig {

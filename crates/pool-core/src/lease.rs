@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use crate::{
 /// A connection and the slot it runs in, leased to one caller.
 ///
 /// Tell how it went: [`succeed`](Self::succeed), [`fail`](Self::fail) or [`neutral`](Self::neutral); the time from
-/// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was touched
+/// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was looked at
 /// counts as cancelled: the connection is destroyed, because half a request may be on it, and nothing is held against
 /// the endpoint. One that was never touched goes back as it was.
 ///
@@ -34,7 +37,7 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Stored<E>>,
     since: Instant,
-    touched: bool,
+    touched: AtomicBool,
 }
 
 impl<E: Endpoint> Lease<E> {
@@ -45,7 +48,7 @@ impl<E: Endpoint> Lease<E> {
             ticket,
             stored: Some(stored),
             since: now,
-            touched: false,
+            touched: AtomicBool::new(false),
         }
     }
 
@@ -130,6 +133,10 @@ impl<E: Endpoint> Lease<E> {
         };
         let effects = self.core.admission.give_back(grant, settle, throttle, now);
         self.core.apply(effects);
+        if keep && self.core.is_closed() {
+            // closed while it was on its way into the storage
+            member.purge_idle(now);
+        }
     }
 }
 
@@ -137,6 +144,8 @@ impl<E: Endpoint> Deref for Lease<E> {
     type Target = E::Conn;
 
     fn deref(&self) -> &E::Conn {
+        // many clients send through a shared reference
+        self.touched.store(true, Ordering::Relaxed);
         match &self.stored {
             Some(stored) => &stored.conn,
             None => unreachable!("only the methods that consume the lease take the connection out"),
@@ -146,7 +155,7 @@ impl<E: Endpoint> Deref for Lease<E> {
 
 impl<E: Endpoint> DerefMut for Lease<E> {
     fn deref_mut(&mut self) -> &mut E::Conn {
-        self.touched = true;
+        *self.touched.get_mut() = true;
         match &mut self.stored {
             Some(stored) => &mut stored.conn,
             None => unreachable!("only the methods that consume the lease take the connection out"),
@@ -156,7 +165,7 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
-        let keep = !self.touched;
+        let keep = !*self.touched.get_mut();
         self.finish(keep, Settle::Neutral, None);
     }
 }

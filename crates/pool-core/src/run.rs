@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Request, RunError, Verdict,
-    acquire::Wish, core::Core,
+    acquire::Wish, core::Core, moment::after,
 };
 
 /// One operation on its way.
@@ -18,6 +18,8 @@ struct Run<'a, E: Endpoint> {
     attempts: u32,
     /// Endpoints that have failed it.
     avoid: Vec<u32>,
+    /// The error of the attempt before.
+    last: Option<E::Error>,
 }
 
 /// A failed attempt.
@@ -33,7 +35,7 @@ impl<E: Endpoint> Core<E> {
         operation: &O,
         request: &Request,
     ) -> Result<O::Output, RunError<E::Error>> {
-        let overall = request.timeout.map(|timeout| Instant::now() + timeout);
+        let overall = request.timeout.map(|timeout| after(Instant::now(), timeout));
         let most = request.max_attempts.unwrap_or(self.config.max_attempts).max(1);
         let mut run = Run {
             core: self,
@@ -42,6 +44,7 @@ impl<E: Endpoint> Core<E> {
             most,
             attempts: 0,
             avoid: Vec::new(),
+            last: None,
         };
         loop {
             let lease = run.lease().await?;
@@ -96,7 +99,7 @@ impl<E: Endpoint> Run<'_, E> {
             return Err(RunError::Deadline {
                 phase: Phase::Attempt,
                 attempts: self.attempts,
-                last: None,
+                last: self.last.take(),
             });
         };
         match outcome {
@@ -120,7 +123,7 @@ impl<E: Endpoint> Run<'_, E> {
     }
 
     /// Waits before the next attempt, or says why there is none.
-    async fn pause_after(&self, failure: Failure<E::Error>) -> Result<(), RunError<E::Error>> {
+    async fn pause_after(&mut self, failure: Failure<E::Error>) -> Result<(), RunError<E::Error>> {
         let Failure {
             endpoint,
             source,
@@ -144,6 +147,7 @@ impl<E: Endpoint> Run<'_, E> {
             });
         }
         tracing::debug!(pool = %self.core.id, %endpoint, error = %source, attempts, "attempt failed, trying again");
+        self.last = Some(source);
         tokio::time::sleep(pause).await;
         Ok(())
     }
@@ -180,7 +184,7 @@ impl<E: Endpoint> Run<'_, E> {
             .backoff_min
             .saturating_mul(factor)
             .min(config.backoff_max)
-            .mul_f64(fastrand::f64())
+            .mul_f64(self.core.chance.share())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What one endpoint counts. Everything that metrics read is an atomic here or lies under the admission lock.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use crate::{EndpointId, ErrorType};
 
@@ -58,7 +61,7 @@ impl Stats {
     pub(crate) fn attempt_ended(&self, error: Option<ErrorType>) {
         self.requests.fetch_add(1, Relaxed);
         if let Some(class) = error {
-            self.errors[class.index()].fetch_add(1, Relaxed);
+            self.errors[class.index()].fetch_add(1, Release);
         }
     }
 
@@ -85,10 +88,14 @@ impl Stats {
     }
 
     /// Connections that are active, and that are idle, at one moment.
+    ///
+    /// While one lane of a shared transport frees it and another takes it, the transport is counted as busy twice for
+    /// a moment; it is never more than all.
     pub(crate) fn connections(&self) -> (u64, u64) {
         let gauge = self.connections.gauge.load(Relaxed);
-        let (total, active) = (gauge >> 32, gauge & (TOTAL - 1));
-        (active, total.saturating_sub(active))
+        let (total, busy) = (gauge >> 32, gauge & (TOTAL - 1));
+        let active = busy.min(total);
+        (active, total - active)
     }
 
     pub(crate) fn connections_open(&self) -> u64 {
@@ -108,7 +115,7 @@ impl Stats {
     }
 
     pub(crate) fn errors(&self) -> [u64; ErrorType::ALL.len()] {
-        std::array::from_fn(|i| self.errors[i].load(Relaxed))
+        std::array::from_fn(|i| self.errors[i].load(Acquire))
     }
 
     pub(crate) fn check_failures(&self) -> u64 {

@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
 };
 
 use tokio::time::Instant;
@@ -69,10 +72,10 @@ impl<E: Endpoint> Lane<E> {
         }
         self.busy = busy;
         if busy {
-            if self.transport.busy.fetch_add(1, Relaxed) == 0 {
+            if self.transport.busy.fetch_add(1, AcqRel) == 0 {
                 self.transport.stats.connection_busy();
             }
-        } else if self.transport.busy.fetch_sub(1, Relaxed) == 1 {
+        } else if self.transport.busy.fetch_sub(1, AcqRel) == 1 {
             self.transport.stats.connection_free();
         }
     }

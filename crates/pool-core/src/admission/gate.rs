@@ -56,6 +56,13 @@ impl Gate {
         self.slots.saturating_sub(self.taken)
     }
 
+    /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
+    pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
+        self.health.status() == HealthStatus::Healthy
+            && self.throttled(now).is_none()
+            && self.breaker.is_current(ticket)
+    }
+
     /// Takes a slot, if one is free and the endpoint may be picked.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
         if self.free() == 0 || !self.eligible(now) {
@@ -109,6 +116,8 @@ impl Gate {
         ]
         .into_iter()
         .flatten()
+        // what lies in the past has been dealt with, or never will be: waiting for it would spin
+        .filter(|at| *at > now)
         .min()
     }
 }

@@ -12,30 +12,30 @@
 //!   in line again with its old number.
 //! - Slots become usable by time and events too, not only by a release: every such change serves the line.
 
+mod checks;
 mod gate;
 mod queue;
+mod read;
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+pub(crate) use checks::Checked;
 pub(crate) use gate::Gate;
 pub(crate) use queue::Place;
+pub(crate) use queue::Want;
 use queue::{Look, Queue};
 use tokio::time::Instant;
 
 use crate::{
-    Unusable,
     breaker::{BreakerState, Ticket, Transition},
     health::{HealthReason, HealthStatus},
-    position,
+    moment::after,
     stats::Stats,
+    sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
 };
 
 /// What a caller is given: a slot on an endpoint, and perhaps a connection with it. Must come back through
@@ -108,6 +108,8 @@ struct State<O> {
 pub(crate) enum Turn<O> {
     Wait,
     Go(Grant<O>),
+    /// Nothing can become usable before the caller's deadline any more. Its place is gone.
+    Hopeless,
     Closed,
 }
 
@@ -116,20 +118,11 @@ pub(crate) enum Turn<O> {
 pub(crate) struct Admission<O> {
     state: Mutex<State<O>>,
     /// Keys of the endpoints that may be picked; read without the lock.
-    eligible: ArcSwap<Vec<u32>>,
+    eligible: Published<Vec<u32>>,
     /// How many wait; a hint that saves a lock.
     waiting: AtomicUsize,
     stats: Vec<Arc<Stats>>,
     max_waiters: usize,
-}
-
-/// Numbers read under one lock.
-pub(crate) struct Totals {
-    pub(crate) queue_size: usize,
-    pub(crate) timeouts: u64,
-    pub(crate) rejections: u64,
-    pub(crate) usable: u64,
-    pub(crate) free: u64,
 }
 
 impl<O> Admission<O> {
@@ -144,7 +137,7 @@ impl<O> Admission<O> {
                 rejections: 0,
                 rng: fastrand::Rng::with_seed(seed),
             }),
-            eligible: ArcSwap::from_pointee(Vec::new()),
+            eligible: Published::new(Vec::new()),
             waiting: AtomicUsize::new(0),
             stats,
             max_waiters,
@@ -157,7 +150,7 @@ impl<O> Admission<O> {
     }
 
     /// Keys of the endpoints that may be picked now.
-    pub(crate) fn eligible(&self) -> arc_swap::Guard<Arc<Vec<u32>>> {
+    pub(crate) fn eligible(&self) -> Loaded<Vec<u32>> {
         self.eligible.load()
     }
 
@@ -211,40 +204,45 @@ impl<O> Admission<O> {
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
-        let load = |gate: &Gate, stats: &Stats| f64::from(gate.taken + 1) / stats.configured_weight;
         let candidate = |allowed: &dyn Fn(u32) -> bool| {
             let open = state.eligible.iter().copied().filter(|key| allowed(*key));
             let free = open.filter(|key| state.gates[*key as usize].free() > 0);
-            free.min_by(|a, b| {
-                let of = |key: u32| load(&state.gates[key as usize], &self.stats[key as usize]);
-                of(*a).total_cmp(&of(*b))
-            })
+            free.min_by(|a, b| self.load(state, *a).total_cmp(&self.load(state, *b)))
         };
         let others = state.eligible.iter().any(|key| !avoid.contains(key));
         let key = candidate(&|key| !others || !avoid.contains(&key))?;
         self.take_on(state, key, now, effects)
     }
 
+    /// What an endpoint's load would be, for its weight, with one more request on it.
+    fn load(&self, state: &State<O>, key: u32) -> f64 {
+        f64::from(state.gates[key as usize].taken + 1) / self.stats[key as usize].configured_weight
+    }
+
+    /// When the first endpoint can become usable, if none is: then whoever gives up before that waits in vain.
+    fn hopeless_before(state: &State<O>, now: Instant) -> Option<Instant> {
+        if !state.eligible.is_empty() {
+            return None;
+        }
+        let soonest = state.gates.iter().map(|gate| gate.earliest(now)).min();
+        soonest.filter(|at| *at > now)
+    }
+
     /// Stands in line. Serves the line at once, so the place may already hold a grant.
-    pub(crate) fn enqueue(
-        &self,
-        avoid: Vec<u32>,
-        deadline: Instant,
-        now: Instant,
-    ) -> (Result<Place, Refusal>, Effects) {
+    pub(crate) fn enqueue(&self, want: Want, now: Instant) -> (Result<Place, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        if state.eligible.is_empty() && state.gates.iter().all(|gate| gate.earliest(now) > deadline) {
+        if Self::hopeless_before(&state, now).is_some_and(|soonest| want.deadline < soonest) {
             return (Err(Refusal::Hopeless), effects);
         }
         if state.queue.waiting() >= self.max_waiters {
             state.rejections += 1;
             return (Err(Refusal::QueueFull), effects);
         }
-        let place = state.queue.push(avoid);
+        let place = state.queue.push(want);
         self.serve(&mut state, now, &mut effects);
         (Ok(place), effects)
     }
@@ -254,52 +252,65 @@ impl<O> Admission<O> {
         &self,
         place: &mut Place,
         waker: &Waker,
-        avoid: &[u32],
+        want: &Want,
         now: Instant,
     ) -> (Turn<O>, Effects) {
-        let mut effects = Effects::default();
         let mut state = self.lock();
-        let mut refused = None;
+        // dropped after the lock is gone
+        let mut wakers = [None, None];
         let turn = match state.queue.look(*place, waker) {
-            Look::Waiting => Turn::Wait,
+            Look::Waiting(replaced) => {
+                wakers[0] = replaced;
+                let soonest = Self::hopeless_before(&state, now);
+                if soonest.is_some_and(|soonest| want.deadline < soonest) {
+                    wakers[1] = state.queue.leave(*place).1;
+                    Turn::Hopeless
+                } else {
+                    Turn::Wait
+                }
+            }
             Look::Closed => Turn::Closed,
             Look::Given(grant) => {
-                let gate = &mut state.gates[grant.key as usize];
-                if gate.health.status() == HealthStatus::Healthy && gate.breaker.is_current(grant.ticket) {
+                if state.gates[grant.key as usize].still_good(grant.ticket, now) {
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
-                    *place = state.queue.stand_again(*place, avoid.to_vec(), waker.clone());
-                    self.settle(
-                        &mut state,
-                        grant.key,
-                        grant.ticket,
-                        Settle::Neutral,
-                        now,
-                        &mut effects,
-                    );
-                    self.free_slot(&mut state, grant.key);
-                    refused = grant.object;
-                    self.serve(&mut state, now, &mut effects);
-                    Turn::Wait
+                    *place = state.queue.stand_again(*place, want.clone(), waker.clone());
+                    self.publish_waiting(&state);
+                    drop(state);
+                    return (Turn::Wait, self.give_back(grant, Settle::Neutral, None, now));
                 }
             }
         };
         self.publish_waiting(&state);
         drop(state);
-        drop(refused);
-        (turn, effects)
+        drop(wakers);
+        (turn, Effects::default())
     }
 
-    /// Leaves the line. A grant that came meanwhile is returned; the caller uses it or gives it back.
-    pub(crate) fn leave(&self, place: Place, timed_out: bool) -> Option<Grant<O>> {
+    /// Leaves the line. A grant that came meanwhile is returned, to be given back.
+    pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
         let mut state = self.lock();
-        let given = state.queue.leave(place);
-        if given.is_none() && timed_out {
-            state.timeouts += 1;
-        }
+        let (given, waker) = state.queue.leave(place);
         self.publish_waiting(&state);
+        drop(state);
+        drop(waker);
         given
+    }
+
+    /// Leaves the line because the time is over. A grant that came at the last moment is returned, with whether it may
+    /// still be used; if not, it is to be given back, and the caller has run out of time.
+    pub(crate) fn time_out(&self, place: Place, now: Instant) -> (Option<Grant<O>>, bool) {
+        let mut state = self.lock();
+        let (given, waker) = state.queue.leave(place);
+        let good = given
+            .as_ref()
+            .is_some_and(|grant| state.gates[grant.key as usize].still_good(grant.ticket, now));
+        state.timeouts += u64::from(!good);
+        self.publish_waiting(&state);
+        drop(state);
+        drop(waker);
+        (given, good)
     }
 
     /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them.
@@ -331,6 +342,10 @@ impl<O> Admission<O> {
                 }
             }
             if self.hand_over(&mut state, key, &mut object, now, &mut effects) {
+                if effects.rearm {
+                    // the outcome opened more than this one slot: a breaker has closed
+                    self.serve(&mut state, now, &mut effects);
+                }
                 self.publish_waiting(&state);
                 return effects;
             }
@@ -391,7 +406,7 @@ impl<O> Admission<O> {
                     .copied()
                     .filter(|key| !others || !avoid.contains(key))
                     .filter(|key| state.gates[*key as usize].free() > 0)
-                    .min_by_key(|key| state.gates[*key as usize].taken);
+                    .min_by(|a, b| self.load(state, *a).total_cmp(&self.load(state, *b)));
                 // one that avoids nothing and finds nothing stands for all behind it
                 found.is_some() || avoid.is_empty()
             });
@@ -458,7 +473,7 @@ impl<O> Admission<O> {
 
     fn throttle(&self, state: &mut State<O>, key: u32, wait: Duration, now: Instant, effects: &mut Effects) {
         let gate = &mut state.gates[key as usize];
-        let until = now + wait;
+        let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
             effects.changes.push((key, Change::Throttled { wait }));
@@ -469,6 +484,13 @@ impl<O> Admission<O> {
     /// Recomputes who may be picked, after anything that bears on it.
     fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
+        self.refresh_eligible(state, now);
+        if let Some(soonest) = Self::hopeless_before(state, now) {
+            state.queue.wake_before(soonest, &mut effects.wakers);
+        }
+    }
+
+    fn refresh_eligible(&self, state: &mut State<O>, now: Instant) {
         let same = {
             let mut current = state
                 .gates
@@ -490,7 +512,7 @@ impl<O> Admission<O> {
             .filter(|(_, gate)| gate.eligible(now))
             .map(|(i, _)| i as u32)
             .collect();
-        self.eligible.store(Arc::new(state.eligible.clone()));
+        self.eligible.store(state.eligible.clone());
     }
 
     /// Lets time pass. Returns when time alone will change something next.
@@ -509,91 +531,6 @@ impl<O> Admission<O> {
         )
     }
 
-    /// A health check begins; `latest_end` is when it must have ended. Returns a ticket if its result counts for the
-    /// breaker.
-    pub(crate) fn check_begins(&self, key: u32, now: Instant, latest_end: Instant) -> Option<Ticket> {
-        let mut state = self.lock();
-        let gate = &mut state.gates[key as usize];
-        gate.next_check = latest_end;
-        gate.breaker.admit_check(now)
-    }
-
-    /// A health check ended, well or with the reason why not; `position` is what the endpoint reported, if it is to be
-    /// believed. The breaker hears of the result unless the endpoint answered and was merely unfit.
-    pub(crate) fn check_ended(
-        &self,
-        key: u32,
-        ticket: Option<Ticket>,
-        position: Option<u64>,
-        result: Result<(), HealthReason>,
-        now: Instant,
-    ) -> Effects {
-        let mut effects = Effects::default();
-        let mut state = self.lock();
-        let outcome = match &result {
-            Ok(_) => Settle::Success,
-            Err(HealthReason::Unfit(_)) => Settle::Neutral,
-            Err(_) => Settle::Failure,
-        };
-        if let Some(ticket) = ticket {
-            self.settle(&mut state, key, ticket, outcome, now, &mut effects);
-        }
-        let gate = &mut state.gates[key as usize];
-        gate.position = position.map(|position| (position, now)).or(gate.position);
-        let from = match result {
-            Ok(()) => gate.health.passed(),
-            Err(reason) => gate.health.failed(reason),
-        };
-        if let Some(from) = from {
-            let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
-            effects.changes.push((key, Change::Health { from, to, reason }));
-        }
-        self.refresh(&mut state, now, &mut effects);
-        self.serve(&mut state, now, &mut effects);
-        effects
-    }
-
-    /// When the next health check starts, for those who ask whether waiting makes sense.
-    pub(crate) fn check_planned(&self, key: u32, at: Instant) {
-        self.lock().gates[key as usize].next_check = at;
-    }
-
-    /// A connect that nobody waits for any more failed.
-    pub(crate) fn failed_unasked(&self, key: u32, now: Instant) -> Effects {
-        let mut effects = Effects::default();
-        let mut state = self.lock();
-        if let Some(ticket) = state.gates[key as usize].breaker.admit_check(now) {
-            self.settle(&mut state, key, ticket, Settle::Failure, now, &mut effects);
-        }
-        effects
-    }
-
-    /// By how much an endpoint at `position` is behind the others' fresh positions.
-    pub(crate) fn lag(&self, key: u32, position: u64, fresh_since: Instant) -> u64 {
-        let state = self.lock();
-        let others = state
-            .gates
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != key as usize);
-        let fresh = others.filter_map(|(_, gate)| gate.position.filter(|(_, seen)| *seen >= fresh_since));
-        let mut positions: Vec<u64> = fresh.map(|(position, _)| position).chain([position]).collect();
-        drop(state);
-        position::reference(&mut positions).map_or(0, |reference| reference.saturating_sub(position))
-    }
-
-    /// Why each endpoint may not be picked, or may.
-    pub(crate) fn reasons(&self, now: Instant) -> Vec<Unusable> {
-        let state = self.lock();
-        let reasons = state.gates.iter().zip(&self.stats).filter_map(|(gate, stats)| {
-            gate.why_not(now).map(|reason| Unusable {
-                endpoint: stats.id.clone(),
-                reason,
-            })
-        });
-        reasons.collect()
-    }
-
     /// Takes no more requests; those who wait are told.
     pub(crate) fn close(&self) -> Effects {
         let mut state = self.lock();
@@ -605,40 +542,12 @@ impl<O> Admission<O> {
             ..Effects::default()
         }
     }
-
-    /// Slots that are taken, over all endpoints.
-    pub(crate) fn taken(&self) -> usize {
-        self.lock().gates.iter().map(|gate| gate.taken as usize).sum()
-    }
-
-    /// Reads the pool's totals and, by `each`, every gate, at one moment.
-    pub(crate) fn read(&self, now: Instant, mut each: impl FnMut(usize, &Gate)) -> Totals {
-        let state = self.lock();
-        for (key, gate) in state.gates.iter().enumerate() {
-            each(key, gate);
-        }
-        let usable = || state.gates.iter().filter(|gate| gate.usable(now));
-        Totals {
-            queue_size: state.queue.waiting(),
-            timeouts: state.timeouts,
-            rejections: state.rejections,
-            usable: usable().map(|gate| u64::from(gate.slots)).sum(),
-            free: if state.closed {
-                0
-            } else {
-                usable().map(|gate| u64::from(gate.free())).sum()
-            },
-        }
-    }
-
-    /// Whether each endpoint works as far as checks know.
-    pub(crate) fn any_healthy(&self) -> bool {
-        self.lock()
-            .gates
-            .iter()
-            .any(|gate| gate.health.status() == HealthStatus::Healthy)
-    }
 }
 
 #[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests;
+
+#[cfg(test)]
+#[cfg(pool_loom)]
+mod loom_tests;

@@ -1,1 +1,418 @@
-//! tests
+//! A model test: random operations on admission alone, checked against a plain account of who has what.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    task::Wake,
+};
+
+use super::*;
+use crate::{BreakerConfig, EndpointId, HealthConfig, Unfit};
+
+const SLOTS: [u32; 3] = [1, 2, 3];
+const MAX_WAITERS: usize = 12;
+
+/// A connection of the storage. It must be back before its slot is free.
+#[derive(Debug)]
+struct Object {
+    stats: Arc<Stats>,
+    out: Arc<AtomicU64>,
+}
+
+impl Object {
+    fn new(model: &Model, key: u32) -> Self {
+        let out = Arc::clone(&model.out[key as usize]);
+        out.fetch_add(1, SeqCst);
+        Self {
+            stats: Arc::clone(&model.stats[key as usize]),
+            out,
+        }
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        let out = self.out.fetch_sub(1, SeqCst);
+        assert!(
+            out <= self.stats.in_flight(),
+            "{}: the slot was free before its connection was back",
+            self.stats.id
+        );
+    }
+}
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+struct Waiter {
+    place: Place,
+    want: Want,
+    flag: Arc<Flag>,
+    /// Whether it has looked since it was last woken, so that it counts on being woken again.
+    relies: bool,
+}
+
+struct Model {
+    admission: Admission<Object>,
+    stats: Vec<Arc<Stats>>,
+    out: Vec<Arc<AtomicU64>>,
+    rng: fastrand::Rng,
+    now: Instant,
+    held: Vec<Grant<Object>>,
+    line: Vec<Waiter>,
+    given_before: BTreeSet<u64>,
+    /// Checks under way, with their tickets.
+    checking: [Option<Option<Ticket>>; 3],
+    timeouts: u64,
+    closed: bool,
+    /// The pool's task was told that the next change by time may have moved.
+    rearm: bool,
+    /// When it wakes by itself.
+    next_tick: Option<Instant>,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let now = Instant::now();
+        let breaker = BreakerConfig {
+            consecutive_failures: 2,
+            open_max: Duration::from_secs(8),
+            probe_lease: Duration::from_secs(5),
+            ..BreakerConfig::default()
+        };
+        let gates = SLOTS.map(|slots| Gate::new(slots, &HealthConfig::default(), breaker.clone(), now));
+        let stats: Vec<_> = SLOTS
+            .iter()
+            .enumerate()
+            .map(|(key, slots)| {
+                let id = EndpointId::new(format!("e{key}")).unwrap();
+                Arc::new(Stats::new(id, 1.0, *slots))
+            })
+            .collect();
+        let mut model = Self {
+            admission: Admission::new(gates.into(), stats.clone(), MAX_WAITERS, seed),
+            stats,
+            out: SLOTS.map(|_| Arc::default()).into(),
+            rng: fastrand::Rng::with_seed(seed),
+            now,
+            held: Vec::new(),
+            line: Vec::new(),
+            given_before: BTreeSet::new(),
+            timeouts: 0,
+            checking: [None; 3],
+            closed: false,
+            rearm: true,
+            next_tick: None,
+        };
+        for key in 0..3 {
+            model.check(key, Ok(()));
+        }
+        model
+    }
+
+    fn apply(&mut self, effects: Effects) {
+        self.rearm |= effects.rearm;
+        effects.wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn check(&mut self, key: u32, result: Result<(), HealthReason>) {
+        self.check_begins(key);
+        self.check_ends(key, result);
+    }
+
+    fn check_begins(&mut self, key: u32) {
+        let (ticket, effects) = self.admission.check_begins(key, self.now, self.now);
+        self.apply(effects);
+        self.checking[key as usize] = Some(ticket);
+    }
+
+    fn check_ends(&mut self, key: u32, result: Result<(), HealthReason>) {
+        let Some(ticket) = self.checking[key as usize].take() else {
+            return;
+        };
+        let outcome = match &result {
+            Ok(()) => Settle::Success,
+            Err(HealthReason::Unfit(_)) => Settle::Neutral,
+            Err(_) => Settle::Failure,
+        };
+        let checked = Checked {
+            position: None,
+            outcome,
+            throttle: None,
+            result,
+        };
+        let effects = self.admission.check_ended(key, ticket, checked, self.now);
+        self.apply(effects);
+        let next = self.now + Duration::from_secs(5);
+        let effects = self.admission.check_planned(key, next, self.now);
+        self.apply(effects);
+    }
+
+    fn acquire(&mut self) {
+        let avoid: Vec<u32> = (0..3).filter(|_| self.rng.u8(..6) == 0).collect();
+        let preferred = self.rng.bool().then(|| self.rng.u32(..4));
+        let waited = !self.admission.lock().queue.line().is_empty();
+        let (taken, effects) = self.admission.take(preferred, &avoid, self.now);
+        self.apply(effects);
+        match taken {
+            Ok(grant) => {
+                assert!(!waited, "a newcomer overtook the line");
+                self.hold(grant);
+                return;
+            }
+            Err(refusal) => assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}"),
+        }
+        let deadline = self.now + Duration::from_millis(self.rng.u64(..20_000));
+        let want = Want { avoid, deadline };
+        let (place, effects) = self.admission.enqueue(want.clone(), self.now);
+        self.apply(effects);
+        if let Ok(place) = place {
+            self.line.push(Waiter {
+                place,
+                want,
+                flag: Arc::default(),
+                relies: false,
+            });
+        }
+    }
+
+    fn hold(&mut self, mut grant: Grant<Object>) {
+        if grant.object.is_none() {
+            grant.object = Some(Object::new(self, grant.key));
+        }
+        self.held.push(grant);
+    }
+
+    fn look(&mut self) {
+        if self.line.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(..self.line.len());
+        let waiter = &mut self.line[at];
+        waiter.flag.0.store(false, SeqCst);
+        let waker = Waker::from(Arc::clone(&waiter.flag));
+        let (turn, effects) = self
+            .admission
+            .look(&mut waiter.place, &waker, &waiter.want, self.now);
+        waiter.relies = true;
+        self.apply(effects);
+        match turn {
+            Turn::Wait => return,
+            Turn::Go(grant) => self.hold(grant),
+            Turn::Hopeless => {}
+            Turn::Closed => assert!(self.closed),
+        }
+        self.line.remove(at);
+    }
+
+    /// It goes away, or its time is over.
+    fn leave(&mut self) {
+        if self.line.is_empty() {
+            return;
+        }
+        let waiter = self.line.swap_remove(self.rng.usize(..self.line.len()));
+        let given = if self.rng.bool() {
+            self.admission.leave(waiter.place)
+        } else {
+            let (given, good) = self.admission.time_out(waiter.place, self.now);
+            self.timeouts += u64::from(!good);
+            if good {
+                self.hold(given.expect("what is good is there"));
+                return;
+            }
+            given
+        };
+        if let Some(grant) = given {
+            let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
+            self.apply(effects);
+        }
+    }
+
+    fn release(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut grant = self.held.swap_remove(self.rng.usize(..self.held.len()));
+        if self.rng.u8(..4) == 0 {
+            // destroyed, which comes before the release
+            grant.object = None;
+        }
+        let outcome = match self.rng.u8(..8) {
+            0..4 => Settle::Success,
+            4..6 => Settle::Failure,
+            _ => Settle::Neutral,
+        };
+        let throttle = (self.rng.u8(..10) == 0).then(|| Duration::from_millis(self.rng.u64(1..3_000)));
+        let effects = self.admission.give_back(grant, outcome, throttle, self.now);
+        self.apply(effects);
+    }
+
+    fn step(&mut self) {
+        match self.rng.u8(..16) {
+            0..5 => self.acquire(),
+            5..9 => self.look(),
+            9 => self.leave(),
+            10..13 => self.release(),
+            13 => self.now += Duration::from_millis(self.rng.u64(..2_000)),
+            14 => {
+                let key = self.rng.u32(..3);
+                let result = match self.rng.u8(..6) {
+                    0 => Err(HealthReason::Unfit(Unfit::Syncing)),
+                    1 => Err(HealthReason::CheckFailed("no".to_owned())),
+                    _ => Ok(()),
+                };
+                if self.checking[key as usize].is_some() {
+                    self.check_ends(key, result);
+                } else {
+                    self.check_begins(key);
+                }
+            }
+            _ => {
+                let effects = self.admission.failed_unasked(self.rng.u32(..3), self.now);
+                self.apply(effects);
+            }
+        }
+        // what the pool's task does, and only when it would
+        if self.rearm || self.next_tick.is_some_and(|at| self.now >= at) {
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        self.rearm = false;
+        let (next, effects) = self.admission.tick(self.now);
+        self.apply(effects);
+        assert!(
+            next.is_none_or(|at| at > self.now),
+            "a moment in the past would be waited for again and again"
+        );
+        self.next_tick = next;
+    }
+
+    fn invariants(&mut self) {
+        let state = self.admission.lock();
+        let given = state.queue.given();
+        let line = state.queue.line();
+        for (key, gate) in state.gates.iter().enumerate() {
+            assert!(gate.taken <= gate.slots, "e{key} has more than its slots taken");
+            let held = self.held.iter().filter(|grant| grant.key as usize == key);
+            let granted = given.iter().filter(|(_, grant)| grant.key as usize == key);
+            assert_eq!(
+                gate.taken as usize,
+                held.count() + granted.count(),
+                "a slot of e{key} is lost"
+            );
+            assert_eq!(u64::from(gate.taken), self.stats[key].in_flight());
+        }
+        assert_eq!(self.admission.waiting.load(SeqCst), line.len());
+        // who was given a slot that went bad comes back to its place, so as many more can stand there as there are slots
+        assert!(line.len() + given.len() <= MAX_WAITERS + SLOTS.iter().sum::<u32>() as usize);
+        assert!(
+            line.is_sorted_by_key(|(number, _)| *number),
+            "the line is in order"
+        );
+        assert_eq!(state.timeouts, self.timeouts);
+        let usable: Vec<_> = (0..3_u32)
+            .filter(|key| state.gates[*key as usize].eligible(self.now))
+            .collect();
+        assert_eq!(usable, state.eligible);
+        for (number, avoid) in &line {
+            let others = usable.iter().any(|key| !avoid.contains(key));
+            let could = usable
+                .iter()
+                .find(|key| (!others || !avoid.contains(key)) && state.gates[**key as usize].free() > 0);
+            assert_eq!(could, None, "{number} waits although a slot is free");
+        }
+        let undemanding = line.iter().find(|(_, avoid)| avoid.is_empty());
+        for (number, _) in &given {
+            if let Some((older, _)) = undemanding
+                && !self.given_before.contains(number)
+            {
+                assert!(number < older, "{number} was served before {older}");
+            }
+        }
+        let now_given: BTreeSet<u64> = given.iter().map(|(number, _)| *number).collect();
+        for waiter in self.line.iter().filter(|waiter| waiter.relies) {
+            if now_given.contains(&Queue::<()>::number(waiter.place)) {
+                assert!(waiter.flag.0.load(SeqCst), "it was given something and not woken");
+            }
+        }
+        drop(given);
+        self.given_before = now_given;
+    }
+
+    /// Everything is returned, time passes, checks pass: then everything can be had again.
+    fn recovers(mut self) {
+        while !self.line.is_empty() {
+            self.leave();
+        }
+        while let Some(grant) = self.held.pop() {
+            let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
+            self.apply(effects);
+        }
+        assert_eq!(self.admission.taken(), 0);
+        for _ in 0..8 {
+            self.now += Duration::from_secs(60);
+            self.tick();
+            self.now += Duration::from_secs(60);
+            for key in 0..3 {
+                self.check(key, Ok(()));
+            }
+        }
+        let all: u32 = SLOTS.iter().sum();
+        for _ in 0..all {
+            let (grant, effects) = self.admission.take(None, &[], self.now);
+            self.apply(effects);
+            self.hold(grant.expect("every slot can be had"));
+        }
+        let (more, effects) = self.admission.take(None, &[], self.now);
+        self.apply(effects);
+        assert_eq!(more.err(), Some(Refusal::Busy));
+    }
+}
+
+fn replay(seed: u64, steps: usize) {
+    let mut model = Model::new(seed);
+    for _ in 0..steps {
+        model.step();
+        model.invariants();
+    }
+    if seed.is_multiple_of(4) {
+        model.closed = true;
+        let effects = model.admission.close();
+        model.apply(effects);
+        let untold = model
+            .line
+            .iter()
+            .find(|waiter| waiter.relies && !waiter.flag.0.load(SeqCst));
+        assert!(untold.is_none(), "who waited was not told");
+        for _ in 0..200 {
+            model.step();
+        }
+        return;
+    }
+    model.recovers();
+}
+
+/// `POOL_CORE_SEED=7 cargo test -p pool-core admission::tests` replays one run; `POOL_CORE_RUNS` sets how many there are.
+#[test]
+fn random_operations_lose_nothing() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let Some(seed) = number("POOL_CORE_SEED") {
+        return replay(seed, 2_000);
+    }
+    let first = fastrand::u64(..u64::MAX / 2);
+    for seed in first..first + number("POOL_CORE_RUNS").unwrap_or(150) {
+        let run = std::panic::catch_unwind(|| replay(seed, 2_000));
+        assert!(run.is_ok(), "failed with POOL_CORE_SEED={seed}");
+    }
+}

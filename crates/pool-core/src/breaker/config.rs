@@ -94,6 +94,17 @@ impl BreakerConfig {
                 "above 0 and at most open_max",
             );
         }
+        for (field, value) in [
+            ("breaker.window", self.window),
+            ("breaker.open_max", self.open_max),
+            ("breaker.forget_after", self.forget_after),
+            ("breaker.probe_lease", self.probe_lease),
+            ("breaker.check_probe_after", self.check_probe_after),
+        ] {
+            if value > crate::config::LONGEST {
+                return wrong(field, format!("{value:?}"), "at most 7 days");
+            }
+        }
         if self.half_open_probes == 0 || self.half_open_probes > 1024 {
             return wrong(
                 "breaker.half_open_probes",

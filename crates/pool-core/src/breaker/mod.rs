@@ -74,8 +74,8 @@ pub struct Breaker {
     next_probe: u64,
     probes: Vec<Probe>,
     probe_successes: u32,
-    /// Set once a request, not a health check, was admitted as a probe.
-    probed_by_request: bool,
+    /// Since when no request, only health checks, was admitted as a probe.
+    quiet_since: Instant,
     since: Instant,
     consecutive: u32,
     window: Window,
@@ -94,7 +94,7 @@ impl Breaker {
             next_probe: 0,
             probes: Vec::with_capacity(config.half_open_probes as usize),
             probe_successes: 0,
-            probed_by_request: false,
+            quiet_since: now,
             since: now,
             consecutive: 0,
             window: Window::new(now, config.window),
@@ -126,8 +126,9 @@ impl Breaker {
         }
     }
 
-    /// Lets time pass: open turns half-open.
+    /// Lets time pass: open turns half-open, and lost probes lose their permits.
     pub fn poll(&mut self, now: Instant) -> Option<Transition> {
+        self.probes.retain(|probe| probe.expires > now);
         match self.state {
             BreakerState::Open { until } if now >= until => Some(self.enter(BreakerState::HalfOpen, now)),
             _ => None,
@@ -149,16 +150,18 @@ impl Breaker {
     /// Admits a request, if it may pass.
     pub fn admit(&mut self, now: Instant) -> Option<Ticket> {
         let ticket = self.issue(now)?;
-        self.probed_by_request |= ticket.probe.is_some();
+        if ticket.probe.is_some() {
+            self.quiet_since = now;
+        }
         Some(ticket)
     }
 
     /// Admits a health check. While closed it always counts. While half-open it serves as a probe only when no request
-    /// has come to do it for a second: traffic is the better judge, but an idle pool must recover too.
+    /// has come to do it for [`BreakerConfig::check_probe_after`]: traffic is the better judge, but a pool that falls
+    /// idle, be it in the middle of its recovery, must recover too.
     pub fn admit_check(&mut self, now: Instant) -> Option<Ticket> {
         if self.state == BreakerState::HalfOpen
-            && (self.probed_by_request
-                || now.saturating_duration_since(self.since) < self.config.check_probe_after)
+            && now.saturating_duration_since(self.quiet_since) < self.config.check_probe_after
         {
             return None;
         }
@@ -284,7 +287,7 @@ impl Breaker {
         self.since = now;
         self.probes.clear();
         self.probe_successes = 0;
-        self.probed_by_request = false;
+        self.quiet_since = now;
         self.consecutive = 0;
         self.window.clear();
         Transition { from, to }

@@ -197,7 +197,28 @@ fn a_health_check_probes_only_when_no_request_does() {
     breaker.cancel(check);
     let request = breaker.admit(now + s(1)).unwrap();
     breaker.cancel(request);
-    assert!(breaker.admit_check(now + s(9)).is_none(), "traffic is there");
+    assert!(
+        breaker
+            .admit_check(now + s(2) - Duration::from_millis(1))
+            .is_none(),
+        "traffic is there"
+    );
+    assert!(
+        breaker.admit_check(now + s(2)).is_some(),
+        "traffic ceased in the middle of the recovery; without a check the breaker would never close"
+    );
+}
+
+/// A probe that never reports must not leave a moment in the past to wait for: whoever sleeps until then would spin.
+#[test]
+fn a_lost_probe_is_forgotten_when_time_passes() {
+    let (mut breaker, now) = half_open(Instant::now());
+    let lost = breaker.admit(now).unwrap();
+    let expiry = breaker.probe_expires_at().expect("all permits are out");
+    assert!(expiry > now);
+    breaker.poll(expiry);
+    assert_eq!(breaker.probe_expires_at(), None);
+    assert_eq!(breaker.succeed(lost, expiry), None, "its report comes too late");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! What health checks and unasked connects tell admission.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Admission, Change, Effects, Settle};
+use crate::{breaker::Ticket, health::HealthReason, position};
+
+/// What a health check found.
+pub(crate) struct Checked {
+    /// How far the endpoint is, if it is to be believed.
+    pub(crate) position: Option<u64>,
+    /// What the breaker hears.
+    pub(crate) outcome: Settle,
+    /// For how long the endpoint asked to be left alone.
+    pub(crate) throttle: Option<Duration>,
+    /// Well, or why not.
+    pub(crate) result: Result<(), HealthReason>,
+}
+
+impl<O> Admission<O> {
+    /// A health check begins; `latest_end` is when it must have ended. Returns a ticket if its result counts for the
+    /// breaker.
+    pub(crate) fn check_begins(
+        &self,
+        key: u32,
+        now: Instant,
+        latest_end: Instant,
+    ) -> (Option<Ticket>, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let gate = &mut state.gates[key as usize];
+        gate.next_check = latest_end;
+        let ticket = gate.breaker.admit_check(now);
+        if !gate.breaker.state().is_closed() {
+            // it may have taken the last probe permit
+            self.refresh(&mut state, now, &mut effects);
+        }
+        (ticket, effects)
+    }
+
+    /// A health check ended, well or with the reason why not; `position` is what the endpoint reported, if it is to be
+    /// believed, and `outcome` what the breaker hears.
+    pub(crate) fn check_ended(
+        &self,
+        key: u32,
+        ticket: Option<Ticket>,
+        Checked {
+            position,
+            outcome,
+            throttle,
+            result,
+        }: Checked,
+        now: Instant,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if let Some(ticket) = ticket {
+            self.settle(&mut state, key, ticket, outcome, now, &mut effects);
+        }
+        if let Some(wait) = throttle {
+            self.throttle(&mut state, key, wait, now, &mut effects);
+        }
+        let gate = &mut state.gates[key as usize];
+        gate.position = position.map(|position| (position, now)).or(gate.position);
+        let from = match result {
+            Ok(()) => gate.health.passed(),
+            Err(reason) => gate.health.failed(reason),
+        };
+        if let Some(from) = from {
+            let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
+            effects.changes.push((key, Change::Health { from, to, reason }));
+        }
+        self.refresh(&mut state, now, &mut effects);
+        self.serve(&mut state, now, &mut effects);
+        effects
+    }
+
+    /// When the next health check starts, for those who ask whether waiting makes sense.
+    pub(crate) fn check_planned(&self, key: u32, at: Instant, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.gates[key as usize].next_check = at;
+        self.refresh(&mut state, now, &mut effects);
+        effects
+    }
+
+    /// A connect that nobody waits for any more failed.
+    pub(crate) fn failed_unasked(&self, key: u32, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if let Some(ticket) = state.gates[key as usize].breaker.admit_check(now) {
+            self.settle(&mut state, key, ticket, Settle::Failure, now, &mut effects);
+        }
+        effects
+    }
+
+    /// By how much an endpoint at `position` is behind the others' fresh positions.
+    pub(crate) fn lag(&self, key: u32, position: u64, fresh_since: Instant) -> u64 {
+        let state = self.lock();
+        let others = state
+            .gates
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != key as usize);
+        let fresh = others.filter_map(|(_, gate)| gate.position.filter(|(_, seen)| *seen >= fresh_since));
+        let mut positions: Vec<u64> = fresh.map(|(position, _)| position).chain([position]).collect();
+        drop(state);
+        position::reference(&mut positions).map_or(0, |reference| reference.saturating_sub(position))
+    }
+}

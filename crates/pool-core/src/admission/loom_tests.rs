@@ -1,0 +1,293 @@
+//! Every interleaving of two or three threads over admission: queue, slots, breaker, close and cancellation.
+//!
+//! `RUSTFLAGS="--cfg pool_loom" cargo test -p pool-core --lib loom_tests`
+//!
+//! Covered: the lock, the hint of how many wait and the published list of eligible endpoints, in the scenarios below,
+//! exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
+//! an argument. Not covered: the counters of `Stats` (they synchronise nothing), deadpool and tokio.
+
+use std::{sync::atomic::AtomicBool, task::Wake};
+
+use loom::thread;
+
+use super::*;
+use crate::{BreakerConfig, EndpointId, HealthConfig};
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+type Line = Arc<Admission<Returned>>;
+
+/// A connection that must be back before its slot is free.
+#[derive(Debug)]
+struct Returned(Arc<Stats>);
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        assert!(
+            self.0.in_flight() > 0,
+            "the slot was free before its connection was back"
+        );
+    }
+}
+
+struct Waiter {
+    line: Line,
+    place: Option<Place>,
+    want: Want,
+    flag: Arc<Flag>,
+    now: Instant,
+}
+
+fn apply(effects: Effects) {
+    effects.wakers.into_iter().for_each(Waker::wake);
+}
+
+fn line(slots: u32, now: Instant) -> Line {
+    let breaker = BreakerConfig {
+        consecutive_failures: 1,
+        ..BreakerConfig::default()
+    };
+    let gate = Gate::new(slots, &HealthConfig::default(), breaker, now);
+    let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, slots));
+    let line = Arc::new(Admission::new(vec![gate], vec![stats], 8, 1));
+    let passed = Checked {
+        position: None,
+        outcome: Settle::Neutral,
+        throttle: None,
+        result: Ok(()),
+    };
+    apply(line.check_ended(0, None, passed, now));
+    line
+}
+
+fn take(line: &Line, now: Instant) -> Grant<Returned> {
+    let (grant, effects) = line.take(Some(0), &[], now);
+    apply(effects);
+    let mut grant = grant.expect("a slot is free");
+    grant.object = Some(Returned(Arc::clone(&line.stats[0])));
+    grant
+}
+
+fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant) {
+    apply(line.give_back(grant, outcome, None, now));
+}
+
+impl Waiter {
+    fn enqueue(line: &Line, now: Instant) -> Result<Self, Refusal> {
+        let want = Want {
+            avoid: Vec::new(),
+            deadline: now + Duration::from_secs(60),
+        };
+        let (place, effects) = line.enqueue(want.clone(), now);
+        apply(effects);
+        Ok(Self {
+            line: Arc::clone(line),
+            place: Some(place?),
+            want,
+            flag: Arc::default(),
+            now,
+        })
+    }
+
+    fn look(&mut self) -> Turn<Returned> {
+        let place = self.place.as_mut().expect("it has not ended");
+        let waker = Waker::from(Arc::clone(&self.flag));
+        let (turn, effects) = self.line.look(place, &waker, &self.want, self.now);
+        apply(effects);
+        if !matches!(turn, Turn::Wait) {
+            self.place = None;
+        }
+        turn
+    }
+
+    /// All has been done that will be: it must have been woken, and find its turn.
+    fn must_be_served(mut self, already: Turn<Returned>) -> Grant<Returned> {
+        match already {
+            Turn::Go(grant) => return grant,
+            Turn::Wait => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(self.flag.0.load(Ordering::SeqCst), "a wake-up was lost");
+        match self.look() {
+            Turn::Go(grant) => grant,
+            other => panic!("woken in vain: {other:?}"),
+        }
+    }
+
+    fn leave(mut self) {
+        let place = self.place.take().expect("it has not ended");
+        if let Some(grant) = self.line.leave(place) {
+            give_back(&self.line, grant, Settle::Neutral, self.now);
+        }
+    }
+}
+
+fn ends_free(line: &Line) {
+    assert_eq!(line.taken(), 0, "a slot was lost");
+    assert_eq!(line.stats[0].in_flight(), 0);
+    assert_eq!(line.waiting.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_release_meets_one_who_joins_the_line() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let releaser = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        releaser.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        give_back(&line, grant, Settle::Success, now);
+        ends_free(&line);
+    });
+}
+
+#[test]
+fn a_release_meets_one_who_leaves_and_one_is_behind() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let mut leaver = Waiter::enqueue(&line, now).expect("there is room");
+        let mut stayer = Waiter::enqueue(&line, now).expect("there is room");
+        assert!(matches!(leaver.look(), Turn::Wait));
+        let first = stayer.look();
+        let releaser = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let leaving = thread::spawn(move || leaver.leave());
+        releaser.join().unwrap();
+        leaving.join().unwrap();
+        let grant = stayer.must_be_served(first);
+        give_back(&line, grant, Settle::Success, now);
+        ends_free(&line);
+    });
+}
+
+#[test]
+fn two_releases_meet_two_who_wait() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let held = [take(&line, now), take(&line, now)];
+        let mut first = Waiter::enqueue(&line, now).expect("there is room");
+        let early = first.look();
+        let releasers = held.map(|grant| {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, grant, Settle::Success, now))
+        });
+        let mut second = Waiter::enqueue(&line, now).expect("there is room");
+        let late = second.look();
+        for releaser in releasers {
+            releaser.join().unwrap();
+        }
+        let grants = [first.must_be_served(early), second.must_be_served(late)];
+        assert_eq!(line.taken(), 2);
+        for grant in grants {
+            give_back(&line, grant, Settle::Success, now);
+        }
+        ends_free(&line);
+    });
+}
+
+#[test]
+fn a_close_meets_one_who_joins_the_line() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let closer = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.close()))
+        };
+        match Waiter::enqueue(&line, now) {
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::Closed);
+                closer.join().unwrap();
+            }
+            Ok(mut waiter) => {
+                let first = waiter.look();
+                closer.join().unwrap();
+                if matches!(first, Turn::Wait) {
+                    assert!(waiter.flag.0.load(Ordering::SeqCst), "nobody told it");
+                    assert!(matches!(waiter.look(), Turn::Closed));
+                } else {
+                    assert!(matches!(first, Turn::Closed));
+                }
+            }
+        }
+        give_back(&line, held, Settle::Neutral, now);
+        ends_free(&line);
+    });
+}
+
+/// The failure opens the breaker while somebody joins; the task that lets time pass opens it half and serves.
+#[test]
+fn a_breaker_that_opens_meets_one_who_joins_and_time_that_passes() {
+    loom::model(|| {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let line = line(1, now);
+        let held = take(&line, now);
+        let failing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Failure, now))
+        };
+        let ticking = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.tick(later).1))
+        };
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        failing.join().unwrap();
+        ticking.join().unwrap();
+        // the failure asked for another tick
+        apply(line.tick(later).1);
+        waiter.now = later;
+        let grant = waiter.must_be_served(first);
+        give_back(&line, grant, Settle::Success, later);
+        ends_free(&line);
+    });
+}
+
+/// A grant whose endpoint goes bad before its caller looks: it stands again, and is served when all is well.
+#[test]
+fn a_grant_that_goes_bad_meets_its_caller() {
+    loom::model(|| {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let line = line(2, now);
+        let (good, bad) = (take(&line, now), take(&line, now));
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        assert!(matches!(first, Turn::Wait));
+        give_back(&line, good, Settle::Success, now);
+        let failing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, bad, Settle::Failure, now))
+        };
+        let second = waiter.look();
+        failing.join().unwrap();
+        apply(line.tick(later).1);
+        waiter.now = later;
+        let grant = match second {
+            Turn::Go(grant) => grant,
+            other => waiter.must_be_served(other),
+        };
+        give_back(&line, grant, Settle::Success, later);
+        ends_free(&line);
+    });
+}

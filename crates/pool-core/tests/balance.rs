@@ -1,0 +1,159 @@
+//! Weights, capacities and shared transports through the whole pool.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::*;
+use pool_core::*;
+
+fn weighted(nodes: &[Node], weights: &[f64], slots: &[u32], balancer: Arc<dyn Balancer>) -> Pool<Fake> {
+    let mut builder = Pool::builder(PoolId::new("weights").unwrap())
+        .balancer(balancer)
+        .seed(3);
+    for ((node, weight), slots) in nodes.iter().zip(weights).zip(slots) {
+        let settings = EndpointConfig::default().weight(*weight).max_connections(*slots);
+        builder = builder.endpoint(node.id(), Fake(node.clone()), settings);
+    }
+    builder.build().unwrap()
+}
+
+/// So many tasks work for a while; the share of each node is returned.
+async fn shares(pool: &Pool<Fake>, nodes: &[Node], tasks: usize) -> Vec<f64> {
+    let tasks: Vec<_> = (0..tasks)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    pool.run(&Call, &Request::new()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let all: u64 = nodes.iter().map(Node::calls).sum();
+    nodes
+        .iter()
+        .map(|node| node.calls() as f64 / all as f64)
+        .collect()
+}
+
+fn both() -> [(&'static str, Arc<dyn Balancer>); 2] {
+    [
+        ("least requests", Arc::new(LeastRequests::new())),
+        ("round robin", Arc::new(RoundRobin::new())),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn traffic_follows_the_weights() {
+    for (name, balancer) in both() {
+        let nodes = nodes::<3>();
+        for node in &nodes {
+            node.set(|script| script.call = Act::Slow(ms(20)));
+        }
+        let pool = weighted(&nodes, &[4.0, 2.0, 1.0], &[64, 64, 64], balancer);
+        settle().await;
+        let shares = shares(&pool, &nodes, 28).await;
+        for (share, expected) in shares.iter().zip([4.0 / 7.0, 2.0 / 7.0, 1.0 / 7.0]) {
+            assert!((share - expected).abs() < 0.03, "{name}: {shares:?}");
+        }
+        all_returned(&pool, &nodes, name);
+    }
+}
+
+/// When all is taken and everybody waits, each works as fast as its slots allow.
+#[tokio::test(start_paused = true)]
+async fn under_load_each_works_at_its_capacity() {
+    for (name, balancer) in both() {
+        let nodes = nodes::<2>();
+        for node in &nodes {
+            node.set(|script| script.call = Act::Slow(ms(20)));
+        }
+        let pool = weighted(&nodes, &[1.0, 1.0], &[12, 4], balancer);
+        settle().await;
+        let shares = shares(&pool, &nodes, 64).await;
+        assert!((shares[0] - 0.75).abs() < 0.03, "{name}: {shares:?}");
+        let snapshot = pool.snapshot();
+        assert_eq!((snapshot.slots_usable, snapshot.slots_free), (16, 16));
+    }
+}
+
+/// The preferred endpoint may be full while others are free: nobody waits then.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_while_any_slot_is_free() {
+    for (name, balancer) in both() {
+        let nodes = nodes::<3>();
+        let pool = weighted(&nodes, &[100.0, 1.0, 1.0], &[2, 5, 3], balancer);
+        settle().await;
+        let mut leases = Vec::new();
+        for _ in 0..10 {
+            leases.push(pool.acquire_within(ms(1)).await.expect(name));
+        }
+        assert_eq!(pool.snapshot().slots_free, 0);
+        assert!(pool.acquire_within(ms(1)).await.is_err());
+        drop(leases);
+        all_returned(&pool, &nodes, name);
+    }
+}
+
+/// A transport with four lanes is one connection, active while any of them is leased.
+#[tokio::test(start_paused = true)]
+async fn lanes_share_a_connection_and_it_is_counted_once() {
+    let nodes = nodes::<1>();
+    nodes[0].set(|script| script.lanes = 4);
+    let pool = pool(&nodes, 8, |_| {}).await;
+    let connections = || {
+        let endpoint = pool.snapshot().endpoints.remove(0);
+        (
+            endpoint.connections_active,
+            endpoint.connections_idle,
+            endpoint.slots_active,
+        )
+    };
+    let mut leases = Vec::new();
+    for taken in 1..=8 {
+        leases.push(pool.acquire().await.unwrap());
+        let used = u64::from(taken > 4) + 1;
+        assert_eq!(connections(), (used, 0, taken));
+    }
+    assert_eq!(nodes[0].connects(), 2);
+    assert!(
+        pool.acquire_within(ms(1)).await.is_err(),
+        "slots, not lanes, are the limit"
+    );
+    let first = leases.remove(0);
+    leases.drain(..3).for_each(Lease::succeed);
+    assert_eq!(connections(), (2, 0, 5), "one lane of the first is still leased");
+    first.succeed();
+    assert_eq!(connections(), (1, 1, 4));
+    leases.into_iter().for_each(Lease::succeed);
+    assert_eq!(connections(), (0, 2, 0));
+    tokio::time::sleep(s(120)).await;
+    assert_eq!((connections(), nodes[0].sockets()), ((0, 0, 0), 0));
+    all_returned(&pool, &nodes, "afterwards");
+}
+
+/// GOAWAY: a transport that takes no more lanes is replaced, and lives until its last lane is gone.
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_takes_no_more_lanes_drains() {
+    let nodes = nodes::<1>();
+    nodes[0].set(|script| script.lanes = 2);
+    let pool = pool(&nodes, 4, |_| {}).await;
+    let (a, b) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    assert_eq!(nodes[0].sockets(), 1);
+    nodes[0].set(|script| script.lanes = 0);
+    a.succeed();
+    nodes[0].set(|script| script.lanes = 1);
+    let c = pool.acquire().await.unwrap();
+    let d = pool.acquire().await.unwrap();
+    assert_eq!(nodes[0].sockets(), 2, "no third lane on the first");
+    b.succeed();
+    c.succeed();
+    d.succeed();
+    all_returned(&pool, &nodes, "afterwards");
+}

@@ -1,0 +1,217 @@
+//! Health checks through the pool.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod common;
+
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+
+use common::*;
+use pool_core::{breaker::BreakerState, health::HealthStatus, *};
+use tokio::time::Instant;
+
+fn healths(pool: &Pool<Fake>) -> Vec<HealthStatus> {
+    let snapshot = pool.snapshot();
+    snapshot
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.health)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_used_before_the_first_check_has_passed() {
+    let nodes = nodes::<2>();
+    nodes[0].set(|script| script.check = Act::Slow(s(1)));
+    nodes[1].set(|script| script.check = Act::Slow(s(2)));
+    let pool = build(&nodes, 1, |_| {});
+    settle().await;
+    assert_eq!(healths(&pool), [HealthStatus::Unknown; 2]);
+    assert_eq!(pool.snapshot().slots_usable, 0);
+    let before = Instant::now();
+    let lease = pool.acquire().await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 1);
+    assert_eq!(*lease.endpoint(), nodes[0].id());
+    assert!(pool.ready(Duration::ZERO).await);
+    lease.succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_waits_for_one_and_no_longer_than_asked() {
+    let nodes = nodes::<2>();
+    nodes[0].set(|script| script.check = Act::Error(ErrorType::Connect));
+    nodes[1].set(|script| script.check = Act::Slow(s(1)));
+    let pool = build(&nodes, 1, |_| {});
+    let before = Instant::now();
+    assert!(!pool.ready(ms(500)).await);
+    assert!(before.elapsed() >= ms(500) && before.elapsed() < ms(600));
+    assert!(pool.ready(s(10)).await, "some may be down");
+    assert_eq!(before.elapsed().as_secs(), 1);
+    pool.close(Duration::ZERO).await;
+    assert!(!pool.ready(s(10)).await, "a closed pool never is");
+    assert_eq!(before.elapsed().as_secs(), 1, "and says so at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_become_usable_in_time_each_reason_is_told_at_once() {
+    let nodes = nodes::<3>();
+    nodes[0].set(|script| script.check = Act::Error(ErrorType::Connect));
+    nodes[1].set(|script| {
+        script.unfit = Some(Unfit::WrongChain {
+            expected: "1".into(),
+            found: "56".into(),
+        });
+    });
+    nodes[2].set(|script| script.unfit = Some(Unfit::Syncing));
+    let pool = pool(&nodes, 1, |_| {}).await;
+    let before = Instant::now();
+    let error = pool.acquire_within(s(2)).await.unwrap_err();
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    let text = error.to_string();
+    assert!(
+        matches!(error, AcquireError::NoHealthyEndpoint { ref reasons, .. } if reasons.0.len() == 3),
+        "{text}"
+    );
+    for part in [
+        "e0: unhealthy (check failed: oops: connect)",
+        "e1: unhealthy (wrong chain 56, expected 1)",
+        "e2: unhealthy (syncing)",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    // who can wait until after the next check is let wait, and served
+    nodes[2].set(|script| script.unfit = None);
+    pool.acquire_within(s(30)).await.unwrap().succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_chain_is_left_at_once() {
+    let nodes = nodes::<2>();
+    let pool = pool(&nodes, 4, |_| {}).await;
+    nodes[0].set(|script| {
+        script.unfit = Some(Unfit::WrongChain {
+            expected: "1".into(),
+            found: "56".into(),
+        });
+    });
+    let checks = || nodes[0].counts().checks.load(SeqCst);
+    let before = checks();
+    while checks() == before {
+        tokio::time::sleep(ms(100)).await;
+    }
+    settle().await;
+    assert_eq!(
+        healths(&pool),
+        [HealthStatus::Unhealthy, HealthStatus::Healthy],
+        "one check is enough"
+    );
+    let calls = nodes[0].calls();
+    for _ in 0..20 {
+        pool.run(&Call, &Request::new()).await.unwrap();
+    }
+    assert_eq!(nodes[0].calls(), calls);
+    assert_eq!(
+        pool.snapshot().endpoints[0].breaker,
+        BreakerState::Closed,
+        "it works, for others"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_one_that_lags_behind_two_others_is_left_until_it_has_caught_up() {
+    let nodes = nodes::<3>();
+    for node in &nodes {
+        node.set(|script| script.position = Some(100));
+    }
+    let pool = pool(&nodes, 1, |config| config.health.max_lag = Some(5)).await;
+    tokio::time::sleep(s(10)).await;
+    assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
+    for node in &nodes[..2] {
+        node.set(|script| script.position = Some(110));
+    }
+    tokio::time::sleep(s(15)).await;
+    assert_eq!(healths(&pool)[2], HealthStatus::Unhealthy);
+    assert_eq!(
+        pool.snapshot().endpoints[2].health_reason.as_deref(),
+        Some("lagging by 10 blocks")
+    );
+    assert_eq!(healths(&pool)[..2], [HealthStatus::Healthy; 2]);
+    nodes[2].set(|script| script.position = Some(106));
+    tokio::time::sleep(s(20)).await;
+    assert_eq!(
+        healths(&pool)[2],
+        HealthStatus::Healthy,
+        "four behind is within the limit"
+    );
+    // one that runs ahead alone does not make the others late
+    nodes[0].set(|script| script.position = Some(1_000_000));
+    tokio::time::sleep(s(20)).await;
+    assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
+}
+
+/// No traffic at all: the breaker must show what is the matter, and must not stay open once all is well.
+#[tokio::test(start_paused = true)]
+async fn checks_alone_open_and_close_the_breaker_of_an_idle_pool() {
+    for down in [Act::Error(ErrorType::Connect), Act::Hang, Act::Panic] {
+        let nodes = nodes::<2>();
+        let pool = pool(&nodes, 1, |_| {}).await;
+        nodes[0].set(|script| script.check = down);
+        tokio::time::sleep(s(60)).await;
+        let snapshot = pool.snapshot();
+        let dead = &snapshot.endpoints[0];
+        assert!(!dead.breaker.is_closed(), "{down:?}: {:?}", dead.breaker);
+        assert_eq!(dead.health, HealthStatus::Unhealthy, "{down:?}");
+        assert!(dead.health_check_failures >= 5, "{down:?}");
+        assert_eq!(dead.requests, 0);
+        assert!(snapshot.endpoints[1].breaker.is_closed());
+        nodes[0].set(|script| script.check = Act::Ok);
+        let back = Instant::now();
+        while !pool.snapshot().endpoints[0].breaker.is_closed() {
+            tokio::time::sleep(ms(500)).await;
+            assert!(
+                back.elapsed() < s(90),
+                "{down:?}: the breaker never closed: {:?}",
+                pool.snapshot().endpoints[0]
+            );
+        }
+        tokio::time::sleep(s(10)).await;
+        assert_eq!(healths(&pool), [HealthStatus::Healthy; 2]);
+        assert_eq!(pool.snapshot().endpoints[0].requests, 0, "without traffic");
+    }
+}
+
+/// A check that is answered with 429 is no sign of a broken node.
+#[tokio::test(start_paused = true)]
+async fn a_throttled_check_throttles_and_opens_no_breaker() {
+    let nodes = nodes::<2>();
+    let pool = pool(&nodes, 1, |_| {}).await;
+    nodes[0].set(|script| {
+        script.check = Act::Error(ErrorType::RateLimited);
+        script.throttle = Some(s(20));
+    });
+    tokio::time::sleep(ms(6_500)).await;
+    assert!(
+        pool.explain()
+            .iter()
+            .any(|unusable| matches!(unusable.reason, NotUsable::Throttled { .. })),
+        "{:?}",
+        pool.explain()
+    );
+    tokio::time::sleep(s(120)).await;
+    assert_eq!(pool.snapshot().endpoints[0].breaker_opened, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_endpoint_is_not_given_up_for_one_failed_check() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 1, |_| {}).await;
+    nodes[0].set(|script| script.check = Act::Error(ErrorType::Timeout));
+    while pool.snapshot().endpoints[0].health_check_failures == 0 {
+        tokio::time::sleep(ms(100)).await;
+    }
+    nodes[0].set(|script| script.check = Act::Ok);
+    for _ in 0..100 {
+        assert_eq!(healths(&pool), [HealthStatus::Healthy]);
+        tokio::time::sleep(ms(200)).await;
+    }
+}
