@@ -13,7 +13,7 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     write_with_mode(path, contents, 0o644)
 }
 
-/// Like [`write`], but only the owner may read the file.
+/// Like [`write()`], but only the owner may read the file.
 pub(crate) fn write_private(path: &Path, contents: &[u8]) -> Result<()> {
     write_with_mode(path, contents, 0o600)
 }
@@ -33,7 +33,7 @@ fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
     Ok(())
 }
 
-/// Like [`write`], but leaves an equal file alone. True when the file changed.
+/// Like [`write()`], but leaves an equal file alone. True when the file changed.
 pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<bool> {
     if std::fs::read(path).is_ok_and(|old| old == contents) {
         return Ok(false);

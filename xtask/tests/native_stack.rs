@@ -17,12 +17,15 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let wanted = std::env::var_os("MONITORING_E2E").is_some_and(|value| value == "1");
     let mut trials = Vec::new();
-    let bin_dir = std::env::var_os("MONITORING_BIN_DIR").map(PathBuf::from);
+    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"];
+    let bin_dir = named.into_iter().find_map(std::env::var_os).map(PathBuf::from);
     for (name, bin_dir) in [("path", None), ("bin_dir", bin_dir)] {
         let reason = match (wanted, name) {
             (false, _) => Some("MONITORING_E2E=1 is not set"),
             (true, "path") if !in_path("prometheus") => Some("prometheus is not in PATH"),
-            (true, "bin_dir") if bin_dir.is_none() => Some("MONITORING_BIN_DIR is not set"),
+            (true, "bin_dir") if bin_dir.is_none() => {
+                Some("neither MONITORING_BIN_DIR nor MONITORING_NEWEST_BIN_DIR is set")
+            }
             (true, _) => None,
         };
         let tests: [(&str, Test); 2] = [

@@ -1,6 +1,6 @@
 //! The real promtool and amtool judge what is generated, and promtool runs each alert against series made here.
 //!
-//! Both are looked for in `$MONITORING_BIN_DIR` and on `PATH`; each one found is used, so that the oldest and the newest
+//! Both are looked for in `$MONITORING_BIN_DIR`, `$MONITORING_NEWEST_BIN_DIR` and on `PATH`; each one found is used, so that the oldest and the newest
 //! version can be tried in one run. Where neither is found the trials are ignored, and the reason is shown.
 
 mod rule_cases;
@@ -16,18 +16,18 @@ use monitoring_provisioning::{AlertName, Runtime, Spec, generate};
 
 use rule_cases::{CASES, Case};
 
-/// Every program of that name: in `$MONITORING_BIN_DIR` first, then the first on `PATH`.
+/// Every program of that name: in the folders that the environment names, then the first on `PATH`.
 fn programs(name: &str) -> Vec<PathBuf> {
-    let own = std::env::var_os("MONITORING_BIN_DIR").map(|dir| Path::new(&dir).join(name));
+    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"];
+    let own = named
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .map(|dir| Path::new(&dir).join(name));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path)
         .map(|dir| dir.join(name))
         .find(|program| program.is_file());
-    let mut programs: Vec<PathBuf> = own
-        .into_iter()
-        .filter(|program| program.is_file())
-        .chain(on_path)
-        .collect();
+    let mut programs: Vec<PathBuf> = own.filter(|program| program.is_file()).chain(on_path).collect();
     programs.dedup();
     programs
 }
@@ -176,7 +176,9 @@ type Check = Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>;
 fn trials(trials: &mut Vec<Trial>, program: &str, name: &str, check: impl Fn() -> Check) {
     let found = programs(program);
     if found.is_empty() {
-        let reason = format!("{name} [not run: no {program} in $MONITORING_BIN_DIR or on PATH]");
+        let reason = format!(
+            "{name} [not run: no {program} in $MONITORING_BIN_DIR, $MONITORING_NEWEST_BIN_DIR or on PATH]"
+        );
         trials.push(Trial::test(reason, || Ok(())).with_ignored_flag(true));
     }
     for path in found {

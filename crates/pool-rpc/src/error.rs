@@ -128,7 +128,7 @@ pub enum RpcError {
     /// The answer is not what the protocol allows. The node or something before it is broken.
     #[error("malformed answer: {0}")]
     Malformed(#[from] Malformed),
-    /// The node answered with a JSON-RPC error; [`Class`](crate::Class) sorts it.
+    /// The node answered with a JSON-RPC error; [`Class`] sorts it.
     #[error("{}", .0.object)]
     Rpc(Box<RpcFailure>),
     /// CometBFT's application refused a transaction inside a successful answer. Only [`RpcCall`](crate::RpcCall) and

@@ -1,0 +1,91 @@
+//! What Prometheus's own linter says of what is exposed: every promtool that is found judges; where there is none the
+//! trial is reported as ignored, and the reason is printed.
+
+#![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
+
+#[path = "export/support.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the export")]
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use libtest_mimic::{Arguments, Trial};
+use pool_metrics::PrometheusBridge;
+use prometheus::TextEncoder;
+
+use support::FakePool;
+
+/// The complaints that the promised names force. Each is a price paid on purpose, and nothing may join them.
+const KNOWN: &[&str] = &[
+    r#"fusion_connection_pool_connections_total non-counter metrics should not have "_total" suffix"#,
+    "fusion_connection_pool_request_duration_ms metric names should not contain abbreviated units",
+];
+
+fn programs() -> Vec<PathBuf> {
+    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"]
+        .into_iter()
+        .filter_map(std::env::var_os);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path)
+        .map(|folder| folder.join("promtool"))
+        .find(|file| file.is_file());
+    let mut found: Vec<_> = named
+        .map(|folder| PathBuf::from(folder).join("promtool"))
+        .filter(|file| file.is_file())
+        .chain(on_path)
+        .collect();
+    found.dedup();
+    found
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let name = "complaints_are_exactly_the_known_ones";
+    let mut trials: Vec<Trial> = programs()
+        .into_iter()
+        .map(|promtool| {
+            Trial::test(format!("{name} ({})", promtool.display()), move || {
+                complaints_are_exactly_the_known_ones(&promtool);
+                Ok(())
+            })
+        })
+        .collect();
+    if trials.is_empty() {
+        println!("NOT RUN {name}: no promtool in $MONITORING_BIN_DIR, $MONITORING_NEWEST_BIN_DIR or on PATH");
+        trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn complaints_are_exactly_the_known_ones(promtool: &Path) {
+    let bridge = PrometheusBridge::new().unwrap();
+    let pool = FakePool::new("eth", &["alchemy"]);
+    pool.register(bridge.metrics());
+    let text = TextEncoder::new()
+        .encode_to_string(&bridge.registry().gather())
+        .unwrap();
+
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // dropped at the end of the statement: promtool reads to the end of the input
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    let complaints: BTreeSet<_> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert_eq!(complaints, KNOWN.iter().copied().collect());
+}
