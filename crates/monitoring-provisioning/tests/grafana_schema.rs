@@ -9,6 +9,8 @@ use libtest_mimic::{Arguments, Trial};
 use monitoring_provisioning::{Runtime, Spec, generate};
 use serde_json::{Value, json};
 
+type Check = fn(&Path);
+
 fn main() {
     let arguments = Arguments::from_args();
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/grafana-jsonschema");
@@ -20,7 +22,7 @@ fn main() {
             folder.display()
         );
     }
-    let tests: [(&str, fn(&Path)); 2] = [
+    let tests: [(&str, Check); 2] = [
         (
             "the_dashboard_satisfies_grafanas_schemas",
             the_dashboard_satisfies_grafanas_schemas,
