@@ -139,34 +139,26 @@ impl Stack {
     /// `monitoring-up`, which must succeed.
     pub(crate) fn up(&mut self, args: &[&str]) -> Result<()> {
         self.up = true;
-        let all: Vec<&str> = ["monitoring-up"]
-            .into_iter()
-            .chain(args.iter().copied())
-            .collect();
-        let output = self.xtask(&all)?;
-        ensure!(
-            output.status.success(),
-            "monitoring-up failed: {}",
-            process::said(&output)
-        );
-        println!("{}", String::from_utf8_lossy(&output.stdout));
+        let said = self.succeed("monitoring-up", args)?;
+        println!("{said}");
         Ok(())
     }
 
     /// `monitoring-down`, which must succeed.
     pub(crate) fn down(&mut self, args: &[&str]) -> Result<()> {
-        let all: Vec<&str> = ["monitoring-down"]
-            .into_iter()
-            .chain(args.iter().copied())
-            .collect();
-        let output = self.xtask(&all)?;
-        ensure!(
-            output.status.success(),
-            "monitoring-down failed: {}",
-            process::said(&output)
-        );
+        self.succeed("monitoring-down", args)?;
         self.up = false;
         Ok(())
+    }
+
+    fn succeed(&self, command: &str, args: &[&str]) -> Result<String> {
+        let output = self.xtask(&[&[command], args].concat())?;
+        ensure!(
+            output.status.success(),
+            "{command} failed: {}",
+            process::said(&output)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Both frozen scrape jobs are UP, by Prometheus' own word.
