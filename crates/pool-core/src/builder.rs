@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
-    PoolId, Source,
+    PoolId, Source, Tiered,
     admission::{Admission, Gate},
     background,
     chance::Chance,
@@ -163,6 +163,9 @@ impl<E: Endpoint> PoolBuilder<E> {
         let (shutdown, _) = watch::channel(false);
         let observer = self.observer.clone();
         let config = self.config.clone();
+        let weights = self.endpoints.iter().map(|(_, _, endpoint)| endpoint.weight);
+        let heaviest = weights.fold(0.0, f64::max);
+        let balancer = tiered(self.balancer, &self.endpoints);
         let core = Arc::new_cyclic(|weak: &Weak<Core<E>>| {
             let gate = |endpoint: &EndpointConfig| {
                 Gate::new(
@@ -201,7 +204,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 members,
                 stats: stats.clone(),
                 admission: Admission::new(gates, stats, config.max_waiters as usize, seed),
-                balancer: self.balancer,
+                balancer,
                 observer: self.observer,
                 chance,
                 rearm: Notify::new(),
@@ -209,6 +212,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 closed: false.into(),
                 shutdown,
                 config,
+                heaviest,
             }
         });
         if let Some(observer) = &observer {
@@ -217,6 +221,20 @@ impl<E: Endpoint> PoolBuilder<E> {
         }
         background::spawn(&core, seed);
         Ok(Pool::of(core))
+    }
+}
+
+/// The balancer itself, or over tiers if there are several.
+fn tiered<E>(
+    balancer: Arc<dyn Balancer>,
+    endpoints: &[(EndpointId, E, EndpointConfig)],
+) -> Arc<dyn Balancer> {
+    let mut tiers = endpoints.iter().map(|(_, _, config)| config.tier);
+    let first = tiers.next();
+    if tiers.all(|tier| Some(tier) == first) {
+        balancer
+    } else {
+        Arc::new(Tiered::new(balancer))
     }
 }
 
@@ -237,11 +255,8 @@ impl<E: Endpoint> Plan<'_, E> {
         unasked_failure: Box<dyn Fn() + Send + Sync>,
     ) -> Member<E> {
         let (settings, pool) = (self.settings, self.pool);
-        let stats = Arc::new(Stats::new(
-            self.id.clone(),
-            settings.weight,
-            settings.max_connections,
-        ));
+        let stats = Stats::new(self.id.clone(), settings.weight, settings.max_connections);
+        let stats = Arc::new(stats.tier(settings.tier).slow_start(pool.slow_start));
         let endpoint = Arc::new(self.endpoint);
         let connects = Arc::new(Connects::new(
             Arc::clone(&endpoint),
