@@ -194,6 +194,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                         pool: &config,
                         chance: Arc::clone(&chance),
                         shutdown: shutdown.subscribe(),
+                        epoch: now,
                     };
                     Arc::new(plan.member(told, unasked))
                 })
@@ -246,6 +247,7 @@ struct Plan<'a, E: Endpoint> {
     pool: &'a PoolConfig,
     chance: Arc<Chance>,
     shutdown: watch::Receiver<bool>,
+    epoch: Instant,
 }
 
 impl<E: Endpoint> Plan<'_, E> {
@@ -256,7 +258,7 @@ impl<E: Endpoint> Plan<'_, E> {
     ) -> Member<E> {
         let (settings, pool) = (self.settings, self.pool);
         let stats = Stats::new(self.id.clone(), settings.weight, settings.max_connections);
-        let stats = Arc::new(stats.tier(settings.tier).slow_start(pool.slow_start));
+        let stats = Arc::new(stats.tier(settings.tier).slow_start(pool.slow_start, self.epoch));
         let endpoint = Arc::new(self.endpoint);
         let connects = Arc::new(Connects::new(
             Arc::clone(&endpoint),

@@ -48,14 +48,24 @@ impl Latency {
         }
     }
 
-    fn tick(&self, now: Instant) -> u32 {
-        (now.saturating_duration_since(self.epoch).as_millis() >> TICK_BITS) as u32
+    /// The moment as estimates store it. The same for all endpoints of a pool, since they share their epoch.
+    pub(crate) fn tick(&self, now: Instant) -> u32 {
+        let past = now.saturating_duration_since(self.epoch);
+        // as_millis() would count in 128 bits
+        (past.as_secs().wrapping_mul(1_000 >> TICK_BITS) + (u64::from(past.subsec_millis()) >> TICK_BITS))
+            as u32
     }
 
     /// The estimate now, at least 1 ms.
     pub(crate) fn at(&self, now: Instant) -> Duration {
+        Duration::from_secs_f64(self.seconds_at(self.tick(now)))
+    }
+
+    /// The same in seconds, for those who compute with it.
+    #[inline]
+    pub(crate) fn seconds_at(&self, tick: u32) -> f64 {
         let (then, value) = unpack(self.state.load(Relaxed));
-        Duration::from_secs_f64((f64::from(value.abs()) * kept(then, self.tick(now))).max(FLOOR))
+        (f64::from(value.abs()) * kept(then, tick)).max(FLOOR)
     }
 
     /// Whether the newest outcome was a failure of the node.

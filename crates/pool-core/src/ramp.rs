@@ -43,11 +43,16 @@ impl Ramp {
     }
 
     /// The share of its weight that the endpoint has now.
+    #[inline]
     pub(crate) fn share(&self, now: Instant) -> f64 {
-        let start = self.start.load(Relaxed);
-        if start == 0 {
-            return 1.0;
+        match self.start.load(Relaxed) {
+            0 => 1.0,
+            start => self.share_since(start, now),
         }
+    }
+
+    #[cold]
+    fn share_since(&self, start: u64, now: Instant) -> f64 {
         let past = Duration::from_millis((self.millis(now) + 1).saturating_sub(start));
         if past >= self.length {
             return 1.0;

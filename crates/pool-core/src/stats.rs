@@ -65,12 +65,15 @@ impl Stats {
         self
     }
 
-    pub(crate) fn slow_start(mut self, length: Duration) -> Self {
-        self.ramp = Ramp::new(Instant::now(), length);
+    /// `epoch` must be the same for all endpoints of a pool.
+    pub(crate) fn slow_start(mut self, length: Duration, epoch: Instant) -> Self {
+        self.latency = Latency::new(epoch);
+        self.ramp = Ramp::new(epoch, length);
         self
     }
 
     /// The configured weight, or less of it for a while after a recovery.
+    #[inline]
     pub(crate) fn weight(&self, now: Instant) -> f64 {
         self.configured_weight * self.ramp.share(now)
     }
@@ -81,6 +84,7 @@ impl Stats {
         self.ramp.begin(now);
     }
 
+    #[inline]
     pub(crate) fn in_flight(&self) -> u64 {
         self.slots_active.load(Relaxed)
     }

@@ -64,6 +64,12 @@ impl<'a> Candidate<'a> {
         self.stats.latency.at(now)
     }
 
+    /// The same in seconds, at a moment from [`Candidates::tick`].
+    #[inline]
+    pub(super) fn seconds_at(&self, tick: u32) -> f64 {
+        self.stats.latency.seconds_at(tick)
+    }
+
     /// Whether the newest attempt that told anything failed through the node's fault.
     pub fn is_failing(&self) -> bool {
         self.stats.latency.failing()
@@ -102,6 +108,11 @@ impl<'a> Candidates<'a> {
         }
     }
 
+    /// The moment as estimates store it, so that it is computed once for each pick.
+    pub(super) fn tick(&self, now: Instant) -> u32 {
+        self.members.first().map_or(0, |stats| stats.latency.tick(now))
+    }
+
     /// How many there are.
     pub const fn len(&self) -> usize {
         self.keys.len()
@@ -118,6 +129,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// The candidate at an index below [`len`](Self::len).
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Candidate<'a>> {
         let key = *self.keys.get(index)?;
         let stats: &'a Stats = self.members.get(key as usize)?;

@@ -80,6 +80,7 @@ impl<'a> PickCx<'a> {
     }
 
     /// 64 random bits, from the pool's seed. Not for secrets.
+    #[inline]
     pub fn random(&self) -> u64 {
         let (state, number) = step(self.random.get());
         self.random.set(state);
@@ -87,6 +88,7 @@ impl<'a> PickCx<'a> {
     }
 
     /// A random number below `limit`; 0 if that is 0.
+    #[inline]
     pub fn below(&self, limit: usize) -> usize {
         // the upper half of the product; its bias, limit in 2^64, cannot be measured
         ((u128::from(self.random()) * limit as u128) >> 64) as usize

@@ -11,16 +11,37 @@ use super::{Candidate, Candidates, PickCx};
 const TRIES: u32 = 16;
 
 /// One candidate, but not the one at `except`; `None` if there is no other.
+// a third of what a P2C pick costs would be handing the candidate over
+#[inline(always)]
 pub(super) fn weighted<'a>(
     among: &Candidates<'a>,
     except: Option<usize>,
     cx: &PickCx<'_>,
 ) -> Option<(usize, Candidate<'a>)> {
-    for _ in 0..TRIES {
+    let index = uniform(among.len(), except, cx)?;
+    let candidate = among.get(index)?;
+    if accepts(among, &candidate, cx) {
+        return Some((index, candidate));
+    }
+    again(among, except, cx)
+}
+
+#[inline]
+fn accepts(among: &Candidates<'_>, candidate: &Candidate<'_>, cx: &PickCx<'_>) -> bool {
+    let weight = candidate.weight();
+    weight >= among.heaviest() || cx.share() * among.heaviest() < weight
+}
+
+#[cold]
+fn again<'a>(
+    among: &Candidates<'a>,
+    except: Option<usize>,
+    cx: &PickCx<'_>,
+) -> Option<(usize, Candidate<'a>)> {
+    for _ in 1..TRIES {
         let index = uniform(among.len(), except, cx)?;
         let candidate = among.get(index)?;
-        let weight = candidate.weight();
-        if weight >= among.heaviest() || cx.share() * among.heaviest() < weight {
+        if accepts(among, &candidate, cx) {
             return Some((index, candidate));
         }
     }
@@ -28,6 +49,7 @@ pub(super) fn weighted<'a>(
 }
 
 /// An index below `len`, but not `except`; each as likely as the other.
+#[inline]
 pub(super) fn uniform(len: usize, except: Option<usize>, cx: &PickCx<'_>) -> Option<usize> {
     let others = len.checked_sub(usize::from(except.is_some()))?;
     if others == 0 {

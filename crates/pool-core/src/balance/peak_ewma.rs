@@ -18,8 +18,8 @@ impl PeakEwma {
     }
 }
 
-fn cost(candidate: &Candidate<'_>, cx: &PickCx<'_>) -> f64 {
-    candidate.latency_at(cx.now()).as_secs_f64() * (candidate.in_flight() + 1) as f64 / candidate.weight()
+fn cost(candidate: &Candidate<'_>, tick: u32) -> f64 {
+    candidate.seconds_at(tick) * (candidate.in_flight() + 1) as f64 / candidate.weight()
 }
 
 impl Balancer for PeakEwma {
@@ -29,7 +29,8 @@ impl Balancer for PeakEwma {
             return Some(first);
         };
         let (a, b) = (among.get(first)?, among.get(second)?);
-        Some(if cost(&a, cx) <= cost(&b, cx) {
+        let tick = among.tick(cx.now());
+        Some(if cost(&a, tick) <= cost(&b, tick) {
             first
         } else {
             second

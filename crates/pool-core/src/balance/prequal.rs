@@ -77,7 +77,7 @@ impl Prequal {
 /// Looks at all candidates from a random one on, or at some. Returns how many.
 fn look(among: &Candidates<'_>, cx: &PickCx<'_>, looks: &mut [Look; LOOKS]) -> usize {
     let len = among.len();
-    let start = cx.below(len);
+    let (start, tick) = (cx.below(len), among.tick(cx.now()));
     let mut count = 0;
     for step in 0..len.min(LOOKS) {
         let index = if len <= LOOKS {
@@ -91,7 +91,7 @@ fn look(among: &Candidates<'_>, cx: &PickCx<'_>, looks: &mut [Look; LOOKS]) -> u
         looks[count] = Look {
             index,
             in_flight: candidate.in_flight() as f64 / candidate.weight(),
-            latency: candidate.latency_at(cx.now()).as_secs_f64() / candidate.weight(),
+            latency: candidate.seconds_at(tick) / candidate.weight(),
             failing: candidate.is_failing(),
         };
         count += 1;

@@ -26,15 +26,16 @@ pub(super) fn members(weights_and_load: &[(f64, u64)]) -> Field {
 
 impl Field {
     pub(super) fn new(weight_load_tier: impl IntoIterator<Item = (f64, u64, u8)>) -> Self {
+        let now = Instant::now();
         let member = |(i, (weight, load, tier)): (usize, (f64, u64, u8))| {
             let id = EndpointId::new(format!("e{i}")).unwrap();
-            let stats = Stats::new(id, weight, 16).tier(tier).slow_start(ms(10_000));
+            let stats = Stats::new(id, weight, 16).tier(tier).slow_start(ms(10_000), now);
             (0..load).for_each(|_| stats.slot_taken());
             Arc::new(stats)
         };
         Self {
             members: weight_load_tier.into_iter().enumerate().map(member).collect(),
-            now: Instant::now(),
+            now,
             seed: 1,
             key: None,
         }
