@@ -11,8 +11,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, ErrorType, Lease, Phase, Reasons,
+    AcquireError, Candidates, Endpoint, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     admission::{Grant, Place, Refusal, Settle, Turn, Want},
+    balance::{Ask, scratch::with_list},
     connect::ConnectFailure,
     core::Core,
     member::Stored,
@@ -23,6 +24,8 @@ pub(crate) struct Wish {
     pub(crate) deadline: Instant,
     /// Endpoints that have failed this caller; taken again only when there are no others.
     pub(crate) avoid: Vec<u32>,
+    /// What the balancer may know.
+    pub(crate) ask: Ask,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -39,8 +42,10 @@ impl<E: Endpoint> Core<E> {
             let held = Held {
                 core: self,
                 grant: Some(self.slot(wish).await?),
+                started: true,
             };
             let key = held.key();
+            self.feed(key, Feedback::Started);
             match held.connect(wish.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
@@ -57,7 +62,7 @@ impl<E: Endpoint> Core<E> {
 
     async fn slot(self: &Arc<Self>, wish: &Wish) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
         let now = Instant::now();
-        let (taken, effects) = self.admission.take(self.pick(&wish.avoid), &wish.avoid, now);
+        let (taken, effects) = self.admission.take(self.pick(wish, now), &wish.avoid, now);
         self.apply(effects);
         match taken {
             Ok(grant) => return Ok(grant),
@@ -90,29 +95,25 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// Asks the balancer, outside all locks.
-    fn pick(&self, avoid: &[u32]) -> Option<u32> {
+    fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
         let eligible = self.admission.eligible();
-        if avoid.is_empty() {
-            let candidates = Candidates::new(&eligible, &self.stats);
-            return self
-                .balancer
-                .pick(&candidates)
-                .and_then(|index| eligible.get(index).copied());
-        }
-        let others: Vec<u32> = eligible
-            .iter()
-            .copied()
-            .filter(|key| !avoid.contains(key))
-            .collect();
-        let keys = if others.is_empty() {
-            eligible.as_slice()
-        } else {
-            others.as_slice()
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
+        let choose = |keys: &[u32]| {
+            let candidates = Candidates::new(keys, &self.stats, self.heaviest, now);
+            let picked = self.balancer.pick(&candidates, &cx);
+            picked.and_then(|index| keys.get(index).copied())
         };
-        let candidates = Candidates::new(keys, &self.stats);
-        self.balancer
-            .pick(&candidates)
-            .and_then(|index| keys.get(index).copied())
+        if wish.avoid.is_empty() {
+            return choose(&eligible);
+        }
+        with_list(|others| {
+            others.extend(eligible.iter().copied().filter(|key| !wish.avoid.contains(key)));
+            if others.is_empty() {
+                choose(&eligible)
+            } else {
+                choose(others)
+            }
+        })
     }
 
     fn refused(&self, refusal: &Refusal, now: Instant) -> AcquireError<E::Error> {
@@ -153,6 +154,10 @@ impl<E: Endpoint> Core<E> {
             ConnectFailure::Endpoint(source) => {
                 let verdict = member.endpoint.classify(&source);
                 member.stats.attempt_ended(Some(verdict.error_type));
+                member
+                    .stats
+                    .latency
+                    .ended(Some(verdict.error_type), Duration::ZERO, Instant::now());
                 let settle = if verdict.counts_for_breaker {
                     Settle::Failure
                 } else {
@@ -171,6 +176,10 @@ impl<E: Endpoint> Core<E> {
             }
             ConnectFailure::TimedOut(after) => {
                 member.stats.attempt_ended(Some(ErrorType::Connect));
+                member
+                    .stats
+                    .latency
+                    .ended(Some(ErrorType::Connect), after, Instant::now());
                 (
                     Settle::Failure,
                     None,
@@ -183,6 +192,10 @@ impl<E: Endpoint> Core<E> {
             }
             ConnectFailure::Useless(why) => {
                 member.stats.attempt_ended(Some(ErrorType::Connect));
+                member
+                    .stats
+                    .latency
+                    .ended(Some(ErrorType::Connect), Duration::ZERO, Instant::now());
                 (
                     Settle::Failure,
                     None,
@@ -239,6 +252,7 @@ impl<E: Endpoint> Waiter<'_, E> {
         let held = Held {
             core: self.core,
             grant: given,
+            started: false,
         };
         // one that may not be used any more is given back by the drop
         if good { held.into_grant() } else { None }
@@ -255,6 +269,7 @@ impl<E: Endpoint> Drop for Waiter<'_, E> {
             drop(Held {
                 core: self.core,
                 grant: Some(grant),
+                started: false,
             });
         }
     }
@@ -264,6 +279,8 @@ impl<E: Endpoint> Drop for Waiter<'_, E> {
 struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     grant: Option<Grant<Stored<E>>>,
+    /// Whether the balancer was told of it.
+    started: bool,
 }
 
 impl<E: Endpoint> Held<'_, E> {
@@ -302,6 +319,8 @@ impl<E: Endpoint> Held<'_, E> {
             Ok(Err(failure)) => {
                 let (settle, throttle, failed) = self.core.connect_failed(key, failure);
                 self.give_back(settle, throttle);
+                self.started = false;
+                self.core.feed(key, Feedback::NoConnection);
                 Err(failed)
             }
             Err(_elapsed) => {
@@ -328,6 +347,10 @@ impl<E: Endpoint> Held<'_, E> {
 
 impl<E: Endpoint> Drop for Held<'_, E> {
     fn drop(&mut self) {
+        let key = self.grant.as_ref().map(|grant| grant.key);
         self.give_back(Settle::Neutral, None);
+        if let Some(key) = key.filter(|_| self.started) {
+            self.core.feed(key, Feedback::Cancelled);
+        }
     }
 }

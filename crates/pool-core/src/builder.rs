@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
-    PoolId, Source,
+    PoolId, Source, Tiered,
     admission::{Admission, Gate},
     background,
     chance::Chance,
@@ -163,6 +163,9 @@ impl<E: Endpoint> PoolBuilder<E> {
         let (shutdown, _) = watch::channel(false);
         let observer = self.observer.clone();
         let config = self.config.clone();
+        let weights = self.endpoints.iter().map(|(_, _, endpoint)| endpoint.weight);
+        let heaviest = weights.fold(0.0, f64::max);
+        let balancer = tiered(self.balancer, &self.endpoints);
         let core = Arc::new_cyclic(|weak: &Weak<Core<E>>| {
             let gate = |endpoint: &EndpointConfig| {
                 Gate::new(
@@ -191,6 +194,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                         pool: &config,
                         chance: Arc::clone(&chance),
                         shutdown: shutdown.subscribe(),
+                        epoch: now,
                     };
                     Arc::new(plan.member(told, unasked))
                 })
@@ -201,7 +205,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 members,
                 stats: stats.clone(),
                 admission: Admission::new(gates, stats, config.max_waiters as usize, seed),
-                balancer: self.balancer,
+                balancer,
                 observer: self.observer,
                 chance,
                 rearm: Notify::new(),
@@ -209,6 +213,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 closed: false.into(),
                 shutdown,
                 config,
+                heaviest,
             }
         });
         if let Some(observer) = &observer {
@@ -220,6 +225,20 @@ impl<E: Endpoint> PoolBuilder<E> {
     }
 }
 
+/// The balancer itself, or over tiers if there are several.
+fn tiered<E>(
+    balancer: Arc<dyn Balancer>,
+    endpoints: &[(EndpointId, E, EndpointConfig)],
+) -> Arc<dyn Balancer> {
+    let mut tiers = endpoints.iter().map(|(_, _, config)| config.tier);
+    let first = tiers.next();
+    if tiers.all(|tier| Some(tier) == first) {
+        balancer
+    } else {
+        Arc::new(Tiered::new(balancer))
+    }
+}
+
 /// What one endpoint is made of.
 struct Plan<'a, E: Endpoint> {
     id: EndpointId,
@@ -228,6 +247,7 @@ struct Plan<'a, E: Endpoint> {
     pool: &'a PoolConfig,
     chance: Arc<Chance>,
     shutdown: watch::Receiver<bool>,
+    epoch: Instant,
 }
 
 impl<E: Endpoint> Plan<'_, E> {
@@ -237,11 +257,8 @@ impl<E: Endpoint> Plan<'_, E> {
         unasked_failure: Box<dyn Fn() + Send + Sync>,
     ) -> Member<E> {
         let (settings, pool) = (self.settings, self.pool);
-        let stats = Arc::new(Stats::new(
-            self.id.clone(),
-            settings.weight,
-            settings.max_connections,
-        ));
+        let stats = Stats::new(self.id.clone(), settings.weight, settings.max_connections);
+        let stats = Arc::new(stats.tier(settings.tier).slow_start(pool.slow_start, self.epoch));
         let endpoint = Arc::new(self.endpoint);
         let connects = Arc::new(Connects::new(
             Arc::clone(&endpoint),

@@ -43,6 +43,9 @@ pub struct EndpointConfig {
     pub max_connections: u32,
     /// Share of the traffic relative to the other endpoints. Default 1; at least 0.001.
     pub weight: f64,
+    /// Endpoints of a higher tier are used only when those of the lower ones are full or may not be picked, whatever
+    /// the balancer. Default 0.
+    pub tier: u8,
 }
 
 impl Default for EndpointConfig {
@@ -50,6 +53,7 @@ impl Default for EndpointConfig {
         Self {
             max_connections: 16,
             weight: 1.0,
+            tier: 0,
         }
     }
 }
@@ -66,6 +70,13 @@ impl EndpointConfig {
     #[must_use]
     pub const fn weight(mut self, weight: f64) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets the tier.
+    #[must_use]
+    pub const fn tier(mut self, tier: u8) -> Self {
+        self.tier = tier;
         self
     }
 
@@ -137,6 +148,12 @@ pub struct PoolConfig {
     pub breaker: BreakerConfig,
     /// Health checks of each endpoint.
     pub health: HealthConfig,
+    /// After a recovery (healthy again, or breaker closed again; not at the start) an endpoint's effective weight rises
+    /// evenly from 10 to 100 % in so long. It shifts shares and never makes a caller wait while a slot is free. Default
+    /// 10 s: its connections were closed when it failed, and so long is what opening them anew and warming the node's
+    /// caches takes; latency estimates settle in the same time. 0 switches it off.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub slow_start: Duration,
 }
 
 impl Default for PoolConfig {
@@ -154,6 +171,7 @@ impl Default for PoolConfig {
             backoff_max: Duration::from_secs(2),
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
+            slow_start: Duration::from_secs(10),
         }
     }
 }
@@ -178,6 +196,7 @@ impl PoolConfig {
         for (field, value) in [
             ("validate_after_idle", self.validate_after_idle),
             ("backoff_max", self.backoff_max),
+            ("slow_start", self.slow_start),
         ] {
             if value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "at most 7 days"));

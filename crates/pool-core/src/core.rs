@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    Balancer, Endpoint, EndpointSnapshot, Event, Observer, PoolConfig, PoolId, PoolSnapshot, Source,
+    Balancer, Endpoint, EndpointSnapshot, Event, Feedback, Observer, PoolConfig, PoolId, PoolSnapshot,
+    Source,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
     chance::Chance,
@@ -37,6 +38,8 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) changed: Notify,
     pub(crate) closed: AtomicBool,
     pub(crate) shutdown: watch::Sender<bool>,
+    /// The largest of the configured weights.
+    pub(crate) heaviest: f64,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -98,6 +101,14 @@ impl<E: Endpoint> Core<E> {
         self.tell(&event);
     }
 
+    /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    pub(crate) fn feed(&self, key: u32, what: Feedback) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.balancer.observe(key as usize, &what)));
+        if told.is_err() {
+            tracing::error!(pool = %self.id, "the balancer panicked");
+        }
+    }
+
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
             // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
@@ -137,7 +148,7 @@ impl<E: Endpoint> Source for Core<E> {
                 breaker_opened: gate.breaker_opened,
                 throttled_until: gate.throttled_until.filter(|until| *until > now),
                 weight: if gate.eligible(now) {
-                    member.config.weight
+                    stats.weight(now)
                 } else {
                     0.0
                 },

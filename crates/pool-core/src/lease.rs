@@ -14,7 +14,7 @@ use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Verdict,
+    Endpoint, EndpointId, ErrorType, Feedback, Verdict,
     admission::{Grant, Settle},
     breaker::Ticket,
     core::Core,
@@ -92,24 +92,34 @@ impl<E: Endpoint> Lease<E> {
 
     /// The connection is fine, and nothing is to be learned from how it was used.
     pub fn neutral(mut self) {
-        self.finish(true, Settle::Neutral, None);
+        self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
         let member = &self.core.members[self.key as usize];
+        let now = Instant::now();
+        let latency = now.saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
+        member.stats.latency.ended(error, latency, now);
         if let Some(observer) = &member.observer {
-            observer.attempt_ended(self.since.elapsed(), error);
+            observer.attempt_ended(latency, error);
         }
-        self.finish(keep, settle, throttle);
+        let outcome = error.into();
+        self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
     }
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.
-    fn finish(&mut self, keep: bool, settle: Settle, throttle: Option<Duration>) {
+    fn finish(
+        &mut self,
+        keep: bool,
+        settle: Settle,
+        throttle: Option<Duration>,
+        now: Instant,
+        what: Feedback,
+    ) {
         let Some(mut stored) = self.stored.take() else {
             return;
         };
-        let now = Instant::now();
         let member = &self.core.members[self.key as usize];
         let keep = keep && !stored.expired(now) && !self.core.is_closed();
         let object = if keep {
@@ -137,6 +147,7 @@ impl<E: Endpoint> Lease<E> {
             // closed while it was on its way into the storage
             member.purge_idle(now);
         }
+        self.core.feed(self.key, what);
     }
 }
 
@@ -165,8 +176,10 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
-        let keep = !*self.touched.get_mut();
-        self.finish(keep, Settle::Neutral, None);
+        if self.stored.is_some() {
+            let keep = !*self.touched.get_mut();
+            self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
+        }
     }
 }
 

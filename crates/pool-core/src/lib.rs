@@ -14,7 +14,7 @@
 //! The parts, each in a file of its own:
 //!
 //! - [`Endpoint`] is the extension point: how to connect, to check and to judge errors.
-//! - [`Balancer`] chooses among the endpoints that may be picked; [`RoundRobin`] and [`LeastRequests`] come with it.
+//! - [`Balancer`] chooses among the endpoints that may be picked; [`BalancerKind`] names those that come with it.
 //! - [`breaker`] and [`health`] are pure state machines that take `now`.
 //! - [`Lease`] is a connection in a caller's hands; [`Pool::run`] leases, reports and retries on its own.
 //! - [`Observer`] is how metrics follow a pool without the pool knowing them; [`PoolSnapshot`] is what they read.
@@ -74,6 +74,7 @@ mod error;
 mod event;
 pub mod health;
 mod ids;
+mod latency;
 mod lease;
 mod member;
 mod moment;
@@ -81,6 +82,7 @@ mod observer;
 mod operation;
 mod pool;
 pub mod position;
+mod ramp;
 mod run;
 mod snapshot;
 mod stats;
@@ -88,7 +90,10 @@ mod sync;
 mod transport;
 mod verdict;
 
-pub use balance::{Balancer, Candidate, Candidates, LeastRequests, RoundRobin};
+pub use balance::{
+    Balancer, BalancerKind, BoundedHash, Candidate, Candidates, Feedback, LeastRequests, Outcome, P2c,
+    PeakEwma, PickCx, Prequal, Purpose, Random, RoundRobin, SampledLeastRequests, Tiered,
+};
 pub use breaker::BreakerConfig;
 pub use builder::{BuildError, PoolBuilder};
 pub use config::{ConfigError, EndpointConfig, PoolConfig};

@@ -31,6 +31,9 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Attempts at the most, at least 1. `None`, the default, takes the pool's `max_attempts`.
     pub max_attempts: Option<u32>,
+    /// Requests with the same key belong together: those of one account, whose nonce the next one builds on.
+    /// [`BoundedHash`](crate::BoundedHash) sends them to the same endpoint; other balancers ignore it. Default `None`.
+    pub key: Option<u64>,
 }
 
 impl Default for Request {
@@ -39,6 +42,7 @@ impl Default for Request {
             idempotent: true,
             timeout: None,
             max_attempts: None,
+            key: None,
         }
     }
 }
@@ -67,6 +71,13 @@ impl Request {
     #[must_use]
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Sets the key by which requests belong together.
+    #[must_use]
+    pub const fn key(mut self, key: u64) -> Self {
+        self.key = Some(key);
         self
     }
 }

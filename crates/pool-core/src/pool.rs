@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot, Request, RunError,
-    Source, Unusable, acquire::Wish, core::Core, moment::after,
+    Source, Unusable, acquire::Wish, balance::Ask, core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -90,6 +90,7 @@ impl<E: Endpoint> Pool<E> {
         let mut wish = Wish {
             deadline: after(Instant::now(), timeout),
             avoid: Vec::new(),
+            ask: Ask::default(),
         };
         self.handle.core.acquire(&mut wish).await
     }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Request, RunError, Verdict,
-    acquire::Wish, core::Core, moment::after,
+    AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Purpose, Request, RunError,
+    Verdict, acquire::Wish, balance::Ask, core::Core, moment::after,
 };
 
 /// One operation on its way.
@@ -66,6 +66,7 @@ impl<E: Endpoint> Run<'_, E> {
             let mut wish = Wish {
                 deadline,
                 avoid: std::mem::take(&mut self.avoid),
+                ask: self.ask(),
             };
             let result = self.core.acquire(&mut wish).await;
             self.avoid = wish.avoid;
@@ -79,6 +80,18 @@ impl<E: Endpoint> Run<'_, E> {
                 return Err(RunError::Acquire(error));
             }
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn ask(&self) -> Ask {
+        Ask {
+            key: self.request.key,
+            attempts: self.attempts,
+            purpose: if self.attempts == 0 {
+                Purpose::First
+            } else {
+                Purpose::Retry
+            },
         }
     }
 

@@ -65,7 +65,7 @@ pub struct EndpointSnapshot {
     pub breaker_opened: u64,
     /// Until when the endpoint is throttled, if it is.
     pub throttled_until: Option<Instant>,
-    /// Effective weight: 0 when the endpoint may not be picked.
+    /// Effective weight: 0 when the endpoint may not be picked, less than configured for a while after a recovery.
     pub weight: f64,
     /// Block height of the newest successful health check.
     pub position: Option<u64>,

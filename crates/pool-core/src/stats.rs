@@ -1,11 +1,16 @@
 //! What one endpoint counts. Everything that metrics read is an atomic here or lies under the admission lock.
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+use std::{
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+    time::Duration,
 };
 
-use crate::{EndpointId, ErrorType};
+use tokio::time::Instant;
+
+use crate::{EndpointId, ErrorType, chance::mix, latency::Latency, ramp::Ramp};
 
 /// Counters of one endpoint, and what balancers read of it.
 #[derive(Debug)]
@@ -13,6 +18,11 @@ pub(crate) struct Stats {
     pub(crate) id: EndpointId,
     pub(crate) configured_weight: f64,
     pub(crate) slots_max: u64,
+    pub(crate) tier: u8,
+    /// Of the id: the same in every process.
+    pub(crate) hash: u64,
+    pub(crate) latency: Latency,
+    ramp: Ramp,
     slots_active: AtomicU64,
     requests: AtomicU64,
     errors: [AtomicU64; ErrorType::ALL.len()],
@@ -33,10 +43,15 @@ const TOTAL: u64 = 1 << 32;
 
 impl Stats {
     pub(crate) fn new(id: EndpointId, configured_weight: f64, slots_max: u32) -> Self {
+        let epoch = Instant::now();
         Self {
+            hash: stable_hash(id.as_str()),
             id,
             configured_weight,
             slots_max: slots_max.into(),
+            tier: 0,
+            latency: Latency::new(epoch),
+            ramp: Ramp::new(epoch, Duration::ZERO),
             slots_active: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             errors: Default::default(),
@@ -45,6 +60,31 @@ impl Stats {
         }
     }
 
+    pub(crate) const fn tier(mut self, tier: u8) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// `epoch` must be the same for all endpoints of a pool.
+    pub(crate) fn slow_start(mut self, length: Duration, epoch: Instant) -> Self {
+        self.latency = Latency::new(epoch);
+        self.ramp = Ramp::new(epoch, length);
+        self
+    }
+
+    /// The configured weight, or less of it for a while after a recovery.
+    #[inline]
+    pub(crate) fn weight(&self, now: Instant) -> f64 {
+        self.configured_weight * self.ramp.share(now)
+    }
+
+    /// The endpoint works again, by its health checks or its breaker.
+    pub(crate) fn recovered(&self, now: Instant) {
+        self.latency.forgive(now);
+        self.ramp.begin(now);
+    }
+
+    #[inline]
     pub(crate) fn in_flight(&self) -> u64 {
         self.slots_active.load(Relaxed)
     }
@@ -121,4 +161,12 @@ impl Stats {
     pub(crate) fn check_failures(&self) -> u64 {
         self.check_failures.load(Relaxed)
     }
+}
+
+/// FNV-1a, mixed once more because it leaves the upper bits of short names alike.
+fn stable_hash(name: &str) -> u64 {
+    let fnv = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    mix(fnv)
 }

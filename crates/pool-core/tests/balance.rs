@@ -42,39 +42,43 @@ async fn shares(pool: &Pool<Fake>, nodes: &[Node], tasks: usize) -> Vec<f64> {
         .collect()
 }
 
-fn both() -> [(&'static str, Arc<dyn Balancer>); 2] {
+/// Those whose shares follow the weights, and by how much they may be off.
+fn by_weight() -> [(BalancerKind, f64); 5] {
     [
-        ("least requests", Arc::new(LeastRequests::new())),
-        ("round robin", Arc::new(RoundRobin::new())),
+        (BalancerKind::LeastRequests, 0.03),
+        (BalancerKind::RoundRobin, 0.03),
+        (BalancerKind::Random, 0.03),
+        (BalancerKind::P2c, 0.03),
+        (BalancerKind::SampledLeastRequests, 0.03),
     ]
 }
 
 #[tokio::test(start_paused = true)]
 async fn traffic_follows_the_weights() {
-    for (name, balancer) in both() {
+    for (name, tolerance) in by_weight() {
         let nodes = nodes::<3>();
         for node in &nodes {
             node.set(|script| script.call = Act::Slow(ms(20)));
         }
-        let pool = weighted(&nodes, &[4.0, 2.0, 1.0], &[64, 64, 64], balancer);
+        let pool = weighted(&nodes, &[4.0, 2.0, 1.0], &[64, 64, 64], name.build());
         settle().await;
         let shares = shares(&pool, &nodes, 28).await;
         for (share, expected) in shares.iter().zip([4.0 / 7.0, 2.0 / 7.0, 1.0 / 7.0]) {
-            assert!((share - expected).abs() < 0.03, "{name}: {shares:?}");
+            assert!((share - expected).abs() < tolerance, "{name}: {shares:?}");
         }
-        all_returned(&pool, &nodes, name);
+        all_returned(&pool, &nodes, name.as_str());
     }
 }
 
 /// When all is taken and everybody waits, each works as fast as its slots allow.
 #[tokio::test(start_paused = true)]
 async fn under_load_each_works_at_its_capacity() {
-    for (name, balancer) in both() {
+    for name in BalancerKind::ALL {
         let nodes = nodes::<2>();
         for node in &nodes {
             node.set(|script| script.call = Act::Slow(ms(20)));
         }
-        let pool = weighted(&nodes, &[1.0, 1.0], &[12, 4], balancer);
+        let pool = weighted(&nodes, &[1.0, 1.0], &[12, 4], name.build());
         settle().await;
         let shares = shares(&pool, &nodes, 64).await;
         assert!((shares[0] - 0.75).abs() < 0.03, "{name}: {shares:?}");
@@ -86,18 +90,19 @@ async fn under_load_each_works_at_its_capacity() {
 /// The preferred endpoint may be full while others are free: nobody waits then.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_while_any_slot_is_free() {
-    for (name, balancer) in both() {
+    for name in BalancerKind::ALL {
         let nodes = nodes::<3>();
-        let pool = weighted(&nodes, &[100.0, 1.0, 1.0], &[2, 5, 3], balancer);
+        let pool = weighted(&nodes, &[100.0, 1.0, 1.0], &[2, 5, 3], name.build());
         settle().await;
         let mut leases = Vec::new();
         for _ in 0..10 {
-            leases.push(pool.acquire_within(ms(1)).await.expect(name));
+            let lease = pool.acquire_within(ms(1)).await;
+            leases.push(lease.unwrap_or_else(|error| panic!("{name}: {error}")));
         }
         assert_eq!(pool.snapshot().slots_free, 0);
         assert!(pool.acquire_within(ms(1)).await.is_err());
         drop(leases);
-        all_returned(&pool, &nodes, name);
+        all_returned(&pool, &nodes, name.as_str());
     }
 }
 

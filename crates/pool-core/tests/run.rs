@@ -19,7 +19,7 @@ fn rare_checks(config: &mut PoolConfig) {
 struct First;
 
 impl Balancer for First {
-    fn pick(&self, among: &Candidates<'_>) -> Option<usize> {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
         (!among.is_empty()).then_some(0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool_core::{Balancer, BuildError, LeastRequests, Observer, Pool, PoolConfig, PoolId, RoundRobin};
+use pool_core::{BuildError, Observer, Pool, PoolConfig, PoolId};
 use pool_rpc::JsonRpcEndpoint;
 
 use crate::config::{BalancerKind, EndpointPlan};
@@ -18,13 +18,9 @@ pub fn build(
     endpoints: Vec<EndpointPlan>,
     observer: Arc<dyn Observer>,
 ) -> Result<Pool<JsonRpcEndpoint>, BuildError> {
-    let balancer: Arc<dyn Balancer> = match balancer {
-        BalancerKind::LeastRequests => Arc::new(LeastRequests::new()),
-        BalancerKind::RoundRobin => Arc::new(RoundRobin::new()),
-    };
     let builder = Pool::builder(id)
         .config(settings)
-        .balancer(balancer)
+        .balancer(balancer.build())
         .observer(observer);
     endpoints
         .into_iter()

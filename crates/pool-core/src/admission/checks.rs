@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Admission, Change, Effects, Settle};
-use crate::{breaker::Ticket, health::HealthReason, position};
+use crate::{
+    breaker::Ticket,
+    health::{HealthReason, HealthStatus},
+    position,
+};
 
 /// What a health check found.
 pub(crate) struct Checked {
@@ -69,6 +73,9 @@ impl<O> Admission<O> {
             Err(reason) => gate.health.failed(reason),
         };
         if let Some(from) = from {
+            if (from, gate.health.status()) == (HealthStatus::Unhealthy, HealthStatus::Healthy) {
+                self.stats[key as usize].recovered(now);
+            }
             let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
             effects.changes.push((key, Change::Health { from, to, reason }));
         }

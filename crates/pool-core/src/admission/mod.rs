@@ -103,6 +103,16 @@ struct State<O> {
     rng: fastrand::Rng,
 }
 
+/// By what the next endpoint is chosen: its tier, then its load.
+#[derive(Clone, Copy)]
+struct Load(u8, f64);
+
+impl Load {
+    fn total_cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0).then(self.1.total_cmp(&other.1))
+    }
+}
+
 /// What a waiting caller finds.
 #[derive(Debug)]
 pub(crate) enum Turn<O> {
@@ -207,16 +217,18 @@ impl<O> Admission<O> {
         let candidate = |allowed: &dyn Fn(u32) -> bool| {
             let open = state.eligible.iter().copied().filter(|key| allowed(*key));
             let free = open.filter(|key| state.gates[*key as usize].free() > 0);
-            free.min_by(|a, b| self.load(state, *a).total_cmp(&self.load(state, *b)))
+            free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))
         };
         let others = state.eligible.iter().any(|key| !avoid.contains(key));
         let key = candidate(&|key| !others || !avoid.contains(&key))?;
         self.take_on(state, key, now, effects)
     }
 
-    /// What an endpoint's load would be, for its weight, with one more request on it.
-    fn load(&self, state: &State<O>, key: u32) -> f64 {
-        f64::from(state.gates[key as usize].taken + 1) / self.stats[key as usize].configured_weight
+    /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
+    fn load(&self, state: &State<O>, key: u32, now: Instant) -> Load {
+        let stats = &self.stats[key as usize];
+        let taken = state.gates[key as usize].taken;
+        Load(stats.tier, f64::from(taken + 1) / stats.weight(now))
     }
 
     /// When the first endpoint can become usable, if none is: then whoever gives up before that waits in vain.
@@ -406,7 +418,7 @@ impl<O> Admission<O> {
                     .copied()
                     .filter(|key| !others || !avoid.contains(key))
                     .filter(|key| state.gates[*key as usize].free() > 0)
-                    .min_by(|a, b| self.load(state, *a).total_cmp(&self.load(state, *b)));
+                    .min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)));
                 // one that avoids nothing and finds nothing stands for all behind it
                 found.is_some() || avoid.is_empty()
             });
@@ -455,6 +467,9 @@ impl<O> Admission<O> {
             }
         };
         Self::note_transition(gate, key, moved, effects);
+        if moved.is_some_and(|moved| moved.to.is_closed()) {
+            self.stats[key as usize].recovered(now);
+        }
         if moved.is_some() || !was_closed {
             self.refresh(state, now, effects);
         }

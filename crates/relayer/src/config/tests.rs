@@ -96,6 +96,29 @@ fn no_secret_is_shown_in_debug_output() {
 }
 
 #[test]
+fn every_balancer_has_a_name_and_a_wrong_one_is_told_the_others() {
+    let text = |name: &str| {
+        format!(
+            "pools:
+  - id: a
+    dialect: evm
+    chain_id: 1
+    balancer: {name}
+    endpoints: [{{id: one, url: 'http://127.0.0.1:8545'}}]
+"
+        )
+    };
+    for kind in BalancerKind::ALL {
+        assert_eq!(parse(&text(kind.as_str())).unwrap().pools[0].balancer, kind);
+    }
+    let error = parse(&text("fastest")).unwrap_err().to_string();
+    assert!(
+        error.contains(":5: pools[0].balancer: `fastest` is not a balancer; allowed: least_requests,"),
+        "{error}"
+    );
+}
+
+#[test]
 fn short_intervals_for_tests_can_be_set() {
     let text = "
 pools:

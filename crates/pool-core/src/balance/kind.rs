@@ -1,0 +1,83 @@
+//! The balancers by name.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    Balancer, BoundedHash, LeastRequests, P2c, PeakEwma, Prequal, Random, RoundRobin, SampledLeastRequests,
+};
+
+/// A balancer by its name in a configuration file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum BalancerKind {
+    /// [`LeastRequests`]: the one with the fewest requests under way for its weight. Slow nodes get less on their own.
+    #[default]
+    LeastRequests,
+    /// [`SampledLeastRequests`]: the same among three drawn at random.
+    SampledLeastRequests,
+    /// [`RoundRobin`]: one after the other, by weight.
+    RoundRobin,
+    /// [`Random`]: at random, by weight.
+    Random,
+    /// [`P2c`]: the less loaded of two drawn at random.
+    P2c,
+    /// [`PeakEwma`]: of two drawn at random, the one that will probably answer first.
+    PeakEwma,
+    /// [`Prequal`]: the fastest that is not too loaded.
+    Prequal,
+    /// [`BoundedHash`]: by the request's key, within a bound on the load.
+    BoundedHash,
+}
+
+impl BalancerKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::LeastRequests,
+        Self::SampledLeastRequests,
+        Self::RoundRobin,
+        Self::Random,
+        Self::P2c,
+        Self::PeakEwma,
+        Self::Prequal,
+        Self::BoundedHash,
+    ];
+
+    /// The name in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LeastRequests => "least_requests",
+            Self::SampledLeastRequests => "sampled_least_requests",
+            Self::RoundRobin => "round_robin",
+            Self::Random => "random",
+            Self::P2c => "p2c",
+            Self::PeakEwma => "peak_ewma",
+            Self::Prequal => "prequal",
+            Self::BoundedHash => "bounded_hash",
+        }
+    }
+
+    /// The balancer, with its defaults.
+    pub fn build(self) -> Arc<dyn Balancer> {
+        match self {
+            Self::LeastRequests => Arc::new(LeastRequests::new()),
+            Self::SampledLeastRequests => Arc::new(SampledLeastRequests::new()),
+            Self::RoundRobin => Arc::new(RoundRobin::new()),
+            Self::Random => Arc::new(Random::new()),
+            Self::P2c => Arc::new(P2c::new()),
+            Self::PeakEwma => Arc::new(PeakEwma::new()),
+            Self::Prequal => Arc::new(Prequal::new()),
+            Self::BoundedHash => Arc::new(BoundedHash::new()),
+        }
+    }
+}
+
+impl fmt::Display for BalancerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,34 @@
+//! Power of two choices: of two different endpoints drawn at random, the one with fewer requests under way. Mitzenmacher,
+//! "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001.
+//!
+//! Weighted twice over, so that shares follow the weights both when idle and under load: the two are drawn in proportion
+//! to their weights, and their requests are compared per weight. Of two that are equal, as idle ones are, the first drawn
+//! is taken.
+
+use super::{Balancer, Candidates, PickCx, draw};
+
+/// Takes the less loaded of two endpoints drawn at random.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct P2c;
+
+impl P2c {
+    /// The balancer.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Balancer for P2c {
+    fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        let (first, a) = draw::weighted(among, None, cx)?;
+        let Some((second, b)) = draw::weighted(among, Some(first), cx) else {
+            return Some(first);
+        };
+        // a/wa <= b/wb without the divisions
+        if a.in_flight() as f64 * b.weight() <= b.in_flight() as f64 * a.weight() {
+            Some(first)
+        } else {
+            Some(second)
+        }
+    }
+}

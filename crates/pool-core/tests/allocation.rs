@@ -1,0 +1,91 @@
+//! The way from acquire to release does not allocate once it is warm, whatever the balancer.
+//!
+//! A test binary of its own, because the counter replaces the allocator. It counts what the measured thread allocates;
+//! on a current-thread runtime that is everything.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod common;
+
+use allocation_counter::{AllocationInfo, measure};
+use common::*;
+use pool_core::*;
+
+/// What so many acquires and releases allocate.
+fn cost(runtime: &tokio::runtime::Runtime, pool: &Pool<Fake>, rounds: usize) -> AllocationInfo {
+    measure(|| {
+        runtime.block_on(async {
+            for _ in 0..rounds {
+                pool.acquire().await.unwrap().succeed();
+            }
+        });
+    })
+}
+
+fn check(
+    what: &str,
+    balancer: std::sync::Arc<dyn Balancer>,
+    tune: fn(usize, EndpointConfig) -> EndpointConfig,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let nodes = nodes::<3>();
+    let pool = runtime.block_on(async {
+        let mut builder = Pool::builder(PoolId::new("lean").unwrap())
+            .balancer(balancer)
+            .seed(1);
+        for (i, node) in nodes.iter().enumerate() {
+            builder = builder.endpoint(node.id(), Fake(node.clone()), tune(i, EndpointConfig::default()));
+        }
+        let pool = builder.build().unwrap();
+        settle().await;
+        // every slot gets its connection
+        let leases = leases(&pool, 48).await;
+        leases.into_iter().for_each(Lease::succeed);
+        pool
+    });
+    cost(&runtime, &pool, 200);
+    let idle = cost(&runtime, &pool, 0);
+    let busy = cost(&runtime, &pool, 1_000);
+    assert_eq!(busy.count_total, idle.count_total, "{what}: {busy:?}");
+    assert!(
+        nodes.iter().map(Node::connects).sum::<u64>() <= 48,
+        "{what}: nothing was reconnected"
+    );
+}
+
+async fn leases(pool: &Pool<Fake>, count: usize) -> Vec<Lease<Fake>> {
+    let mut leases = Vec::new();
+    for _ in 0..count {
+        leases.push(pool.acquire().await.unwrap());
+    }
+    leases
+}
+
+#[test]
+fn no_balancer_makes_an_acquire_allocate() {
+    for kind in BalancerKind::ALL {
+        check(kind.as_str(), kind.build(), |_, config| config);
+        let uneven = |i: usize, config: EndpointConfig| config.weight(1.0 + 100.0 * i as f64);
+        check(&format!("{kind}, weighted"), kind.build(), uneven);
+        let tiers = |i: usize, config: EndpointConfig| config.tier(i as u8 % 2);
+        check(&format!("{kind}, in tiers"), kind.build(), tiers);
+    }
+}
+
+/// The test above can fail.
+#[test]
+#[should_panic(expected = "wasteful")]
+fn one_that_allocates_is_found() {
+    struct Wasteful;
+    impl Balancer for Wasteful {
+        fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+            let all: Vec<_> = among.iter().collect();
+            Some(cx.below(all.len()))
+        }
+    }
+    check("wasteful", std::sync::Arc::new(Wasteful), |_, config| config);
+}
