@@ -11,19 +11,15 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, ErrorType, Lease, Phase, Reasons,
-    admission::{Grant, Place, Refusal, Settle, Turn, Want},
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Lease, Phase, Reasons, Request,
+    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
     connect::ConnectFailure,
     core::Core,
     member::Stored,
 };
 
-/// A caller's deadline and what it has tried.
-pub(crate) struct Wish {
-    pub(crate) deadline: Instant,
-    /// Endpoints that have failed this caller; taken again only when there are no others.
-    pub(crate) avoid: Vec<u32>,
-}
+/// A caller's deadline, what it demands and what it has tried.
+pub(crate) use crate::admission::Want as Wish;
 
 impl<E: Endpoint> Core<E> {
     /// Gets a connection before the deadline. An endpoint that cannot be connected to is noted, and the next is tried
@@ -34,47 +30,60 @@ impl<E: Endpoint> Core<E> {
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         wish: &mut Wish,
+        mut now: Instant,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         loop {
             let held = Held {
                 core: self,
-                grant: Some(self.slot(wish).await?),
+                grant: Some(self.slot(wish, now).await?),
             };
             let key = held.key();
             match held.connect(wish.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
-                    wish.avoid.push(key);
-                    let eligible = self.admission.eligible();
-                    if eligible.iter().all(|other| wish.avoid.contains(other)) {
+                    if !wish.avoid.contains(&key) {
+                        wish.avoid.push(key);
+                    }
+                    if !self.another(&wish.avoid, wish.min_position) {
                         return Err(error);
                     }
                 }
                 Err(Failed::Final(error)) => return Err(error),
             }
+            now = Instant::now();
         }
     }
 
-    async fn slot(self: &Arc<Self>, wish: &Wish) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
-        let now = Instant::now();
-        let (taken, effects) = self.admission.take(self.pick(&wish.avoid), &wish.avoid, now);
-        self.apply(effects);
-        match taken {
-            Ok(grant) => return Ok(grant),
-            Err(Refusal::Busy) => {}
-            Err(refusal) => return Err(self.refused(&refusal, now)),
-        }
-        let want = Want {
-            avoid: wish.avoid.clone(),
-            deadline: wish.deadline,
+    async fn slot(
+        self: &Arc<Self>,
+        wish: &Wish,
+        now: Instant,
+    ) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
+        // where callers wait, what the balancer would say is of no use
+        let preferred = if self.admission.somebody_waits() {
+            None
+        } else {
+            self.pick(wish)
         };
-        let (place, effects) = self.admission.enqueue(want.clone(), now);
+        let (asked, effects) = self.admission.ask(preferred, wish, now);
         self.apply(effects);
-        let place = place.map_err(|refusal| self.refused(&refusal, now))?;
+        match asked {
+            Ok(Asked::Go(grant)) => Ok(grant),
+            Ok(Asked::Stand(place)) => self.wait(wish, place, now).await,
+            Err(refusal) => Err(self.refused(&refusal, wish, now)),
+        }
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        wish: &Wish,
+        place: Place,
+        now: Instant,
+    ) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
         let mut waiter = Waiter {
             core: self,
             place: Some(place),
-            want,
+            want: wish,
         };
         let mut expired = pin!(tokio::time::sleep_until(wish.deadline));
         let turn = poll_fn(|cx| match waiter.poll(cx) {
@@ -84,38 +93,63 @@ impl<E: Endpoint> Core<E> {
         .await;
         match turn {
             Some(Ok(grant)) => Ok(grant),
-            Some(Err(refusal)) => Err(self.refused(&refusal, Instant::now())),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(now)),
+            Some(Err(refusal)) => Err(self.refused(&refusal, wish, Instant::now())),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, now)),
+        }
+    }
+
+    /// What a request wants, in the pool's own terms.
+    pub(crate) fn wish(&self, request: &Request, deadline: Instant) -> Wish {
+        Wish {
+            avoid: self.avoided(request),
+            min_position: request.requirements.min_position,
+            priority: request.priority,
+            deadline,
+        }
+    }
+
+    /// The keys of the endpoints that a request avoids.
+    pub(crate) fn avoided(&self, request: &Request) -> Vec<u32> {
+        if request.requirements.avoid.is_empty() {
+            return Vec::new();
+        }
+        let avoided = |id: &EndpointId| request.requirements.avoid.contains(id);
+        let members = self.members.iter().zip(0..);
+        members
+            .filter(|(member, _)| avoided(&member.id))
+            .map(|(_, key)| key)
+            .collect()
+    }
+
+    /// Whether an endpoint that has got so far may be picked now, apart from these.
+    pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>) -> bool {
+        let other = |key: &u32| !avoid.contains(key);
+        match min_position {
+            None => self.admission.eligible().iter().any(other),
+            Some(min) => self.admission.eligible_from(min).iter().any(other),
         }
     }
 
     /// Asks the balancer, outside all locks.
-    fn pick(&self, avoid: &[u32]) -> Option<u32> {
-        let eligible = self.admission.eligible();
-        if avoid.is_empty() {
-            let candidates = Candidates::new(&eligible, &self.stats);
-            return self
-                .balancer
-                .pick(&candidates)
-                .and_then(|index| eligible.get(index).copied());
-        }
-        let others: Vec<u32> = eligible
-            .iter()
-            .copied()
-            .filter(|key| !avoid.contains(key))
-            .collect();
-        let keys = if others.is_empty() {
-            eligible.as_slice()
-        } else {
-            others.as_slice()
+    fn pick(&self, wish: &Wish) -> Option<u32> {
+        let among = |keys: &[u32]| {
+            let index = self.balancer.pick(&Candidates::new(keys, &self.stats));
+            index.and_then(|index| keys.get(index).copied())
         };
-        let candidates = Candidates::new(keys, &self.stats);
-        self.balancer
-            .pick(&candidates)
-            .and_then(|index| keys.get(index).copied())
+        if wish.avoid.is_empty() && wish.min_position.is_none() {
+            return among(&self.admission.eligible());
+        }
+        let mut keys = match wish.min_position {
+            None => self.admission.eligible().to_vec(),
+            Some(min) => self.admission.eligible_from(min),
+        };
+        if keys.iter().any(|key| !wish.avoid.contains(key)) {
+            keys.retain(|key| !wish.avoid.contains(key));
+        }
+        among(&keys)
     }
 
-    fn refused(&self, refusal: &Refusal, now: Instant) -> AcquireError<E::Error> {
+    fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
         let pool = self.id.clone();
         match refusal {
             Refusal::QueueFull => AcquireError::QueueFull {
@@ -123,17 +157,17 @@ impl<E: Endpoint> Core<E> {
                 max_waiters: self.config.max_waiters,
             },
             Refusal::Closed => AcquireError::Closed { pool },
-            Refusal::Hopeless | Refusal::Busy => AcquireError::NoHealthyEndpoint {
+            Refusal::Hopeless => AcquireError::NoHealthyEndpoint {
                 pool,
-                reasons: Reasons(self.admission.reasons(now)),
+                reasons: Reasons(self.admission.reasons(wish.min_position, now)),
             },
         }
     }
 
-    fn out_of_time(&self, since: Instant) -> AcquireError<E::Error> {
+    fn out_of_time(&self, wish: &Wish, since: Instant) -> AcquireError<E::Error> {
         let now = Instant::now();
-        if self.admission.eligible().is_empty() {
-            return self.refused(&Refusal::Hopeless, now);
+        if !self.another(&[], wish.min_position) {
+            return self.refused(&Refusal::Hopeless, wish, now);
         }
         AcquireError::QueueTimeout {
             pool: self.id.clone(),
@@ -209,7 +243,7 @@ enum Failed<X> {
 struct Waiter<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     place: Option<Place>,
-    want: Want,
+    want: &'a Wish,
 }
 
 impl<E: Endpoint> Waiter<'_, E> {
@@ -221,7 +255,7 @@ impl<E: Endpoint> Waiter<'_, E> {
         let (turn, effects) = self
             .core
             .admission
-            .look(place, cx.waker(), &self.want, Instant::now());
+            .look(place, cx.waker(), self.want, Instant::now());
         self.core.apply(effects);
         let over = match turn {
             Turn::Wait => return Poll::Pending,
@@ -235,7 +269,10 @@ impl<E: Endpoint> Waiter<'_, E> {
 
     /// The deadline has passed; a grant that came at the last moment still counts.
     fn time_out(&mut self) -> Option<Grant<Stored<E>>> {
-        let (given, good) = self.core.admission.time_out(self.place.take()?, Instant::now());
+        let (given, good) = self
+            .core
+            .admission
+            .time_out(self.place.take()?, self.want, Instant::now());
         let held = Held {
             core: self.core,
             grant: given,

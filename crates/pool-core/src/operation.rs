@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::Endpoint;
+use crate::{Endpoint, EndpointId};
 
 /// One operation that can be attempted on any connection.
 ///
@@ -19,6 +19,33 @@ pub trait Operation<E: Endpoint>: Sync {
     fn call(&self, conn: &mut E::Conn) -> impl Future<Output = Result<Self::Output, E::Error>> + Send;
 }
 
+/// Who is served first when callers wait.
+///
+/// A caller of a lower class is overtaken only by those of a higher one that come within the pool's `priority_ageing`
+/// after it, for each class between them. So nobody starves: after that time it counts as one class up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// What must not wait: a claim close to its timelock.
+    High,
+    /// Everything else.
+    #[default]
+    Normal,
+    /// What can wait: polling, backfill.
+    Low,
+}
+
+/// What an endpoint must have, or should not be, to serve a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirements {
+    /// Only endpoints whose last health check reported at least this position (block height) are used; the caller waits
+    /// for one to get there, as long as a check can still tell before its deadline. `None`, the default: any.
+    pub min_position: Option<u64>,
+    /// Endpoints that are used only while no other may be picked. Ids that the pool does not have are ignored. Default:
+    /// none.
+    pub avoid: Vec<EndpointId>,
+}
+
 /// What an operation needs from the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +58,10 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Attempts at the most, at least 1. `None`, the default, takes the pool's `max_attempts`.
     pub max_attempts: Option<u32>,
+    /// Who is served first when callers wait. Default [`Priority::Normal`].
+    pub priority: Priority,
+    /// What an endpoint must have. Default: nothing in particular.
+    pub requirements: Requirements,
 }
 
 impl Default for Request {
@@ -39,6 +70,8 @@ impl Default for Request {
             idempotent: true,
             timeout: None,
             max_attempts: None,
+            priority: Priority::Normal,
+            requirements: Requirements::default(),
         }
     }
 }
@@ -67,6 +100,27 @@ impl Request {
     #[must_use]
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Demands endpoints that have got at least so far.
+    #[must_use]
+    pub const fn min_position(mut self, position: u64) -> Self {
+        self.requirements.min_position = Some(position);
+        self
+    }
+
+    /// Adds an endpoint that is used only while no other may be picked.
+    #[must_use]
+    pub fn avoid(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.avoid.push(endpoint);
         self
     }
 }
