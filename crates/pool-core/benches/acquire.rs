@@ -224,7 +224,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn row(name: &str, theirs: Vec<f64>, ours: Vec<f64>, unit: &str) {
     let (theirs, ours) = (median(theirs), median(ours));
-    println!("{name:<34} {theirs:>9.1} {ours:>9.1} {unit:<9} {:>5.2}", ours / theirs);
+    println!(
+        "{name:<34} {theirs:>9.1} {ours:>9.1} {unit:<9} {:>5.2}",
+        ours / theirs
+    );
 }
 
 /// Nanoseconds for each operation.
@@ -313,11 +316,17 @@ fn instructions(case: &str) -> Result<f64, Failure> {
 }
 
 fn run() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {
-            println!("{:<34} {:>9} {:>9} {:<9} {:>5}", "", "deadpool", "pool", "", "ratio");
+            println!(
+                "{:<34} {:>9} {:>9} {:<9} {:>5}",
+                "", "deadpool", "pool", "", "ratio"
+            );
             runtime(1)?.block_on(single())?;
             for threads in [1, 2] {
                 let runtime = runtime(threads)?;
@@ -327,7 +336,10 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         ["--callgrind"] => {
-            println!("{:<34} {:>9} {:>9} {:<9} {:>5}", "", "deadpool", "pool", "", "ratio");
+            println!(
+                "{:<34} {:>9} {:>9} {:<9} {:>5}",
+                "", "deadpool", "pool", "", "ratio"
+            );
             for (name, pair) in ["acquire and succeed, 3 endpoints", "cancelled waiter"]
                 .into_iter()
                 .zip(CASES.chunks(2))

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Lease, Phase, Reasons, Request,
     admission::{Asked, Grant, Place, Refusal, Settle, Turn},
+    breaker::Ticket,
     connect::ConnectFailure,
     core::Core,
     member::Stored,
@@ -33,12 +34,9 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         loop {
-            let held = Held {
-                core: self,
-                grant: Some(self.slot(wish, now).await?),
-            };
-            let key = held.key();
-            match held.connect(wish.deadline).await {
+            let mut held = self.slot(wish, &mut now).await?;
+            let key = held.key;
+            match held.connect(wish.deadline, now).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
                     if !wish.avoid.contains(&key) {
@@ -54,32 +52,44 @@ impl<E: Endpoint> Core<E> {
         }
     }
 
-    async fn slot(
-        self: &Arc<Self>,
+    /// A slot, at once or after waiting in line. `now` is moved on if it waits.
+    #[inline]
+    async fn slot<'a>(
+        self: &'a Arc<Self>,
         wish: &Wish,
-        now: Instant,
-    ) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
+        now: &mut Instant,
+    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
         // where callers wait, what the balancer would say is of no use
         let preferred = if self.admission.somebody_waits() {
             None
         } else {
             self.pick(wish)
         };
-        let (asked, effects) = self.admission.ask(preferred, wish, now);
+        let (asked, effects) = self.admission.ask(preferred, wish, *now);
         self.apply(effects);
         match asked {
-            Ok(Asked::Go(grant)) => Ok(grant),
-            Ok(Asked::Stand(place)) => self.wait(wish, place, now).await,
-            Err(refusal) => Err(self.refused(&refusal, wish, now)),
+            Ok(Asked::Go(key, ticket)) => Ok(Held {
+                core: self,
+                key,
+                ticket,
+                stored: None,
+                open: true,
+            }),
+            Ok(Asked::Stand(place)) => {
+                let held = self.wait(wish, place, *now).await?;
+                *now = Instant::now();
+                Ok(held)
+            }
+            Err(refusal) => Err(self.refused(&refusal, wish, *now)),
         }
     }
 
-    async fn wait(
-        self: &Arc<Self>,
+    async fn wait<'a>(
+        self: &'a Arc<Self>,
         wish: &Wish,
         place: Place,
         now: Instant,
-    ) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
+    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
         let mut waiter = Waiter {
             core: self,
             place: Some(place),
@@ -92,7 +102,7 @@ impl<E: Endpoint> Core<E> {
         })
         .await;
         match turn {
-            Some(Ok(grant)) => Ok(grant),
+            Some(Ok(grant)) => Ok(Held::of(self, grant)),
             Some(Err(refusal)) => Err(self.refused(&refusal, wish, Instant::now())),
             None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, now)),
         }
@@ -240,13 +250,13 @@ enum Failed<X> {
 }
 
 /// A place in line that is left when dropped.
-struct Waiter<'a, E: Endpoint> {
+struct Waiter<'a, 'w, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     place: Option<Place>,
-    want: &'a Wish,
+    want: &'w Wish,
 }
 
-impl<E: Endpoint> Waiter<'_, E> {
+impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     /// Ready when its turn has come, or when it never will.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
         let Some(place) = &mut self.place else {
@@ -268,31 +278,23 @@ impl<E: Endpoint> Waiter<'_, E> {
     }
 
     /// The deadline has passed; a grant that came at the last moment still counts.
-    fn time_out(&mut self) -> Option<Grant<Stored<E>>> {
-        let (given, good) = self
-            .core
-            .admission
-            .time_out(self.place.take()?, self.want, Instant::now());
-        let held = Held {
-            core: self.core,
-            grant: given,
-        };
+    fn time_out(&mut self) -> Option<Held<'a, E>> {
+        let place = self.place.take()?;
+        let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
+        let held = Held::of(self.core, given?);
         // one that may not be used any more is given back by the drop
-        if good { held.into_grant() } else { None }
+        good.then_some(held)
     }
 }
 
-impl<E: Endpoint> Drop for Waiter<'_, E> {
+impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
     fn drop(&mut self) {
         if let Some(grant) = self
             .place
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held {
-                core: self.core,
-                grant: Some(grant),
-            });
+            drop(Held::of(self.core, grant));
         }
     }
 }
@@ -300,44 +302,51 @@ impl<E: Endpoint> Drop for Waiter<'_, E> {
 /// A slot without a lease yet, given back when dropped.
 struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
-    grant: Option<Grant<Stored<E>>>,
+    key: u32,
+    ticket: Ticket,
+    /// What was handed over with the slot.
+    stored: Option<Stored<E>>,
+    /// Whether the slot is still ours to give back.
+    open: bool,
 }
 
-impl<E: Endpoint> Held<'_, E> {
-    fn key(&self) -> u32 {
-        self.grant.as_ref().map_or(0, |grant| grant.key)
+impl<'a, E: Endpoint> Held<'a, E> {
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>) -> Self {
+        let Grant { key, ticket, object } = grant;
+        Self {
+            core,
+            key,
+            ticket,
+            stored: object,
+            open: true,
+        }
     }
 
-    fn into_grant(mut self) -> Option<Grant<Stored<E>>> {
-        self.grant.take()
-    }
-
-    async fn connect(mut self, deadline: Instant) -> Result<Lease<E>, Failed<E::Error>> {
-        let key = self.key();
-        let member = &self.core.members[key as usize];
-        let handed_over = self.grant.as_mut().and_then(|grant| grant.object.take());
-        let connection = match handed_over {
-            Some(mut stored) => {
-                stored.lane.set_busy(true);
-                Ok(Ok(stored))
+    async fn connect(&mut self, deadline: Instant, mut now: Instant) -> Result<Lease<E>, Failed<E::Error>> {
+        let member = &self.core.members[self.key as usize];
+        let connection = if let Some(mut stored) = self.stored.take() {
+            stored.lane.set_busy(true);
+            Ok(Ok(stored))
+        } else {
+            let mut connecting = pin!(member.connection());
+            // an idle connection that can be used as it is comes at once, and needs no timer
+            match poll_fn(|cx| Poll::Ready(connecting.as_mut().poll(cx))).await {
+                Poll::Ready(connection) => Ok(connection),
+                Poll::Pending => {
+                    let connection = tokio::time::timeout_at(deadline, connecting).await;
+                    now = Instant::now();
+                    connection
+                }
             }
-            None => tokio::time::timeout_at(deadline, member.connection()).await,
         };
         match connection {
             Ok(Ok(stored)) => {
-                let Some(grant) = self.grant.take() else {
-                    unreachable!("it is taken only here")
-                };
-                Ok(Lease::new(
-                    Arc::clone(self.core),
-                    key,
-                    grant.ticket,
-                    stored,
-                    Instant::now(),
-                ))
+                self.open = false;
+                let core = Arc::clone(self.core);
+                Ok(Lease::new(core, self.key, self.ticket, stored, now))
             }
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(key, failure);
+                let (settle, throttle, failed) = self.core.connect_failed(self.key, failure);
                 self.give_back(settle, throttle);
                 Err(failed)
             }
@@ -353,11 +362,10 @@ impl<E: Endpoint> Held<'_, E> {
     }
 
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
-        if let Some(grant) = self.grant.take() {
-            let effects = self
-                .core
-                .admission
-                .give_back(grant, settle, throttle, Instant::now());
+        if std::mem::replace(&mut self.open, false) {
+            let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
+            let admission = &self.core.admission;
+            let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());
             self.core.apply(effects);
         }
     }

@@ -14,11 +14,7 @@ use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Verdict,
-    admission::{Grant, Settle},
-    breaker::Ticket,
-    core::Core,
-    member::Stored,
+    Endpoint, EndpointId, ErrorType, Verdict, admission::Settle, breaker::Ticket, core::Core, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -36,6 +32,8 @@ pub struct Lease<E: Endpoint> {
     ticket: Ticket,
     /// Gone once reported.
     stored: Option<Stored<E>>,
+    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
+    judged: bool,
     since: Instant,
     touched: AtomicBool,
 }
@@ -47,6 +45,7 @@ impl<E: Endpoint> Lease<E> {
             key,
             ticket,
             stored: Some(stored),
+            judged: false,
             since: now,
             touched: AtomicBool::new(false),
         }
@@ -106,32 +105,25 @@ impl<E: Endpoint> Lease<E> {
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.
     fn finish(&mut self, keep: bool, settle: Settle, throttle: Option<Duration>) {
-        let Some(mut stored) = self.stored.take() else {
+        let Some(stored) = &mut self.stored else {
             return;
         };
         let now = Instant::now();
         let member = &self.core.members[self.key as usize];
-        let keep = keep && !stored.expired(now) && !self.core.is_closed();
-        let object = if keep {
+        let judged_before = std::mem::replace(&mut self.judged, true);
+        let keep = keep && !judged_before && !stored.expired(now) && !self.core.is_closed();
+        if keep {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if member.endpoint.is_clean(&stored.conn) {
-                Some(stored)
-            } else {
+            if !member.endpoint.is_clean(&stored.conn) {
                 // recycle decides, when somebody needs it
-                drop(stored);
-                None
+                self.stored = None;
             }
-        } else {
+        } else if let Some(stored) = self.stored.take() {
             drop(Object::take(stored));
-            None
-        };
-        let grant = Grant {
-            key: self.key,
-            ticket: self.ticket,
-            object,
-        };
-        let effects = self.core.admission.give_back(grant, settle, throttle, now);
+        }
+        let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
+        let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
         self.core.apply(effects);
         if keep && self.core.is_closed() {
             // closed while it was on its way into the storage

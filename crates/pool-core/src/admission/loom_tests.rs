@@ -77,11 +77,11 @@ fn line(slots: u32, now: Instant) -> Line {
 fn take(line: &Line, now: Instant) -> Grant<Returned> {
     let (asked, effects) = line.ask(Some(0), &Want::anything(now), now);
     apply(effects);
-    let Ok(Asked::Go(mut grant)) = asked else {
+    let Ok(Asked::Go(key, ticket)) = asked else {
         panic!("a slot is free")
     };
-    grant.object = Some(Returned(Arc::clone(&line.stats[0])));
-    grant
+    let object = Some(Returned(Arc::clone(&line.stats[0])));
+    Grant { key, ticket, object }
 }
 
 fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant) {
@@ -97,7 +97,10 @@ impl Waiter {
         let (asked, effects) = line.ask(None, &want, now);
         apply(effects);
         let (at_once, place) = match asked? {
-            Asked::Go(grant) => (Some(grant), None),
+            Asked::Go(key, ticket) => {
+                let object = None;
+                (Some(Grant { key, ticket, object }), None)
+            }
             Asked::Stand(place) => (None, Some(place)),
         };
         Ok(Self {

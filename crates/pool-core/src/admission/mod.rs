@@ -59,9 +59,9 @@ pub(crate) enum Settle {
 
 /// What a caller gets who asks.
 #[derive(Debug)]
-pub(crate) enum Asked<O> {
-    /// A slot at once.
-    Go(Grant<O>),
+pub(crate) enum Asked {
+    /// A slot at once, on this endpoint.
+    Go(u32, Ticket),
     /// A place in line.
     Stand(Place),
 }
@@ -99,6 +99,12 @@ pub(crate) struct Effects {
     pub(crate) changes: Vec<(u32, Change)>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
+}
+
+impl Effects {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.changes.is_empty() && !self.rearm
+    }
 }
 
 #[derive(Debug)]
@@ -187,7 +193,7 @@ impl<O> Admission<O> {
         preferred: Option<u32>,
         want: &Want,
         now: Instant,
-    ) -> (Result<Asked<O>, Refusal>, Effects) {
+    ) -> (Result<Asked, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
@@ -196,8 +202,8 @@ impl<O> Admission<O> {
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
         let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
         let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
-        if let Some(grant) = at_hand {
-            return (Ok(Asked::Go(grant)), effects);
+        if let Some((key, ticket)) = at_hand {
+            return (Ok(Asked::Go(key, ticket)), effects);
         }
         if Self::is_hopeless(&state, want, now) {
             return (Err(Refusal::Hopeless), effects);
@@ -224,21 +230,19 @@ impl<O> Admission<O> {
         key: u32,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<Grant<O>> {
+    ) -> Option<(u32, Ticket)> {
         let gate = state.gates.get_mut(key as usize)?;
-        // time may have passed since anybody looked
-        self.poll_breaker(gate, key, now, effects);
+        if !gate.breaker.state().is_closed() {
+            // time may have passed since anybody looked
+            self.poll_breaker(gate, key, now, effects);
+        }
         let ticket = gate.take(now)?;
         let half_open = !gate.breaker.state().is_closed();
         self.stats[key as usize].slot_taken();
         if half_open {
             self.refresh(state, now, effects);
         }
-        Some(Grant {
-            key,
-            ticket,
-            object: None,
-        })
+        Some((key, ticket))
     }
 
     fn take_best(
@@ -247,7 +251,7 @@ impl<O> Admission<O> {
         want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<Grant<O>> {
+    ) -> Option<(u32, Ticket)> {
         let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
         let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
@@ -363,10 +367,21 @@ impl<O> Admission<O> {
             ticket,
             mut object,
         } = grant;
+        self.release((key, ticket), &mut object, (outcome, throttle), now)
+    }
+
+    /// The same, with the connection where it lies: moving it costs.
+    pub(crate) fn release(
+        &self,
+        (key, ticket): (u32, Ticket),
+        object: &mut Option<O>,
+        (outcome, throttle): (Settle, Option<Duration>),
+        now: Instant,
+    ) -> Effects {
         let mut effects = Effects::default();
         if self.waiting.load(Ordering::Acquire) == 0 {
             // nobody to hand it to: into the storage before the slot is free
-            drop(object.take());
+            *object = None;
         }
         let mut settled = false;
         loop {
@@ -378,7 +393,7 @@ impl<O> Admission<O> {
                     self.throttle(&mut state, key, wait, now, &mut effects);
                 }
             }
-            if self.hand_over(&mut state, key, &mut object, now, &mut effects) {
+            if self.hand_over(&mut state, key, object, now, &mut effects) {
                 if effects.rearm {
                     // the outcome opened more than this one slot: a breaker has closed
                     self.serve(&mut state, now, &mut effects);
@@ -388,11 +403,13 @@ impl<O> Admission<O> {
             }
             if object.is_some() {
                 drop(state);
-                drop(object.take());
+                *object = None;
                 continue;
             }
             self.free_slot(&mut state, key);
-            self.serve(&mut state, now, &mut effects);
+            if state.queue.waiting() > 0 {
+                self.serve(&mut state, now, &mut effects);
+            }
             return effects;
         }
     }
@@ -465,12 +482,17 @@ impl<O> Admission<O> {
             let Some((place, key)) = next else {
                 break;
             };
-            let Some(grant) = self.take_on(state, key, now, effects) else {
+            let Some((key, ticket)) = self.take_on(state, key, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;
                 }
                 break;
+            };
+            let grant = Grant {
+                key,
+                ticket,
+                object: None,
             };
             effects.wakers.extend(state.queue.give(place, grant));
         }

@@ -198,7 +198,12 @@ impl Model {
         let (asked, effects) = self.admission.ask(preferred, &want, self.now);
         self.apply(effects);
         match asked {
-            Ok(Asked::Go(grant)) => {
+            Ok(Asked::Go(key, ticket)) => {
+                let grant = Grant {
+                    key,
+                    ticket,
+                    object: None,
+                };
                 for (rank, keys) in theirs {
                     assert!(!keys.contains(&grant.key), "a newcomer overtook {rank:?}");
                 }
@@ -404,10 +409,14 @@ impl Model {
         for _ in 0..all {
             let (asked, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
             self.apply(effects);
-            let Ok(Asked::Go(grant)) = asked else {
+            let Ok(Asked::Go(key, ticket)) = asked else {
                 panic!("not every slot can be had")
             };
-            self.hold(grant);
+            self.hold(Grant {
+                key,
+                ticket,
+                object: None,
+            });
         }
         let (more, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
         self.apply(effects);
