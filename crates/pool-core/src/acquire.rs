@@ -11,22 +11,18 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
-    admission::{Grant, Place, Refusal, Settle, Turn, Want},
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
+    Request,
+    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
+    breaker::Ticket,
     connect::ConnectFailure,
     core::Core,
     member::Stored,
 };
 
-/// A caller's deadline and what it has tried.
-pub(crate) struct Wish {
-    pub(crate) deadline: Instant,
-    /// Endpoints that have failed this caller; taken again only when there are no others.
-    pub(crate) avoid: Vec<u32>,
-    /// What the balancer may know.
-    pub(crate) ask: Ask,
-}
+/// A caller's deadline, what it demands, what it has tried and what the balancer may know.
+pub(crate) use crate::admission::Want as Wish;
 
 impl<E: Endpoint> Core<E> {
     /// Gets a connection before the deadline. An endpoint that cannot be connected to is noted, and the next is tried
@@ -37,49 +33,72 @@ impl<E: Endpoint> Core<E> {
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         wish: &mut Wish,
+        mut now: Instant,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         loop {
-            let held = Held {
-                core: self,
-                grant: Some(self.slot(wish).await?),
-                started: true,
-            };
-            let key = held.key();
+            let mut held = self.slot(wish, &mut now).await?;
+            let key = held.key;
+            held.started = true;
             self.feed(key, Feedback::Started);
-            match held.connect(wish.deadline).await {
+            match held.connect(wish.deadline, now).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
-                    wish.avoid.push(key);
-                    let eligible = self.admission.eligible();
-                    if eligible.iter().all(|other| wish.avoid.contains(other)) {
+                    if !wish.avoid.contains(&key) {
+                        wish.avoid.push(key);
+                    }
+                    if !self.another(&wish.avoid, wish.min_position) {
                         return Err(error);
                     }
                 }
                 Err(Failed::Final(error)) => return Err(error),
             }
+            now = Instant::now();
         }
     }
 
-    async fn slot(self: &Arc<Self>, wish: &Wish) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
-        let now = Instant::now();
-        let (taken, effects) = self.admission.take(self.pick(wish, now), &wish.avoid, now);
-        self.apply(effects);
-        match taken {
-            Ok(grant) => return Ok(grant),
-            Err(Refusal::Busy) => {}
-            Err(refusal) => return Err(self.refused(&refusal, now)),
-        }
-        let want = Want {
-            avoid: wish.avoid.clone(),
-            deadline: wish.deadline,
+    /// A slot, at once or after waiting in line. `now` is moved on if it waits.
+    #[inline]
+    async fn slot<'a>(
+        self: &'a Arc<Self>,
+        wish: &Wish,
+        now: &mut Instant,
+    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
+        // where callers wait, what the balancer would say is of no use
+        let preferred = if self.admission.somebody_waits() {
+            None
+        } else {
+            self.pick(wish, *now)
         };
-        let (place, effects) = self.admission.enqueue(want.clone(), now);
+        let (asked, effects) = self.admission.ask(preferred, wish, *now);
         self.apply(effects);
-        let place = place.map_err(|refusal| self.refused(&refusal, now))?;
+        match asked {
+            Ok(Asked::Go(key, ticket)) => Ok(Held {
+                core: self,
+                key,
+                ticket,
+                stored: None,
+                open: true,
+                started: false,
+            }),
+            Ok(Asked::Stand(place)) => {
+                let held = self.wait(wish, place, *now).await?;
+                *now = Instant::now();
+                Ok(held)
+            }
+            Err(refusal) => Err(self.refused(&refusal, wish, *now)),
+        }
+    }
+
+    async fn wait<'a>(
+        self: &'a Arc<Self>,
+        wish: &Wish,
+        place: Place,
+        now: Instant,
+    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
         let mut waiter = Waiter {
             core: self,
             place: Some(place),
-            want,
+            want: wish,
         };
         let mut expired = pin!(tokio::time::sleep_until(wish.deadline));
         let turn = poll_fn(|cx| match waiter.poll(cx) {
@@ -88,35 +107,72 @@ impl<E: Endpoint> Core<E> {
         })
         .await;
         match turn {
-            Some(Ok(grant)) => Ok(grant),
-            Some(Err(refusal)) => Err(self.refused(&refusal, Instant::now())),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(now)),
+            Some(Ok(grant)) => Ok(Held::of(self, grant)),
+            Some(Err(refusal)) => Err(self.refused(&refusal, wish, Instant::now())),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, now)),
+        }
+    }
+
+    /// What a request wants, in the pool's own terms.
+    pub(crate) fn wish(&self, request: &Request, deadline: Instant) -> Wish {
+        Wish {
+            avoid: self.avoided(request),
+            min_position: request.requirements.min_position,
+            priority: request.priority,
+            deadline,
+            ask: Ask {
+                key: request.key,
+                ..Ask::default()
+            },
+        }
+    }
+
+    /// The keys of the endpoints that a request avoids.
+    pub(crate) fn avoided(&self, request: &Request) -> Vec<u32> {
+        if request.requirements.avoid.is_empty() {
+            return Vec::new();
+        }
+        let avoided = |id: &EndpointId| request.requirements.avoid.contains(id);
+        let members = self.members.iter().zip(0..);
+        members
+            .filter(|(member, _)| avoided(&member.id))
+            .map(|(_, key)| key)
+            .collect()
+    }
+
+    /// Whether an endpoint that has got so far may be picked now, apart from these.
+    pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>) -> bool {
+        let other = |key: &u32| !avoid.contains(key);
+        match min_position {
+            None => self.admission.eligible().iter().any(other),
+            Some(min) => self.admission.eligible_from(min).iter().any(other),
         }
     }
 
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
-        let eligible = self.admission.eligible();
         let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
         let choose = |keys: &[u32]| {
             let candidates = Candidates::new(keys, &self.stats, self.heaviest, now);
             let picked = self.balancer.pick(&candidates, &cx);
             picked.and_then(|index| keys.get(index).copied())
         };
-        if wish.avoid.is_empty() {
-            return choose(&eligible);
+        if wish.avoid.is_empty() && wish.min_position.is_none() {
+            return choose(&self.admission.eligible());
         }
-        with_list(|others| {
-            others.extend(eligible.iter().copied().filter(|key| !wish.avoid.contains(key)));
-            if others.is_empty() {
-                choose(&eligible)
-            } else {
-                choose(others)
+        with_list(|keys| {
+            match wish.min_position {
+                None => keys.extend(self.admission.eligible().iter().copied()),
+                Some(min) => keys.extend(self.admission.eligible_from(min)),
             }
+            if keys.iter().any(|key| !wish.avoid.contains(key)) {
+                keys.retain(|key| !wish.avoid.contains(key));
+            }
+            choose(keys)
         })
     }
 
-    fn refused(&self, refusal: &Refusal, now: Instant) -> AcquireError<E::Error> {
+    fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
         let pool = self.id.clone();
         match refusal {
             Refusal::QueueFull => AcquireError::QueueFull {
@@ -124,17 +180,17 @@ impl<E: Endpoint> Core<E> {
                 max_waiters: self.config.max_waiters,
             },
             Refusal::Closed => AcquireError::Closed { pool },
-            Refusal::Hopeless | Refusal::Busy => AcquireError::NoHealthyEndpoint {
+            Refusal::Hopeless => AcquireError::NoHealthyEndpoint {
                 pool,
-                reasons: Reasons(self.admission.reasons(now)),
+                reasons: Reasons(self.admission.reasons(wish.min_position, now)),
             },
         }
     }
 
-    fn out_of_time(&self, since: Instant) -> AcquireError<E::Error> {
+    fn out_of_time(&self, wish: &Wish, since: Instant) -> AcquireError<E::Error> {
         let now = Instant::now();
-        if self.admission.eligible().is_empty() {
-            return self.refused(&Refusal::Hopeless, now);
+        if !self.another(&[], wish.min_position) {
+            return self.refused(&Refusal::Hopeless, wish, now);
         }
         AcquireError::QueueTimeout {
             pool: self.id.clone(),
@@ -219,13 +275,13 @@ enum Failed<X> {
 }
 
 /// A place in line that is left when dropped.
-struct Waiter<'a, E: Endpoint> {
+struct Waiter<'a, 'w, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     place: Option<Place>,
-    want: Want,
+    want: &'w Wish,
 }
 
-impl<E: Endpoint> Waiter<'_, E> {
+impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     /// Ready when its turn has come, or when it never will.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
         let Some(place) = &mut self.place else {
@@ -234,7 +290,7 @@ impl<E: Endpoint> Waiter<'_, E> {
         let (turn, effects) = self
             .core
             .admission
-            .look(place, cx.waker(), &self.want, Instant::now());
+            .look(place, cx.waker(), self.want, Instant::now());
         self.core.apply(effects);
         let over = match turn {
             Turn::Wait => return Poll::Pending,
@@ -247,30 +303,23 @@ impl<E: Endpoint> Waiter<'_, E> {
     }
 
     /// The deadline has passed; a grant that came at the last moment still counts.
-    fn time_out(&mut self) -> Option<Grant<Stored<E>>> {
-        let (given, good) = self.core.admission.time_out(self.place.take()?, Instant::now());
-        let held = Held {
-            core: self.core,
-            grant: given,
-            started: false,
-        };
+    fn time_out(&mut self) -> Option<Held<'a, E>> {
+        let place = self.place.take()?;
+        let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
+        let held = Held::of(self.core, given?);
         // one that may not be used any more is given back by the drop
-        if good { held.into_grant() } else { None }
+        good.then_some(held)
     }
 }
 
-impl<E: Endpoint> Drop for Waiter<'_, E> {
+impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
     fn drop(&mut self) {
         if let Some(grant) = self
             .place
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held {
-                core: self.core,
-                grant: Some(grant),
-                started: false,
-            });
+            drop(Held::of(self.core, grant));
         }
     }
 }
@@ -278,49 +327,57 @@ impl<E: Endpoint> Drop for Waiter<'_, E> {
 /// A slot without a lease yet, given back when dropped.
 struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
-    grant: Option<Grant<Stored<E>>>,
+    key: u32,
+    ticket: Ticket,
+    /// What was handed over with the slot.
+    stored: Option<Stored<E>>,
+    /// Whether the slot is still ours to give back.
+    open: bool,
     /// Whether the balancer was told of it.
     started: bool,
 }
 
-impl<E: Endpoint> Held<'_, E> {
-    fn key(&self) -> u32 {
-        self.grant.as_ref().map_or(0, |grant| grant.key)
+impl<'a, E: Endpoint> Held<'a, E> {
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>) -> Self {
+        let Grant { key, ticket, object } = grant;
+        Self {
+            core,
+            key,
+            ticket,
+            stored: object,
+            open: true,
+            started: false,
+        }
     }
 
-    fn into_grant(mut self) -> Option<Grant<Stored<E>>> {
-        self.grant.take()
-    }
-
-    async fn connect(mut self, deadline: Instant) -> Result<Lease<E>, Failed<E::Error>> {
-        let key = self.key();
-        let member = &self.core.members[key as usize];
-        let handed_over = self.grant.as_mut().and_then(|grant| grant.object.take());
-        let connection = match handed_over {
-            Some(mut stored) => {
-                stored.lane.set_busy(true);
-                Ok(Ok(stored))
+    async fn connect(&mut self, deadline: Instant, mut now: Instant) -> Result<Lease<E>, Failed<E::Error>> {
+        let member = &self.core.members[self.key as usize];
+        let connection = if let Some(mut stored) = self.stored.take() {
+            stored.lane.set_busy(true);
+            Ok(Ok(stored))
+        } else {
+            let mut connecting = pin!(member.connection());
+            // an idle connection that can be used as it is comes at once, and needs no timer
+            match poll_fn(|cx| Poll::Ready(connecting.as_mut().poll(cx))).await {
+                Poll::Ready(connection) => Ok(connection),
+                Poll::Pending => {
+                    let connection = tokio::time::timeout_at(deadline, connecting).await;
+                    now = Instant::now();
+                    connection
+                }
             }
-            None => tokio::time::timeout_at(deadline, member.connection()).await,
         };
         match connection {
             Ok(Ok(stored)) => {
-                let Some(grant) = self.grant.take() else {
-                    unreachable!("it is taken only here")
-                };
-                Ok(Lease::new(
-                    Arc::clone(self.core),
-                    key,
-                    grant.ticket,
-                    stored,
-                    Instant::now(),
-                ))
+                self.open = false;
+                let core = Arc::clone(self.core);
+                Ok(Lease::new(core, self.key, self.ticket, stored, now))
             }
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(key, failure);
+                let (settle, throttle, failed) = self.core.connect_failed(self.key, failure);
                 self.give_back(settle, throttle);
                 self.started = false;
-                self.core.feed(key, Feedback::NoConnection);
+                self.core.feed(self.key, Feedback::NoConnection);
                 Err(failed)
             }
             Err(_elapsed) => {
@@ -335,11 +392,10 @@ impl<E: Endpoint> Held<'_, E> {
     }
 
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
-        if let Some(grant) = self.grant.take() {
-            let effects = self
-                .core
-                .admission
-                .give_back(grant, settle, throttle, Instant::now());
+        if std::mem::replace(&mut self.open, false) {
+            let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
+            let admission = &self.core.admission;
+            let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());
             self.core.apply(effects);
         }
     }
@@ -347,10 +403,10 @@ impl<E: Endpoint> Held<'_, E> {
 
 impl<E: Endpoint> Drop for Held<'_, E> {
     fn drop(&mut self) {
-        let key = self.grant.as_ref().map(|grant| grant.key);
+        let told = self.open && self.started;
         self.give_back(Settle::Neutral, None);
-        if let Some(key) = key.filter(|_| self.started) {
-            self.core.feed(key, Feedback::Cancelled);
+        if told {
+            self.core.feed(self.key, Feedback::Cancelled);
         }
     }
 }

@@ -204,7 +204,12 @@ impl<E: Endpoint> PoolBuilder<E> {
                 id: self.id,
                 members,
                 stats: stats.clone(),
-                admission: Admission::new(gates, stats, config.max_waiters as usize, seed),
+                admission: Admission::new(
+                    gates,
+                    stats,
+                    (config.max_waiters as usize, config.priority_ageing),
+                    seed,
+                ),
                 balancer,
                 observer: self.observer,
                 chance,

@@ -144,6 +144,10 @@ pub struct PoolConfig {
     /// Longest pause between two attempts. Default 2 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub backoff_max: Duration,
+    /// A caller who has waited so long counts as one priority class up; twice as long, as two. Default 1 s: polling gives
+    /// way to claims, and is not more than seconds late. 0 switches priorities off.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub priority_ageing: Duration,
     /// Circuit breaker of each endpoint.
     pub breaker: BreakerConfig,
     /// Health checks of each endpoint.
@@ -169,6 +173,7 @@ impl Default for PoolConfig {
             max_attempts: 3,
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(2),
+            priority_ageing: Duration::from_secs(1),
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
             slow_start: Duration::from_secs(10),
@@ -197,6 +202,7 @@ impl PoolConfig {
             ("validate_after_idle", self.validate_after_idle),
             ("backoff_max", self.backoff_max),
             ("slow_start", self.slow_start),
+            ("priority_ageing", self.priority_ageing),
         ] {
             if value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "at most 7 days"));

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     Endpoint, RecycleCx,
     connect::{ConnectFailure, Connects},
+    moment::after,
     transport::{Lane, Transport},
 };
 
@@ -114,10 +115,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<E: Endpoint> managed::Manager for Connector<E> {
-    type Type = Pooled<E>;
+    /// Boxed once, when it is opened: it is moved several times for each use.
+    type Type = Box<Pooled<E>>;
     type Error = ConnectFailure<E::Error>;
 
-    async fn create(&self) -> Result<Pooled<E>, Self::Error> {
+    async fn create(&self) -> Result<Self::Type, Self::Error> {
         let lane = self.lane().await?;
         let opening = self.connects.endpoint.open(&lane.transport().inner);
         // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
@@ -125,24 +127,23 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
         let conn = opened
             .map_err(|_elapsed| ConnectFailure::TimedOut(self.connects.timeout))?
             .map_err(ConnectFailure::Endpoint)?;
-        Ok(Pooled {
+        Ok(Box::new(Pooled {
             conn,
             lane,
             returned_at: Instant::now(),
-        })
+        }))
     }
 
     /// An error makes deadpool drop the connection and look at the next. The first that turns out dead makes all that
     /// were idle with it stale, so that a row of dead ones costs one look and not one each.
-    async fn recycle(&self, pooled: &mut Pooled<E>, _metrics: &Metrics) -> RecycleResult<Self::Error> {
+    async fn recycle(&self, pooled: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<Self::Error> {
         let now = Instant::now();
         let endpoint = &self.connects.endpoint;
         if pooled.expired(now) || self.is_stale(pooled) || endpoint.lanes(&pooled.lane.transport().inner) == 0
         {
             return Err(RecycleError::message("expired, stale or closed"));
         }
-        let idle = now.saturating_duration_since(pooled.returned_at);
-        if idle < self.validate_after_idle && endpoint.is_clean(&pooled.conn) {
+        if now < after(pooled.returned_at, self.validate_after_idle) && endpoint.is_clean(&pooled.conn) {
             return Ok(());
         }
         let cx = RecycleCx {

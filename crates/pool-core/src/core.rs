@@ -47,8 +47,16 @@ impl<E: Endpoint> Core<E> {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Does what a change under the admission lock has left to do.
+    /// Does what a change under the admission lock has left to do; mostly nothing.
+    #[inline]
     pub(crate) fn apply(&self, effects: Effects) {
+        if !effects.is_empty() || self.is_closed() {
+            self.apply_some(effects);
+        }
+    }
+
+    #[cold]
+    fn apply_some(&self, effects: Effects) {
         for waker in effects.wakers {
             waker.wake();
         }

@@ -48,6 +48,13 @@ pub enum NotUsable {
         /// For so long.
         wait: Duration,
     },
+    /// It has not got as far as the request demands.
+    Behind {
+        /// How far it was at its last check; unknown if it has told no position.
+        position: Option<u64>,
+        /// What is demanded.
+        needed: u64,
+    },
     /// All its slots are taken.
     Full {
         /// So many.
@@ -63,6 +70,14 @@ impl fmt::Display for NotUsable {
             Self::BreakerOpen { wait: Some(wait) } => write!(f, "circuit breaker open for {wait:.1?}"),
             Self::BreakerOpen { wait: None } => f.write_str("circuit breaker half-open, probes out"),
             Self::Throttled { wait } => write!(f, "throttled for {wait:.1?}"),
+            Self::Behind {
+                position: Some(position),
+                needed,
+            } => write!(f, "at position {position}, {needed} needed"),
+            Self::Behind {
+                position: None,
+                needed,
+            } => write!(f, "position unknown, {needed} needed"),
             Self::Full { slots } => write!(f, "all {slots} slots taken"),
         }
     }

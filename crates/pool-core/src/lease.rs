@@ -14,10 +14,7 @@ use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict,
-    admission::{Grant, Settle},
-    breaker::Ticket,
-    core::Core,
+    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
     member::Stored,
 };
 
@@ -36,6 +33,8 @@ pub struct Lease<E: Endpoint> {
     ticket: Ticket,
     /// Gone once reported.
     stored: Option<Stored<E>>,
+    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
+    judged: bool,
     since: Instant,
     touched: AtomicBool,
 }
@@ -47,6 +46,7 @@ impl<E: Endpoint> Lease<E> {
             key,
             ticket,
             stored: Some(stored),
+            judged: false,
             since: now,
             touched: AtomicBool::new(false),
         }
@@ -117,31 +117,24 @@ impl<E: Endpoint> Lease<E> {
         now: Instant,
         what: Feedback,
     ) {
-        let Some(mut stored) = self.stored.take() else {
+        let Some(stored) = &mut self.stored else {
             return;
         };
         let member = &self.core.members[self.key as usize];
-        let keep = keep && !stored.expired(now) && !self.core.is_closed();
-        let object = if keep {
+        let judged_before = std::mem::replace(&mut self.judged, true);
+        let keep = keep && !judged_before && !stored.expired(now) && !self.core.is_closed();
+        if keep {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if member.endpoint.is_clean(&stored.conn) {
-                Some(stored)
-            } else {
+            if !member.endpoint.is_clean(&stored.conn) {
                 // recycle decides, when somebody needs it
-                drop(stored);
-                None
+                self.stored = None;
             }
-        } else {
+        } else if let Some(stored) = self.stored.take() {
             drop(Object::take(stored));
-            None
-        };
-        let grant = Grant {
-            key: self.key,
-            ticket: self.ticket,
-            object,
-        };
-        let effects = self.core.admission.give_back(grant, settle, throttle, now);
+        }
+        let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
+        let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
         self.core.apply(effects);
         if keep && self.core.is_closed() {
             // closed while it was on its way into the storage

@@ -104,7 +104,7 @@ pub use health::HealthConfig;
 pub use ids::{EndpointId, InvalidId, PoolId};
 pub use lease::Lease;
 pub use observer::{EndpointObserver, Observer, Source};
-pub use operation::{BoxFuture, Operation, Request, operation};
+pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
 pub use pool::{CloseReport, Pool};
 pub use snapshot::{EndpointSnapshot, PoolSnapshot};
 pub use verdict::{ErrorType, Fault, Verdict};

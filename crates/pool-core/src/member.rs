@@ -73,7 +73,7 @@ impl<E: Endpoint> Member<E> {
     /// The endpoint has failed: what is idle is probably dead.
     pub(crate) fn purge_idle(&self, now: Instant) {
         self.storage.manager().distrust_idle(now);
-        let gone: Vec<Pooled<E>> = self.storage.retain(|_, _| false).removed;
+        let gone: Vec<Box<Pooled<E>>> = self.storage.retain(|_, _| false).removed;
         drop(gone);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::Endpoint;
+use crate::{Endpoint, EndpointId};
 
 /// One operation that can be attempted on any connection.
 ///
@@ -17,6 +17,33 @@ pub trait Operation<E: Endpoint>: Sync {
     /// May be dropped at any await: by the deadline, by the caller, or because another attempt has won. The pool then
     /// destroys the connection.
     fn call(&self, conn: &mut E::Conn) -> impl Future<Output = Result<Self::Output, E::Error>> + Send;
+}
+
+/// Who is served first when callers wait.
+///
+/// A caller of a lower class is overtaken only by those of a higher one that come within the pool's `priority_ageing`
+/// after it, for each class between them. So nobody starves: after that time it counts as one class up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// What must not wait: a claim close to its timelock.
+    High,
+    /// Everything else.
+    #[default]
+    Normal,
+    /// What can wait: polling, backfill.
+    Low,
+}
+
+/// What an endpoint must have, or should not be, to serve a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirements {
+    /// Only endpoints whose last health check reported at least this position (block height) are used; the caller waits
+    /// for one to get there, as long as a check can still tell before its deadline. `None`, the default: any.
+    pub min_position: Option<u64>,
+    /// Endpoints that are used only while no other may be picked. Ids that the pool does not have are ignored. Default:
+    /// none.
+    pub avoid: Vec<EndpointId>,
 }
 
 /// What an operation needs from the pool.
@@ -34,6 +61,10 @@ pub struct Request {
     /// Requests with the same key belong together: those of one account, whose nonce the next one builds on.
     /// [`BoundedHash`](crate::BoundedHash) sends them to the same endpoint; other balancers ignore it. Default `None`.
     pub key: Option<u64>,
+    /// Who is served first when callers wait. Default [`Priority::Normal`].
+    pub priority: Priority,
+    /// What an endpoint must have. Default: nothing in particular.
+    pub requirements: Requirements,
 }
 
 impl Default for Request {
@@ -43,6 +74,8 @@ impl Default for Request {
             timeout: None,
             max_attempts: None,
             key: None,
+            priority: Priority::Normal,
+            requirements: Requirements::default(),
         }
     }
 }
@@ -78,6 +111,27 @@ impl Request {
     #[must_use]
     pub const fn key(mut self, key: u64) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Demands endpoints that have got at least so far.
+    #[must_use]
+    pub const fn min_position(mut self, position: u64) -> Self {
+        self.requirements.min_position = Some(position);
+        self
+    }
+
+    /// Adds an endpoint that is used only while no other may be picked.
+    #[must_use]
+    pub fn avoid(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.avoid.push(endpoint);
         self
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot, Request, RunError,
-    Source, Unusable, acquire::Wish, balance::Ask, core::Core, moment::after,
+    Source, Unusable, acquire::Wish, core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -87,12 +87,25 @@ impl<E: Endpoint> Pool<E> {
     /// # Errors
     /// See [`acquire`](Self::acquire).
     pub async fn acquire_within(&self, timeout: Duration) -> Result<Lease<E>, AcquireError<E::Error>> {
-        let mut wish = Wish {
-            deadline: after(Instant::now(), timeout),
-            avoid: Vec::new(),
-            ask: Ask::default(),
-        };
-        self.handle.core.acquire(&mut wish).await
+        let now = Instant::now();
+        let mut wish = Wish::anything(after(now, timeout));
+        self.handle.core.acquire(&mut wish, now).await
+    }
+
+    /// Leases a connection for a request: with its priority, on an endpoint that meets its requirements, within its
+    /// time-out or else the pool's `acquire_timeout`. What the request says of attempts is not heeded: there is one.
+    ///
+    /// # Errors
+    /// See [`acquire`](Self::acquire). Where the requirements are what stands in the way, the reasons say so.
+    ///
+    /// # Cancellation
+    /// As for [`acquire`](Self::acquire).
+    pub async fn acquire_with(&self, request: &Request) -> Result<Lease<E>, AcquireError<E::Error>> {
+        let core = &self.handle.core;
+        let now = Instant::now();
+        let timeout = request.timeout.unwrap_or(core.config.acquire_timeout);
+        let mut wish = core.wish(request, after(now, timeout));
+        core.acquire(&mut wish, now).await
     }
 
     /// Runs an operation: on a connection of its own, again elsewhere when it fails through a node's fault and may be
@@ -119,7 +132,7 @@ impl<E: Endpoint> Pool<E> {
 
     /// For each endpoint that would not be picked now, why.
     pub fn explain(&self) -> Vec<Unusable> {
-        self.handle.core.admission.reasons(Instant::now())
+        self.handle.core.admission.reasons(None, Instant::now())
     }
 
     /// Waits until at least one endpoint is healthy, or the time is over. Starting with some endpoints down is normal.

@@ -43,7 +43,7 @@ impl<E: Endpoint> Core<E> {
             overall,
             most,
             attempts: 0,
-            avoid: Vec::new(),
+            avoid: self.avoided(request),
             last: None,
         };
         loop {
@@ -61,14 +61,17 @@ impl<E: Endpoint> Run<'_, E> {
     /// A connection; a failed connect is an attempt like any other, and the next may succeed.
     async fn lease(&mut self) -> Result<Lease<E>, RunError<E::Error>> {
         loop {
-            let queue = Instant::now() + self.core.config.acquire_timeout;
+            let now = Instant::now();
+            let queue = now + self.core.config.acquire_timeout;
             let deadline = self.overall.map_or(queue, |overall| overall.min(queue));
             let mut wish = Wish {
-                deadline,
                 avoid: std::mem::take(&mut self.avoid),
+                min_position: self.request.requirements.min_position,
+                priority: self.request.priority,
+                deadline,
                 ask: self.ask(),
             };
-            let result = self.core.acquire(&mut wish).await;
+            let result = self.core.acquire(&mut wish, now).await;
             self.avoid = wish.avoid;
             let error = match result {
                 Ok(lease) => return Ok(lease),
@@ -169,12 +172,8 @@ impl<E: Endpoint> Run<'_, E> {
         if verdict.maybe_executed && !self.request.idempotent {
             return false;
         }
-        let elsewhere = self
-            .core
-            .admission
-            .eligible()
-            .iter()
-            .any(|key| !self.avoid.contains(key));
+        let min_position = self.request.requirements.min_position;
+        let elsewhere = self.core.another(&self.avoid, min_position);
         if elsewhere {
             verdict.retry_elsewhere
         } else {

@@ -21,8 +21,11 @@ struct World {
     nodes: [Node; 3],
     rng: fastrand::Rng,
     held: Vec<Lease<Fake>>,
-    asking: Vec<Spawn<Acquire>>,
+    /// Those who ask, and the position that they demand.
+    asking: Vec<(Spawn<Acquire>, Option<u64>)>,
     ended: HashMap<EndpointId, u64>,
+    /// The newest height of any node.
+    height: u64,
 }
 
 impl World {
@@ -50,14 +53,24 @@ impl World {
             held: Vec::new(),
             asking: Vec::new(),
             ended: HashMap::new(),
+            height: 100,
         }
     }
 
     fn ask(&mut self) {
         let pool = self.pool.clone();
         let within = Duration::from_millis(self.rng.u64(1..8_000));
-        let acquire: Acquire = Box::pin(async move { pool.acquire_within(within).await });
-        self.asking.push(tokio_test::task::spawn(acquire));
+        let priority = [Priority::High, Priority::Normal, Priority::Low][self.rng.usize(..3)];
+        let mut request = Request::new().timeout(within).priority(priority);
+        if self.rng.u8(..3) == 0 {
+            request = request.min_position(self.rng.u64(100..=self.height + 3));
+        }
+        if self.rng.u8(..4) == 0 {
+            request = request.avoid(self.nodes[self.rng.usize(..3)].id());
+        }
+        let min_position = request.requirements.min_position;
+        let acquire: Acquire = Box::pin(async move { pool.acquire_with(&request).await });
+        self.asking.push((tokio_test::task::spawn(acquire), min_position));
     }
 
     fn poll(&mut self) {
@@ -65,10 +78,17 @@ impl World {
             return;
         }
         let at = self.rng.usize(..self.asking.len());
-        if let Poll::Ready(result) = self.asking[at].poll() {
-            drop(self.asking.swap_remove(at));
+        if let Poll::Ready(result) = self.asking[at].0.poll() {
+            let (_, min_position) = self.asking.swap_remove(at);
             match result {
-                Ok(lease) => self.held.push(lease),
+                Ok(lease) => {
+                    let snapshot = self.pool.snapshot();
+                    let mut endpoints = snapshot.endpoints.iter();
+                    let endpoint = endpoints.find(|endpoint| endpoint.id == *lease.endpoint());
+                    // heights only rise here, so what was good enough still is
+                    assert!(min_position <= endpoint.unwrap().position || min_position.is_none());
+                    self.held.push(lease);
+                }
                 // failed connects are attempts too
                 Err(AcquireError::Closed { .. }) => panic!("nobody has closed the pool"),
                 Err(_) => {}
@@ -104,13 +124,16 @@ impl World {
             Act::Hang,
         ];
         let act = acts[self.rng.usize(..acts.len())];
-        let which = self.rng.u8(..5);
+        let which = self.rng.u8(..7);
+        self.height += 1;
+        let height = self.height;
         let node = &self.nodes[self.rng.usize(..3)];
         node.set(|script| match which {
             0 => script.connect = act,
             1 => script.open = act,
             2 => script.recycle = act,
             3 => script.check = act,
+            4 | 5 => script.position = Some(height),
             _ => script.unfit = (act == Act::Hang).then_some(Unfit::Syncing),
         });
     }

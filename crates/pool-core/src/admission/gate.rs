@@ -40,6 +40,11 @@ impl Gate {
         self.throttled_until.filter(|until| *until > now)
     }
 
+    /// Whether it is known to have got so far.
+    pub(crate) fn reaches(&self, min_position: Option<u64>) -> bool {
+        min_position.is_none_or(|min| self.position.is_some_and(|(position, _)| position >= min))
+    }
+
     /// Whether it may be picked, slots aside.
     pub(crate) fn eligible(&self, now: Instant) -> bool {
         self.health.status() == HealthStatus::Healthy
@@ -73,8 +78,8 @@ impl Gate {
         Some(ticket)
     }
 
-    /// Why it may not be picked; `None` when it may.
-    pub(crate) fn why_not(&self, now: Instant) -> Option<NotUsable> {
+    /// Why it may not be picked by those who demand this position; `None` when it may.
+    pub(crate) fn why_not(&self, min_position: Option<u64>, now: Instant) -> Option<NotUsable> {
         if self.health.status() != HealthStatus::Healthy {
             return Some(NotUsable::Unhealthy {
                 reason: self.health.reason().cloned(),
@@ -92,13 +97,20 @@ impl Gate {
                 wait: until.saturating_duration_since(now),
             });
         }
+        if let Some(needed) = min_position.filter(|_| !self.reaches(min_position)) {
+            return Some(NotUsable::Behind {
+                position: self.position.map(|(position, _)| position),
+                needed,
+            });
+        }
         (self.free() == 0).then_some(NotUsable::Full { slots: self.slots })
     }
 
-    /// The earliest moment at which it can become eligible, as far as one can know.
-    pub(crate) fn earliest(&self, now: Instant) -> Instant {
+    /// The earliest moment at which those who demand this position can pick it, as far as one can know.
+    pub(crate) fn earliest(&self, min_position: Option<u64>, now: Instant) -> Instant {
         let mut at = now;
-        if self.health.status() != HealthStatus::Healthy {
+        // only a check makes it healthy, or tells of a new position
+        if self.health.status() != HealthStatus::Healthy || !self.reaches(min_position) {
             at = at.max(self.next_check);
         }
         if let Some(until) = self.breaker.wakes_at() {

@@ -11,7 +11,7 @@ use std::{sync::atomic::AtomicBool, task::Wake};
 use loom::thread;
 
 use super::*;
-use crate::{BreakerConfig, EndpointId, HealthConfig};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Priority};
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -39,6 +39,8 @@ impl Drop for Returned {
 
 struct Waiter {
     line: Line,
+    /// What it was given without waiting.
+    at_once: Option<Grant<Returned>>,
     place: Option<Place>,
     want: Want,
     flag: Arc<Flag>,
@@ -56,7 +58,12 @@ fn line(slots: u32, now: Instant) -> Line {
     };
     let gate = Gate::new(slots, &HealthConfig::default(), breaker, now);
     let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, slots));
-    let line = Arc::new(Admission::new(vec![gate], vec![stats], 8, 1));
+    let line = Arc::new(Admission::new(
+        vec![gate],
+        vec![stats],
+        (8, Duration::from_secs(1)),
+        1,
+    ));
     let passed = Checked {
         position: None,
         outcome: Settle::Neutral,
@@ -68,11 +75,13 @@ fn line(slots: u32, now: Instant) -> Line {
 }
 
 fn take(line: &Line, now: Instant) -> Grant<Returned> {
-    let (grant, effects) = line.take(Some(0), &[], now);
+    let (asked, effects) = line.ask(Some(0), &Want::anything(now), now);
     apply(effects);
-    let mut grant = grant.expect("a slot is free");
-    grant.object = Some(Returned(Arc::clone(&line.stats[0])));
-    grant
+    let Ok(Asked::Go(key, ticket)) = asked else {
+        panic!("a slot is free")
+    };
+    let object = Some(Returned(Arc::clone(&line.stats[0])));
+    Grant { key, ticket, object }
 }
 
 fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant) {
@@ -81,15 +90,23 @@ fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant)
 
 impl Waiter {
     fn enqueue(line: &Line, now: Instant) -> Result<Self, Refusal> {
-        let want = Want {
-            avoid: Vec::new(),
-            deadline: now + Duration::from_secs(60),
-        };
-        let (place, effects) = line.enqueue(want.clone(), now);
+        Self::with(line, Want::anything(now + Duration::from_secs(60)), now)
+    }
+
+    fn with(line: &Line, want: Want, now: Instant) -> Result<Self, Refusal> {
+        let (asked, effects) = line.ask(None, &want, now);
         apply(effects);
+        let (at_once, place) = match asked? {
+            Asked::Go(key, ticket) => {
+                let object = None;
+                (Some(Grant { key, ticket, object }), None)
+            }
+            Asked::Stand(place) => (None, Some(place)),
+        };
         Ok(Self {
             line: Arc::clone(line),
-            place: Some(place?),
+            at_once,
+            place,
             want,
             flag: Arc::default(),
             now,
@@ -97,6 +114,9 @@ impl Waiter {
     }
 
     fn look(&mut self) -> Turn<Returned> {
+        if let Some(grant) = self.at_once.take() {
+            return Turn::Go(grant);
+        }
         let place = self.place.as_mut().expect("it has not ended");
         let waker = Waker::from(Arc::clone(&self.flag));
         let (turn, effects) = self.line.look(place, &waker, &self.want, self.now);
@@ -122,6 +142,9 @@ impl Waiter {
     }
 
     fn leave(mut self) {
+        if let Some(grant) = self.at_once.take() {
+            return give_back(&self.line, grant, Settle::Neutral, self.now);
+        }
         let place = self.place.take().expect("it has not ended");
         if let Some(grant) = self.line.leave(place) {
             give_back(&self.line, grant, Settle::Neutral, self.now);
@@ -288,6 +311,75 @@ fn a_grant_that_goes_bad_meets_its_caller() {
             other => waiter.must_be_served(other),
         };
         give_back(&line, grant, Settle::Success, later);
+        ends_free(&line);
+    });
+}
+
+/// Two of different priority wait; the higher is served first although it came later, by whichever release comes first.
+#[test]
+fn a_release_meets_a_high_priority_that_joins_behind_a_low_one() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let wanting = |priority| Want {
+            priority,
+            ..Want::anything(now + Duration::from_secs(60))
+        };
+        let mut low = Waiter::with(&line, wanting(Priority::Low), now).expect("there is room");
+        assert!(matches!(low.look(), Turn::Wait));
+        let releaser = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let mut high = Waiter::with(&line, wanting(Priority::High), now).expect("there is room");
+        let first = high.look();
+        releaser.join().unwrap();
+        let low_first = low.flag.0.load(Ordering::SeqCst);
+        if low_first {
+            // the release came before the high one
+            let grant = low.must_be_served(Turn::Wait);
+            give_back(&line, grant, Settle::Success, now);
+            let grant = high.must_be_served(first);
+            give_back(&line, grant, Settle::Success, now);
+        } else {
+            let grant = high.must_be_served(first);
+            assert!(!low.flag.0.load(Ordering::SeqCst));
+            give_back(&line, grant, Settle::Success, now);
+            let grant = low.must_be_served(Turn::Wait);
+            give_back(&line, grant, Settle::Success, now);
+        }
+        ends_free(&line);
+    });
+}
+
+/// A check reports a new height while somebody joins who demands it.
+#[test]
+fn a_rising_position_meets_one_who_joins_and_demands_it() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let rising = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || {
+                let risen = Checked {
+                    position: Some(100),
+                    outcome: Settle::Neutral,
+                    throttle: None,
+                    result: Ok(()),
+                };
+                apply(line.check_ended(0, None, risen, now));
+            })
+        };
+        let want = Want {
+            min_position: Some(100),
+            ..Want::anything(now + Duration::from_secs(60))
+        };
+        let mut waiter = Waiter::with(&line, want, now).expect("there is room");
+        let first = waiter.look();
+        rising.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        give_back(&line, grant, Settle::Success, now);
         ends_free(&line);
     });
 }

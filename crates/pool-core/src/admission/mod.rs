@@ -5,7 +5,8 @@
 //!
 //! The rules, each of which somebody got wrong before:
 //!
-//! - A slot that becomes free goes to the oldest caller who may use it. A newcomer never overtakes the line.
+//! - A slot that becomes free goes to the oldest caller who may use it, by priority. A newcomer never overtakes the
+//!   line: it is given at once only what nobody in line may use, and whatever somebody may use is given out at once.
 //! - The connection is back in its storage before its slot is free, or is handed over together with it.
 //! - A caller who was given a slot and goes away hands it on. On time-out it looks first whether it was given one.
 //! - Whether the endpoint may still be used is checked again when the caller takes what it was given; if not, it stands
@@ -14,6 +15,7 @@
 
 mod checks;
 mod gate;
+mod lines;
 mod queue;
 mod read;
 
@@ -27,7 +29,7 @@ pub(crate) use checks::Checked;
 pub(crate) use gate::Gate;
 pub(crate) use queue::Place;
 pub(crate) use queue::Want;
-use queue::{Look, Queue};
+use queue::{Look, Queue, Reach};
 use tokio::time::Instant;
 
 use crate::{
@@ -55,11 +57,18 @@ pub(crate) enum Settle {
     Neutral,
 }
 
-/// Why nothing was given at once.
+/// What a caller gets who asks.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A slot at once, on this endpoint.
+    Go(u32, Ticket),
+    /// A place in line.
+    Stand(Place),
+}
+
+/// Why neither a slot nor a place in line was given.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Stand in line.
-    Busy,
     /// The line is full.
     QueueFull,
     /// Nothing can become usable before the deadline.
@@ -90,6 +99,12 @@ pub(crate) struct Effects {
     pub(crate) changes: Vec<(u32, Change)>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
+}
+
+impl Effects {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.changes.is_empty() && !self.rearm
+    }
 }
 
 #[derive(Debug)]
@@ -136,11 +151,17 @@ pub(crate) struct Admission<O> {
 }
 
 impl<O> Admission<O> {
-    pub(crate) fn new(gates: Vec<Gate>, stats: Vec<Arc<Stats>>, max_waiters: usize, seed: u64) -> Self {
+    /// `ageing` is by how much later a caller of a lower priority ranks, for each class below the highest.
+    pub(crate) fn new(
+        gates: Vec<Gate>,
+        stats: Vec<Arc<Stats>>,
+        (max_waiters, ageing): (usize, Duration),
+        seed: u64,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 gates,
-                queue: Queue::new(),
+                queue: Queue::new(ageing),
                 eligible: Vec::new(),
                 closed: false,
                 timeouts: 0,
@@ -164,24 +185,53 @@ impl<O> Admission<O> {
         self.eligible.load()
     }
 
-    /// Takes a slot at once: on the preferred endpoint, or else on the least loaded other one that is not avoided.
-    pub(crate) fn take(
+    /// Keys of the endpoints that may be picked now and have got as far as this.
+    pub(crate) fn eligible_from(&self, min_position: u64) -> Vec<u32> {
+        let state = self.lock();
+        let reaches = |key: &u32| state.gates[*key as usize].reaches(Some(min_position));
+        state.eligible.iter().copied().filter(reaches).collect()
+    }
+
+    /// Whether there is a line; a hint.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line.
+    pub(crate) fn ask(
         &self,
         preferred: Option<u32>,
-        avoid: &[u32],
+        want: &Want,
         now: Instant,
-    ) -> (Result<Grant<O>, Refusal>, Effects) {
+    ) -> (Result<Asked, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        if state.queue.waiting() > 0 {
-            return (Err(Refusal::Busy), effects);
-        }
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
         let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let grant = at_hand.or_else(|| self.take_best(&mut state, avoid, now, &mut effects));
-        (grant.ok_or(Refusal::Busy), effects)
+        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        if let Some((key, ticket)) = at_hand {
+            return (Ok(Asked::Go(key, ticket)), effects);
+        }
+        if Self::is_hopeless(&state, want, now) {
+            return (Err(Refusal::Hopeless), effects);
+        }
+        if state.queue.waiting() >= self.max_waiters {
+            state.rejections += 1;
+            return (Err(Refusal::QueueFull), effects);
+        }
+        let place = state.queue.push(want, now);
+        self.publish_waiting(&state);
+        (Ok(Asked::Stand(place)), effects)
+    }
+
+    /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
+    fn may_prefer(state: &State<O>, key: u32, want: &Want) -> bool {
+        let gate = state.gates.get(key as usize);
+        gate.is_some_and(|gate| gate.reaches(want.min_position))
+            && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
     fn take_on(
@@ -190,37 +240,35 @@ impl<O> Admission<O> {
         key: u32,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<Grant<O>> {
+    ) -> Option<(u32, Ticket)> {
         let gate = state.gates.get_mut(key as usize)?;
-        // time may have passed since anybody looked
-        self.poll_breaker(gate, key, now, effects);
+        if !gate.breaker.state().is_closed() {
+            // time may have passed since anybody looked
+            self.poll_breaker(gate, key, now, effects);
+        }
         let ticket = gate.take(now)?;
         let half_open = !gate.breaker.state().is_closed();
         self.stats[key as usize].slot_taken();
         if half_open {
             self.refresh(state, now, effects);
         }
-        Some(Grant {
-            key,
-            ticket,
-            object: None,
-        })
+        Some((key, ticket))
     }
 
     fn take_best(
         &self,
         state: &mut State<O>,
-        avoid: &[u32],
+        want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<Grant<O>> {
-        let candidate = |allowed: &dyn Fn(u32) -> bool| {
-            let open = state.eligible.iter().copied().filter(|key| allowed(*key));
-            let free = open.filter(|key| state.gates[*key as usize].free() > 0);
-            free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))
-        };
-        let others = state.eligible.iter().any(|key| !avoid.contains(key));
-        let key = candidate(&|key| !others || !avoid.contains(&key))?;
+    ) -> Option<(u32, Ticket)> {
+        let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
+        let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
+        let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
+        let candidates = state.eligible.iter().copied();
+        let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
+        let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
+        let key = free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))?;
         self.take_on(state, key, now, effects)
     }
 
@@ -231,32 +279,19 @@ impl<O> Admission<O> {
         Load(stats.tier, f64::from(taken + 1) / stats.weight(now))
     }
 
-    /// When the first endpoint can become usable, if none is: then whoever gives up before that waits in vain.
-    fn hopeless_before(state: &State<O>, now: Instant) -> Option<Instant> {
-        if !state.eligible.is_empty() {
+    /// When the first endpoint can become usable for those who demand this position, if none is: then whoever gives up
+    /// before that waits in vain.
+    fn hopeless_before(gates: &[Gate], eligible: &[u32], min: Option<u64>, now: Instant) -> Option<Instant> {
+        if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
             return None;
         }
-        let soonest = state.gates.iter().map(|gate| gate.earliest(now)).min();
+        let soonest = gates.iter().map(|gate| gate.earliest(min, now)).min();
         soonest.filter(|at| *at > now)
     }
 
-    /// Stands in line. Serves the line at once, so the place may already hold a grant.
-    pub(crate) fn enqueue(&self, want: Want, now: Instant) -> (Result<Place, Refusal>, Effects) {
-        let mut effects = Effects::default();
-        let mut state = self.lock();
-        if state.closed {
-            return (Err(Refusal::Closed), effects);
-        }
-        if Self::hopeless_before(&state, now).is_some_and(|soonest| want.deadline < soonest) {
-            return (Err(Refusal::Hopeless), effects);
-        }
-        if state.queue.waiting() >= self.max_waiters {
-            state.rejections += 1;
-            return (Err(Refusal::QueueFull), effects);
-        }
-        let place = state.queue.push(want);
-        self.serve(&mut state, now, &mut effects);
-        (Ok(place), effects)
+    fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
+        Self::hopeless_before(&state.gates, &state.eligible, want.min_position, now)
+            .is_some_and(|soonest| want.deadline < soonest)
     }
 
     /// Looks whether the caller's turn has come.
@@ -273,8 +308,7 @@ impl<O> Admission<O> {
         let turn = match state.queue.look(*place, waker) {
             Look::Waiting(replaced) => {
                 wakers[0] = replaced;
-                let soonest = Self::hopeless_before(&state, now);
-                if soonest.is_some_and(|soonest| want.deadline < soonest) {
+                if Self::is_hopeless(&state, want, now) {
                     wakers[1] = state.queue.leave(*place).1;
                     Turn::Hopeless
                 } else {
@@ -283,14 +317,20 @@ impl<O> Admission<O> {
             }
             Look::Closed => Turn::Closed,
             Look::Given(grant) => {
-                if state.gates[grant.key as usize].still_good(grant.ticket, now) {
+                let gate = &state.gates[grant.key as usize];
+                if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
-                    *place = state.queue.stand_again(*place, want.clone(), waker.clone());
+                    let turn = if state.closed {
+                        Turn::Closed
+                    } else {
+                        *place = state.queue.stand_again(*place, want, waker.clone());
+                        Turn::Wait
+                    };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (Turn::Wait, self.give_back(grant, Settle::Neutral, None, now));
+                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
                 }
             }
         };
@@ -312,12 +352,13 @@ impl<O> Admission<O> {
 
     /// Leaves the line because the time is over. A grant that came at the last moment is returned, with whether it may
     /// still be used; if not, it is to be given back, and the caller has run out of time.
-    pub(crate) fn time_out(&self, place: Place, now: Instant) -> (Option<Grant<O>>, bool) {
+    pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
         let mut state = self.lock();
         let (given, waker) = state.queue.leave(place);
-        let good = given
-            .as_ref()
-            .is_some_and(|grant| state.gates[grant.key as usize].still_good(grant.ticket, now));
+        let good = given.as_ref().is_some_and(|grant| {
+            let gate = &state.gates[grant.key as usize];
+            gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
+        });
         state.timeouts += u64::from(!good);
         self.publish_waiting(&state);
         drop(state);
@@ -338,10 +379,21 @@ impl<O> Admission<O> {
             ticket,
             mut object,
         } = grant;
+        self.release((key, ticket), &mut object, (outcome, throttle), now)
+    }
+
+    /// The same, with the connection where it lies: moving it costs.
+    pub(crate) fn release(
+        &self,
+        (key, ticket): (u32, Ticket),
+        object: &mut Option<O>,
+        (outcome, throttle): (Settle, Option<Duration>),
+        now: Instant,
+    ) -> Effects {
         let mut effects = Effects::default();
         if self.waiting.load(Ordering::Acquire) == 0 {
             // nobody to hand it to: into the storage before the slot is free
-            drop(object.take());
+            *object = None;
         }
         let mut settled = false;
         loop {
@@ -353,7 +405,7 @@ impl<O> Admission<O> {
                     self.throttle(&mut state, key, wait, now, &mut effects);
                 }
             }
-            if self.hand_over(&mut state, key, &mut object, now, &mut effects) {
+            if self.hand_over(&mut state, key, object, now, &mut effects) {
                 if effects.rearm {
                     // the outcome opened more than this one slot: a breaker has closed
                     self.serve(&mut state, now, &mut effects);
@@ -363,11 +415,13 @@ impl<O> Admission<O> {
             }
             if object.is_some() {
                 drop(state);
-                drop(object.take());
+                *object = None;
                 continue;
             }
             self.free_slot(&mut state, key);
-            self.serve(&mut state, now, &mut effects);
+            if state.queue.waiting() > 0 {
+                self.serve(&mut state, now, &mut effects);
+            }
             return effects;
         }
     }
@@ -384,11 +438,7 @@ impl<O> Admission<O> {
         if state.queue.waiting() == 0 || !state.gates[key as usize].eligible(now) {
             return false;
         }
-        let others = |avoid: &[u32]| state.eligible.iter().any(|other| !avoid.contains(other));
-        let Some(place) = state
-            .queue
-            .oldest(|avoid| !avoid.contains(&key) || !others(avoid))
-        else {
+        let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
         let Some(ticket) = state.gates[key as usize].breaker.admit(now) else {
@@ -406,31 +456,55 @@ impl<O> Admission<O> {
         true
     }
 
-    /// Gives free slots to those who wait, oldest first.
+    /// The oldest caller in line who may use this endpoint.
+    fn oldest_for(state: &State<O>, key: u32) -> Option<Place> {
+        let position = |key: u32| state.gates[key as usize].position.map(|(position, _)| position);
+        let up_to = position(key);
+        state.queue.oldest(|avoid| {
+            let mut others = state.eligible.iter().filter(|other| !avoid.contains(other));
+            if !avoid.contains(&key) || others.clone().next().is_none() {
+                return Reach {
+                    plain: true,
+                    above: None,
+                    up_to,
+                };
+            }
+            // it is avoided, so it serves only demands that the others do not meet
+            let above = others.by_ref().filter_map(|other| position(*other)).max();
+            Reach {
+                plain: false,
+                above,
+                up_to,
+            }
+        })
+    }
+
+    /// Gives free slots to those who wait, oldest first, each on the least loaded endpoint that it may use.
     fn serve(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         while state.queue.waiting() > 0 {
-            let mut found = None;
-            let place = state.queue.oldest(|avoid| {
-                let others = state.eligible.iter().any(|key| !avoid.contains(key));
-                found = state
-                    .eligible
-                    .iter()
-                    .copied()
-                    .filter(|key| !others || !avoid.contains(key))
-                    .filter(|key| state.gates[*key as usize].free() > 0)
-                    .min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)));
-                // one that avoids nothing and finds nothing stands for all behind it
-                found.is_some() || avoid.is_empty()
+            let keys = state.eligible.iter().copied();
+            let free = keys.filter(|key| state.gates[*key as usize].free() > 0);
+            let turns = free.filter_map(|key| Self::oldest_for(state, key).map(|place| (place, key)));
+            let next = turns.min_by(|(a, on_a), (b, on_b)| {
+                let load = |key: &u32| self.load(state, *key, now);
+                a.rank
+                    .cmp(&b.rank)
+                    .then_with(|| load(on_a).total_cmp(&load(on_b)))
             });
-            let (Some(place), Some(key)) = (place, found) else {
+            let Some((place, key)) = next else {
                 break;
             };
-            let Some(grant) = self.take_on(state, key, now, effects) else {
+            let Some((key, ticket)) = self.take_on(state, key, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;
                 }
                 break;
+            };
+            let grant = Grant {
+                key,
+                ticket,
+                object: None,
             };
             effects.wakers.extend(state.queue.give(place, grant));
         }
@@ -500,8 +574,15 @@ impl<O> Admission<O> {
     fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
         self.refresh_eligible(state, now);
-        if let Some(soonest) = Self::hopeless_before(state, now) {
-            state.queue.wake_before(soonest, &mut effects.wakers);
+        if state.queue.waiting() > 0 {
+            let State {
+                gates,
+                eligible,
+                queue,
+                ..
+            } = state;
+            let soonest = |min| Self::hopeless_before(gates, eligible, min, now);
+            queue.wake_hopeless(soonest, &mut effects.wakers);
         }
     }
 

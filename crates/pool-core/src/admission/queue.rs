@@ -1,43 +1,94 @@
-//! The line of callers that wait: first in, first out, any place left in constant time.
+//! The line of callers that wait: by priority, then first in, first out; any place left in constant time.
 //!
-//! A linked list over a slab, so that a caller who goes away leaves without anybody shifting, and a caller who has to
-//! go round again stands where its number says.
+//! Callers who want the same (priority, what they avoid, what position they demand) stand in one line each, so that
+//! nobody waits behind a stricter neighbour and a slot that becomes free looks at the heads only. Across lines the rank
+//! decides: a caller of a lower priority ranks as if it had come later by a set time for each class below the highest.
+//! So it is overtaken only by those who come within that time after it, and never starves.
+//!
+//! Linked lists over a slab, so that a caller who goes away leaves without anybody shifting, and a caller who has to go
+//! round again stands where its rank says.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use slab::Slab;
 use tokio::time::Instant;
 
-/// What a caller in line wants.
+use super::lines::{Line, Lines, Link, Rank};
+use crate::{Priority, balance::Ask, moment::after};
+
+/// What a caller wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Want {
-    /// Endpoints that failed this caller already; it takes them only when there are no others.
+    /// Endpoints that it takes only when there are no others: they have failed it, or it said so.
     pub(crate) avoid: Vec<u32>,
+    /// It takes only endpoints that are known to have got so far.
+    pub(crate) min_position: Option<u64>,
+    pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
+    /// What the balancer may know.
+    pub(crate) ask: Ask,
 }
 
-/// A place in the line. The number guards against a slot of the slab that was given to somebody else since.
+impl Want {
+    /// Anything, before the deadline.
+    pub(crate) const fn anything(deadline: Instant) -> Self {
+        Self {
+            avoid: Vec::new(),
+            min_position: None,
+            priority: Priority::Normal,
+            deadline,
+            ask: Ask::NOTHING,
+        }
+    }
+}
+
+/// A place in the line. The rank guards against a slot of the slab that was given to somebody else since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    key: usize,
-    seq: u64,
+    key: u32,
+    pub(super) rank: Rank,
 }
 
 #[derive(Debug)]
-enum State<G> {
+enum State {
     Waiting(Option<Waker>),
-    Given(G),
+    /// Where what it was given lies.
+    Given(u32),
     Closed,
 }
 
 #[derive(Debug)]
-struct Node<G> {
-    seq: u64,
-    prev: Option<usize>,
-    next: Option<usize>,
-    want: Want,
-    state: State<G>,
+struct Node {
+    rank: Rank,
+    deadline: Instant,
+    prev: Link,
+    next: Link,
+    line: u32,
+    state: State,
+}
+
+/// Lines of one priority that avoid the same endpoints.
+#[derive(Debug)]
+struct Group {
+    avoid: Vec<u32>,
+    priority: Priority,
+    /// The line of those who demand no position.
+    plain: Link,
+    /// The tree of the lines that demand one.
+    tree: Link,
+    waiting: usize,
+}
+
+/// Which lines of a group an endpoint may serve.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// Those who demand no position.
+    pub(super) plain: bool,
+    /// Those who demand more than this...
+    pub(super) above: Option<u64>,
+    /// ...and at most this; none if the endpoint's position is not known.
+    pub(super) up_to: Option<u64>,
 }
 
 /// What a caller finds when it looks.
@@ -54,21 +105,34 @@ pub(crate) enum Look<G> {
 /// The line. `G` is what is given.
 #[derive(Debug)]
 pub(crate) struct Queue<G> {
-    nodes: Slab<Node<G>>,
-    head: Option<usize>,
-    tail: Option<usize>,
+    nodes: Slab<Node>,
+    /// Apart from the nodes, so that a place costs the same however large a connection is.
+    given: Slab<G>,
+    lines: Lines,
+    groups: Slab<Group>,
     next_seq: u64,
     waiting: usize,
+    /// By how much later than it came a caller ranks for each class below the highest.
+    ageing: Duration,
+    /// The newest moment anybody came at, so that ranks rise with numbers.
+    newest: Option<Instant>,
 }
 
+/// The groups that avoid nothing stay for good, at the index of their priority.
+const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
 impl<G> Queue<G> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(ageing: Duration) -> Self {
+        let groups = LASTING.map(|priority| Group::new(Vec::new(), priority));
         Self {
             nodes: Slab::new(),
-            head: None,
-            tail: None,
+            given: Slab::new(),
+            lines: Lines::new(),
+            groups: groups.into_iter().enumerate().collect(),
             next_seq: 0,
             waiting: 0,
+            ageing,
+            newest: None,
         }
     }
 
@@ -77,285 +141,306 @@ impl<G> Queue<G> {
         self.waiting
     }
 
-    pub(crate) fn push(&mut self, want: Want) -> Place {
+    pub(crate) fn push(&mut self, want: &Want, now: Instant) -> Place {
+        let came = self.newest.map_or(now, |newest| newest.max(now));
+        self.newest = Some(came);
         let seq = self.next_seq;
         self.next_seq += 1;
-        let key = self.nodes.insert(Node {
-            seq,
-            prev: None,
-            next: None,
-            want,
-            state: State::Waiting(None),
-        });
-        self.link_after(key, self.tail);
-        Place { key, seq }
+        let due = match want.priority {
+            Priority::High => came,
+            lower => after(came, self.ageing.saturating_mul(lower as u32)),
+        };
+        self.stand(want, Rank { due, seq }, None)
     }
 
-    /// The oldest waiting caller for whom `wants` holds of what it avoids.
-    pub(crate) fn oldest(&self, mut wants: impl FnMut(&[u32]) -> bool) -> Option<Place> {
-        let mut at = self.head;
-        while let Some(key) = at {
-            let node = &self.nodes[key];
-            if wants(&node.want.avoid) {
-                return Some(Place { key, seq: node.seq });
-            }
-            at = node.next;
+    /// Stands in line again, at the old rank, with nothing in hand.
+    pub(crate) fn stand_again(&mut self, place: Place, want: &Want, waker: Waker) -> Place {
+        self.stand(want, place.rank, Some(waker))
+    }
+
+    fn stand(&mut self, want: &Want, rank: Rank, waker: Option<Waker>) -> Place {
+        let line = self.line_for(want);
+        let node = Node {
+            rank,
+            deadline: want.deadline,
+            prev: None,
+            next: None,
+            line,
+            state: State::Waiting(waker),
+        };
+        let key = self.nodes.insert(node) as u32;
+        self.link(key);
+        Place { key, rank }
+    }
+
+    /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints which lines.
+    pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32]) -> Reach) -> Option<Place> {
+        let mut best: Option<(Rank, u32)> = None;
+        for (_, group) in self.groups.iter().filter(|(_, group)| group.waiting > 0) {
+            let reach = reach(&group.avoid);
+            let plain = group
+                .plain
+                .filter(|_| reach.plain)
+                .and_then(|id| self.lines.at(id).first.map(|rank| (rank, id)));
+            let demanding = reach
+                .up_to
+                .and_then(|up_to| self.lines.oldest(group.tree, reach.above, Some(up_to)));
+            best = best.into_iter().chain(plain).chain(demanding).min();
         }
-        None
+        let (rank, line) = best?;
+        let (key, _) = self.lines.at(line).ends?;
+        Some(Place { key, rank })
     }
 
     /// Gives something to a waiting caller and returns its waker, to be woken outside the lock.
     pub(crate) fn give(&mut self, place: Place, what: G) -> Option<Waker> {
         self.unlink(place.key);
-        match std::mem::replace(&mut self.nodes[place.key].state, State::Given(what)) {
+        let given = State::Given(self.given.insert(what) as u32);
+        match std::mem::replace(&mut self.nodes[place.key as usize].state, given) {
             State::Waiting(waker) => waker,
             State::Given(_) | State::Closed => unreachable!("only waiting callers are linked"),
         }
     }
 
     pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<G> {
-        let Some(node) = self.nodes.get_mut(place.key).filter(|node| node.seq == place.seq) else {
+        let Some(node) = self.node(place) else {
             return Look::Closed;
         };
         if let State::Waiting(stored) = &mut node.state {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
+            let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
+            if again {
+                // who was woken to look whether it waits in vain counts among the patient again
+                let (line, deadline) = (node.line, node.deadline);
+                self.lines.at_mut(line).expect_until(deadline);
+            }
             return Look::Waiting(replaced);
         }
-        match self.nodes.remove(place.key).state {
-            State::Given(what) => Look::Given(what),
+        match self.nodes.remove(place.key as usize).state {
+            State::Given(at) => Look::Given(self.given.remove(at as usize)),
             State::Closed | State::Waiting(_) => Look::Closed,
         }
     }
 
-    /// Stands in line again, at the old number, with nothing in hand.
-    pub(crate) fn stand_again(&mut self, place: Place, want: Want, waker: Waker) -> Place {
-        let state = State::Waiting(Some(waker));
-        let key = self.nodes.insert(Node {
-            seq: place.seq,
-            prev: None,
-            next: None,
-            want,
-            state,
-        });
-        let mut after = None;
-        let mut at = self.head;
-        while let Some(other) = at.filter(|other| self.nodes[*other].seq < place.seq) {
-            after = Some(other);
-            at = self.nodes[other].next;
-        }
-        self.link_after(key, after);
-        Place { key, seq: place.seq }
+    fn node(&mut self, place: Place) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(place.key as usize);
+        node.filter(|node| node.rank.seq == place.rank.seq)
     }
 
     /// Leaves. What had been given already comes back, to be handed on; a stored waker, to be dropped outside the lock.
     pub(crate) fn leave(&mut self, place: Place) -> (Option<G>, Option<Waker>) {
-        let Some(node) = self.nodes.get(place.key).filter(|node| node.seq == place.seq) else {
+        let Some(node) = self.node(place) else {
             return (None, None);
         };
         if matches!(node.state, State::Waiting(_)) {
             self.unlink(place.key);
         }
-        match self.nodes.remove(place.key).state {
-            State::Given(what) => (Some(what), None),
+        match self.nodes.remove(place.key as usize).state {
+            State::Given(at) => (Some(self.given.remove(at as usize)), None),
             State::Waiting(waker) => (None, waker),
             State::Closed => (None, None),
         }
     }
 
-    /// Takes the wakers of those who wait and give up before this moment, so that they look once more.
-    pub(crate) fn wake_before(&mut self, moment: Instant, wakers: &mut Vec<Waker>) {
-        let mut at = self.head;
-        while let Some(key) = at {
-            let node = &mut self.nodes[key];
-            if node.want.deadline < moment
-                && let State::Waiting(waker) = &mut node.state
+    /// Takes the wakers of those who wait in vain, so that they look once more; `soonest` says for a demanded position
+    /// before which moment nothing can come, if there is one.
+    pub(crate) fn wake_hopeless(
+        &mut self,
+        mut soonest: impl FnMut(Option<u64>) -> Option<Instant>,
+        wakers: &mut Vec<Waker>,
+    ) {
+        let mut affected = Vec::new();
+        let mut visit = |id: u32| {
+            let line = self.lines.at(id);
+            let moment = line.patience.and_then(|_| soonest(line.min_position));
+            if let (Some(patience), Some(moment)) = (line.patience, moment)
+                && patience < moment
             {
+                affected.push((id, moment));
+            }
+        };
+        for (_, group) in self.groups.iter().filter(|(_, group)| group.waiting > 0) {
+            group.plain.into_iter().for_each(&mut visit);
+            self.lines.each(group.tree, &mut visit);
+        }
+        for (id, moment) in affected {
+            self.wake_before(id, moment, wakers);
+        }
+    }
+
+    fn wake_before(&mut self, line: u32, moment: Instant, wakers: &mut Vec<Waker>) {
+        let mut patience = None;
+        let mut at = self.lines.at(line).ends.map(|(first, _)| first);
+        while let Some(key) = at {
+            let node = &mut self.nodes[key as usize];
+            if node.deadline >= moment {
+                patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
+            } else if let State::Waiting(waker) = &mut node.state {
                 wakers.extend(waker.take());
             }
             at = node.next;
         }
+        self.lines.at_mut(line).patience = patience;
     }
 
     /// Tells all who wait that nothing more comes. Returns their wakers.
     pub(crate) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        while let Some(key) = self.head {
-            self.unlink(key);
-            if let State::Waiting(Some(waker)) = std::mem::replace(&mut self.nodes[key].state, State::Closed)
-            {
-                wakers.push(waker);
+        for (_, node) in &mut self.nodes {
+            if let State::Waiting(waker) = &mut node.state {
+                wakers.extend(waker.take());
+                node.state = State::Closed;
             }
         }
+        let fresh = Self::new(self.ageing);
+        (self.lines, self.groups, self.waiting) = (fresh.lines, fresh.groups, 0);
         wakers
     }
 
-    fn link_after(&mut self, key: usize, after: Option<usize>) {
+    fn link(&mut self, key: u32) {
+        let Node {
+            rank, deadline, line, ..
+        } = self.nodes[key as usize];
+        let ends = self.lines.at(line).ends;
+        // who comes is last; who comes again is among the first
+        let after = match ends {
+            Some((_, last)) if self.nodes[last as usize].rank < rank => Some(last),
+            _ => self.last_before(ends.map(|(first, _)| first), rank),
+        };
         let next = match after {
-            Some(after) => self.nodes[after].next.replace(key),
-            None => self.head.replace(key),
+            Some(after) => self.nodes[after as usize].next.replace(key),
+            None => ends.map(|(first, _)| first),
         };
-        match next {
-            Some(next) => self.nodes[next].prev = Some(key),
-            None => self.tail = Some(key),
+        if let Some(next) = next {
+            self.nodes[next as usize].prev = Some(key);
         }
-        let node = &mut self.nodes[key];
+        let node = &mut self.nodes[key as usize];
         (node.prev, node.next) = (after, next);
-        self.waiting += 1;
-    }
-
-    fn unlink(&mut self, key: usize) {
-        let node = &mut self.nodes[key];
-        let (prev, next) = (node.prev.take(), node.next.take());
-        match prev {
-            Some(prev) => self.nodes[prev].next = next,
-            None => self.head = next,
-        }
-        match next {
-            Some(next) => self.nodes[next].prev = prev,
-            None => self.tail = prev,
-        }
-        self.waiting -= 1;
-    }
-}
-
-/// What the model test looks at.
-#[cfg(all(test, not(pool_loom)))]
-impl<G> Queue<G> {
-    /// Those who wait, oldest first: number and what they avoid.
-    pub(super) fn line(&self) -> Vec<(u64, Vec<u32>)> {
-        let mut line = Vec::new();
-        let mut at = self.head;
-        while let Some(key) = at {
-            let node = &self.nodes[key];
-            line.push((node.seq, node.want.avoid.clone()));
-            at = node.next;
-        }
-        line
-    }
-
-    /// Those who were given something and have not looked: number, and what.
-    pub(super) fn given(&self) -> Vec<(u64, &G)> {
-        let given = self.nodes.iter().filter_map(|(_, node)| match &node.state {
-            State::Given(what) => Some((node.seq, what)),
-            _ => None,
+        let at = self.lines.at_mut(line);
+        at.expect_until(deadline);
+        at.ends = Some(match ends {
+            None => (key, key),
+            Some((first, last)) => (
+                if after.is_none() { key } else { first },
+                if next.is_none() { key } else { last },
+            ),
         });
-        given.collect()
+        self.waiting += 1;
+        let group = at.group;
+        self.groups[group as usize].waiting += 1;
+        if after.is_none() {
+            self.head_changed(line);
+        }
     }
 
-    pub(super) const fn number(place: Place) -> u64 {
-        place.seq
+    fn last_before(&self, mut at: Link, rank: Rank) -> Link {
+        let mut before = None;
+        while let Some(key) = at.filter(|key| self.nodes[*key as usize].rank < rank) {
+            before = Some(key);
+            at = self.nodes[key as usize].next;
+        }
+        before
+    }
+
+    fn unlink(&mut self, key: u32) {
+        let node = &mut self.nodes[key as usize];
+        let (prev, next, line) = (node.prev.take(), node.next.take(), node.line);
+        if let Some(prev) = prev {
+            self.nodes[prev as usize].next = next;
+        }
+        if let Some(next) = next {
+            self.nodes[next as usize].prev = prev;
+        }
+        let at = self.lines.at_mut(line);
+        at.ends = at.ends.and_then(|(first, last)| {
+            let first = if prev.is_none() { next? } else { first };
+            Some((first, if next.is_none() { prev? } else { last }))
+        });
+        let group = at.group;
+        self.waiting -= 1;
+        self.groups[group as usize].waiting -= 1;
+        if prev.is_none() {
+            self.head_changed(line);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn want() -> Want {
-        Want {
-            avoid: vec![],
-            deadline: Instant::now(),
-        }
-    }
-
-    fn order(queue: &Queue<u32>) -> Vec<u64> {
-        let mut seen = Vec::new();
-        let mut at = queue.head;
-        while let Some(key) = at {
-            seen.push(queue.nodes[key].seq);
-            at = queue.nodes[key].next;
-        }
-        assert_eq!(seen.len(), queue.waiting());
-        seen
-    }
-
-    #[test]
-    fn the_middle_leaves_and_returns_to_its_old_place() {
-        let mut queue = Queue::<u32>::new();
-        let places: Vec<_> = (0..5).map(|_| queue.push(want())).collect();
-        queue.leave(places[2]);
-        assert_eq!(order(&queue), [0, 1, 3, 4]);
-        queue.give(places[1], 7);
-        assert_eq!(order(&queue), [0, 3, 4]);
-        let Look::Given(7) = queue.look(places[1], Waker::noop()) else {
-            panic!("it was given 7")
+/// Lines and groups, which come and go with those who stand in them.
+impl<G> Queue<G> {
+    /// The line for what is wanted, perhaps a new one.
+    fn line_for(&mut self, want: &Want) -> u32 {
+        let id = self.group(want);
+        let group = &self.groups[id as usize];
+        let there = match want.min_position {
+            None => group.plain,
+            Some(position) => self.lines.find(group.tree, position),
         };
-        queue.stand_again(places[1], want(), Waker::noop().clone());
-        assert_eq!(order(&queue), [0, 1, 3, 4]);
-        queue.give(places[0], 8);
-        assert_eq!(queue.leave(places[0]).0, Some(8), "what was given comes back");
-        let first = queue.oldest(|_| true).unwrap();
-        assert_eq!(first.seq, 1);
-    }
-
-    #[test]
-    fn a_stale_place_finds_nothing() {
-        let mut queue = Queue::<u32>::new();
-        let gone = queue.push(want());
-        queue.leave(gone);
-        let fresh = queue.push(want());
-        assert_eq!(queue.leave(gone).0, None);
-        assert_eq!(queue.waiting(), 1);
-        assert!(matches!(queue.look(gone, Waker::noop()), Look::Closed));
-        queue.leave(fresh);
-        assert_eq!((queue.head, queue.tail), (None, None));
-    }
-
-    #[test]
-    fn only_those_who_give_up_earlier_are_woken() {
-        let mut queue = Queue::<u32>::new();
-        let now = Instant::now();
-        for seconds in [1, 5, 9] {
-            let deadline = now + std::time::Duration::from_secs(seconds);
-            let place = queue.push(Want {
-                avoid: vec![],
-                deadline,
-            });
-            assert!(matches!(queue.look(place, Waker::noop()), Look::Waiting(None)));
-        }
-        let mut wakers = Vec::new();
-        queue.wake_before(now + std::time::Duration::from_secs(6), &mut wakers);
-        assert_eq!((wakers.len(), queue.waiting()), (2, 3));
-    }
-
-    /// Random operations against a plain list.
-    #[test]
-    fn behaves_like_a_plain_list() {
-        let seed = fastrand::u64(..);
-        println!("seed {seed}");
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mut queue = Queue::<u32>::new();
-        let mut model: Vec<Place> = Vec::new();
-        let mut given: Vec<Place> = Vec::new();
-        for _ in 0..20_000 {
-            match rng.u8(..5) {
-                0 | 1 => model.push(queue.push(want())),
-                2 if !model.is_empty() => {
-                    let place = model.remove(rng.usize(..model.len()));
-                    assert_eq!(queue.leave(place).0, None);
-                }
-                3 if !model.is_empty() => {
-                    assert_eq!(queue.oldest(|_| true), Some(model[0]));
-                    let place = model.remove(0);
-                    queue.give(place, 1);
-                    given.push(place);
-                }
-                4 if !given.is_empty() => {
-                    let place = given.remove(rng.usize(..given.len()));
-                    let Look::Given(1) = queue.look(place, Waker::noop()) else {
-                        panic!("it was given 1")
-                    };
-                    let place = queue.stand_again(place, want(), Waker::noop().clone());
-                    let at = model.partition_point(|other| other.seq < place.seq);
-                    model.insert(at, place);
-                }
-                _ => {}
+        there.unwrap_or_else(|| {
+            let line = self.lines.all.insert(Line::new(id, want.min_position)) as u32;
+            let group = &mut self.groups[id as usize];
+            if want.min_position.is_none() {
+                group.plain = Some(line);
+            } else {
+                group.tree = Some(self.lines.insert(group.tree, line));
             }
-            assert_eq!(
-                order(&queue),
-                model.iter().map(|place| place.seq).collect::<Vec<_>>()
-            );
+            line
+        })
+    }
+
+    fn group(&mut self, want: &Want) -> u32 {
+        if want.avoid.is_empty() {
+            return want.priority as u32;
+        }
+        let alike = |group: &Group| {
+            group.priority == want.priority
+                && group.avoid.iter().all(|key| want.avoid.contains(key))
+                && want.avoid.iter().all(|key| group.avoid.contains(key))
+        };
+        let there = self.groups.iter().find(|(_, group)| alike(group));
+        let id = there.map(|(id, _)| id);
+        id.unwrap_or_else(|| self.groups.insert(Group::new(want.avoid.clone(), want.priority))) as u32
+    }
+
+    /// Somebody else is the first of the line, or nobody.
+    fn head_changed(&mut self, id: u32) {
+        let line = self.lines.at_mut(id);
+        let first = line.ends.map(|(first, _)| self.nodes[first as usize].rank);
+        line.first = first;
+        if first.is_none() {
+            line.patience = None;
+        }
+        let (group_id, position) = (line.group, line.min_position);
+        let group = &mut self.groups[group_id as usize];
+        if let Some(position) = position {
+            if first.is_some() {
+                self.lines.changed(group.tree, position);
+            } else {
+                group.tree = self.lines.remove(group.tree, position);
+                self.lines.all.remove(id as usize);
+            }
+        }
+        if group.waiting == 0 && group_id as usize >= LASTING.len() {
+            let gone = self.groups.remove(group_id as usize);
+            if let Some(plain) = gone.plain {
+                self.lines.all.remove(plain as usize);
+            }
         }
     }
 }
+
+impl Group {
+    const fn new(avoid: Vec<u32>, priority: Priority) -> Self {
+        Self {
+            avoid,
+            priority,
+            plain: None,
+            tree: None,
+            waiting: 0,
+        }
+    }
+}
+
+#[cfg(all(test, not(pool_loom)))]
+#[path = "queue_tests.rs"]
+mod tests;

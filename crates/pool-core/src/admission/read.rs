@@ -15,11 +15,11 @@ pub(crate) struct Totals {
 }
 
 impl<O> Admission<O> {
-    /// Why each endpoint may not be picked, or may.
-    pub(crate) fn reasons(&self, now: Instant) -> Vec<Unusable> {
+    /// Why each endpoint may not be picked by those who demand this position, or may.
+    pub(crate) fn reasons(&self, min_position: Option<u64>, now: Instant) -> Vec<Unusable> {
         let state = self.lock();
         let reasons = state.gates.iter().zip(&self.stats).filter_map(|(gate, stats)| {
-            gate.why_not(now).map(|reason| Unusable {
+            gate.why_not(min_position, now).map(|reason| Unusable {
                 endpoint: stats.id.clone(),
                 reason,
             })

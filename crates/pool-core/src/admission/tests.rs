@@ -1,4 +1,5 @@
-//! A model test: random operations on admission alone, checked against a plain account of who has what.
+//! A model test: random operations on admission alone, checked against a plain account of who has what, who may use what
+//! and who comes before whom.
 
 use std::{
     collections::BTreeSet,
@@ -9,11 +10,12 @@ use std::{
     task::Wake,
 };
 
-use super::*;
-use crate::{BreakerConfig, EndpointId, HealthConfig, Unfit};
+use super::{lines::Rank, *};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
+const AGEING: Duration = Duration::from_secs(1);
 
 /// A connection of the storage. It must be back before its slot is free.
 #[derive(Debug)]
@@ -66,6 +68,7 @@ struct Model {
     stats: Vec<Arc<Stats>>,
     out: Vec<Arc<AtomicU64>>,
     rng: fastrand::Rng,
+    begun: Instant,
     now: Instant,
     held: Vec<Grant<Object>>,
     line: Vec<Waiter>,
@@ -99,10 +102,11 @@ impl Model {
             })
             .collect();
         let mut model = Self {
-            admission: Admission::new(gates.into(), stats.clone(), MAX_WAITERS, seed),
+            admission: Admission::new(gates.into(), stats.clone(), (MAX_WAITERS, AGEING), seed),
             stats,
             out: SLOTS.map(|_| Arc::default()).into(),
             rng: fastrand::Rng::with_seed(seed),
+            begun: now,
             now,
             held: Vec::new(),
             line: Vec::new(),
@@ -144,8 +148,11 @@ impl Model {
             Err(HealthReason::Unfit(_)) => Settle::Neutral,
             Err(_) => Settle::Failure,
         };
+        // heights rise, now and then fall, and are not always told
+        let height = 100 + self.now.duration_since(self.begun).as_secs() / 4;
+        let position = (self.rng.u8(..8) > 0).then(|| height + self.rng.u64(..8));
         let checked = Checked {
-            position: None,
+            position,
             outcome,
             throttle: None,
             result,
@@ -157,31 +164,65 @@ impl Model {
         self.apply(effects);
     }
 
-    fn acquire(&mut self) {
-        let avoid: Vec<u32> = (0..3).filter(|_| self.rng.u8(..6) == 0).collect();
-        let preferred = self.rng.bool().then(|| self.rng.u32(..4));
-        let waited = !self.admission.lock().queue.line().is_empty();
-        let (taken, effects) = self.admission.take(preferred, &avoid, self.now);
-        self.apply(effects);
-        match taken {
-            Ok(grant) => {
-                assert!(!waited, "a newcomer overtook the line");
-                self.hold(grant);
-                return;
-            }
-            Err(refusal) => assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}"),
+    /// Which endpoints a caller may use, as plainly as it can be said.
+    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>) -> Vec<u32> {
+        let reached = |key: &u32| {
+            let position = state.gates[*key as usize].position;
+            min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min))
+        };
+        let all: Vec<u32> = state.eligible.iter().copied().filter(reached).collect();
+        let others: Vec<u32> = all.iter().copied().filter(|key| !avoid.contains(key)).collect();
+        if others.is_empty() { all } else { others }
+    }
+
+    fn want(&mut self) -> Want {
+        let rng = &mut self.rng;
+        let height = 100 + self.now.duration_since(self.begun).as_secs() / 4;
+        Want {
+            avoid: (0..3).filter(|_| rng.u8(..6) == 0).collect(),
+            min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
+            priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
+            deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            ask: crate::balance::Ask::NOTHING,
         }
-        let deadline = self.now + Duration::from_millis(self.rng.u64(..20_000));
-        let want = Want { avoid, deadline };
-        let (place, effects) = self.admission.enqueue(want.clone(), self.now);
+    }
+
+    fn acquire(&mut self) {
+        let want = self.want();
+        let preferred = self.rng.bool().then(|| self.rng.u32(..4));
+        let theirs: Vec<(Rank, Vec<u32>)> = {
+            let state = self.admission.lock();
+            let line = state.queue.line().into_iter();
+            let line = line.map(|(rank, avoid, min)| (rank, Self::may_use(&state, &avoid, min)));
+            line.collect()
+        };
+        let (asked, effects) = self.admission.ask(preferred, &want, self.now);
         self.apply(effects);
-        if let Ok(place) = place {
-            self.line.push(Waiter {
+        match asked {
+            Ok(Asked::Go(key, ticket)) => {
+                let grant = Grant {
+                    key,
+                    ticket,
+                    object: None,
+                };
+                for (rank, keys) in theirs {
+                    assert!(!keys.contains(&grant.key), "a newcomer overtook {rank:?}");
+                }
+                let state = self.admission.lock();
+                let position = state.gates[grant.key as usize]
+                    .position
+                    .map(|(position, _)| position);
+                drop(state);
+                assert!(want.min_position <= position || want.min_position.is_none());
+                self.hold(grant);
+            }
+            Ok(Asked::Stand(place)) => self.line.push(Waiter {
                 place,
                 want,
                 flag: Arc::default(),
                 relies: false,
-            });
+            }),
+            Err(refusal) => assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}"),
         }
     }
 
@@ -223,7 +264,7 @@ impl Model {
         let given = if self.rng.bool() {
             self.admission.leave(waiter.place)
         } else {
-            let (given, good) = self.admission.time_out(waiter.place, self.now);
+            let (given, good) = self.admission.time_out(waiter.place, &waiter.want, self.now);
             self.timeouts += u64::from(!good);
             if good {
                 self.hold(given.expect("what is good is there"));
@@ -316,33 +357,30 @@ impl Model {
         assert_eq!(self.admission.waiting.load(SeqCst), line.len());
         // who was given a slot that went bad comes back to its place, so as many more can stand there as there are slots
         assert!(line.len() + given.len() <= MAX_WAITERS + SLOTS.iter().sum::<u32>() as usize);
-        assert!(
-            line.is_sorted_by_key(|(number, _)| *number),
-            "the line is in order"
-        );
+        state.queue.check();
         assert_eq!(state.timeouts, self.timeouts);
         let usable: Vec<_> = (0..3_u32)
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
         assert_eq!(usable, state.eligible);
-        for (number, avoid) in &line {
-            let others = usable.iter().any(|key| !avoid.contains(key));
-            let could = usable
-                .iter()
-                .find(|key| (!others || !avoid.contains(key)) && state.gates[**key as usize].free() > 0);
-            assert_eq!(could, None, "{number} waits although a slot is free");
+        for (rank, avoid, min) in &line {
+            let could = Self::may_use(&state, avoid, *min);
+            let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
+            assert_eq!(could, None, "{rank:?} waits although a slot is free");
         }
-        let undemanding = line.iter().find(|(_, avoid)| avoid.is_empty());
-        for (number, _) in &given {
-            if let Some((older, _)) = undemanding
-                && !self.given_before.contains(number)
-            {
-                assert!(number < older, "{number} was served before {older}");
+        for (rank, grant) in &given {
+            if self.given_before.contains(&rank.seq) {
+                continue;
             }
+            // whoever avoids the endpoint may have had others a moment ago
+            let before = line.iter().find(|(other, avoid, min)| {
+                other < rank && !avoid.contains(&grant.key) && state.gates[grant.key as usize].reaches(*min)
+            });
+            assert_eq!(before, None, "{rank:?} was served before");
         }
-        let now_given: BTreeSet<u64> = given.iter().map(|(number, _)| *number).collect();
+        let now_given: BTreeSet<u64> = given.iter().map(|(rank, _)| rank.seq).collect();
         for waiter in self.line.iter().filter(|waiter| waiter.relies) {
-            if now_given.contains(&Queue::<()>::number(waiter.place)) {
+            if now_given.contains(&waiter.place.rank.seq) {
                 assert!(waiter.flag.0.load(SeqCst), "it was given something and not woken");
             }
         }
@@ -370,13 +408,20 @@ impl Model {
         }
         let all: u32 = SLOTS.iter().sum();
         for _ in 0..all {
-            let (grant, effects) = self.admission.take(None, &[], self.now);
+            let (asked, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
             self.apply(effects);
-            self.hold(grant.expect("every slot can be had"));
+            let Ok(Asked::Go(key, ticket)) = asked else {
+                panic!("not every slot can be had")
+            };
+            self.hold(Grant {
+                key,
+                ticket,
+                object: None,
+            });
         }
-        let (more, effects) = self.admission.take(None, &[], self.now);
+        let (more, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
         self.apply(effects);
-        assert_eq!(more.err(), Some(Refusal::Busy));
+        assert!(matches!(more, Ok(Asked::Stand(_))), "there are no more slots");
     }
 }
 

@@ -29,6 +29,15 @@ pub(crate) struct Ask {
     pub(crate) purpose: Purpose,
 }
 
+impl Ask {
+    /// A first attempt without a key.
+    pub(crate) const NOTHING: Self = Self {
+        key: None,
+        attempts: 0,
+        purpose: Purpose::First,
+    };
+}
+
 /// What a balancer may know of the request that it picks for, and a source of chance for this pick.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -20,8 +20,11 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     origin: Instant,
-    slice_len: Duration,
+    /// Nanoseconds of a slice, at least 1.
+    slice_len: u64,
     buckets: [Bucket; BUCKETS],
+    /// The slice of the newest outcome, and when it begins and ends: a division is saved while it lasts.
+    newest: (u64, Instant, Instant),
 }
 
 impl Window {
@@ -29,19 +32,45 @@ impl Window {
     pub(super) fn new(origin: Instant, length: Duration) -> Self {
         Self {
             origin,
-            slice_len: length / BUCKETS as u32,
+            slice_len: u64::try_from((length / BUCKETS as u32).as_nanos())
+                .unwrap_or(u64::MAX)
+                .max(1),
             buckets: [Bucket::default(); BUCKETS],
+            newest: (0, origin, origin),
         }
     }
 
     fn slice(&self, now: Instant) -> u64 {
-        let nanos = now.saturating_duration_since(self.origin).as_nanos() / self.slice_len.as_nanos().max(1);
+        let since = now.saturating_duration_since(self.origin);
+        // nanoseconds fill 64 bits after 584 years
+        let nanos = since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(since.subsec_nanos().into());
         // slice 0 is the "never used" mark of a bucket
-        u64::try_from(nanos).unwrap_or(u64::MAX - 1) + 1
+        (nanos / self.slice_len).saturating_add(1)
+    }
+
+    fn begin_slice(&mut self, now: Instant) -> u64 {
+        let slice = self.slice(now);
+        let edge = |slice: u64| {
+            let since = Duration::from_nanos(self.slice_len.saturating_mul(slice));
+            self.origin.checked_add(since)
+        };
+        // beyond what the clock can tell nothing is remembered
+        if let (Some(begin), Some(end)) = (edge(slice - 1), edge(slice)) {
+            self.newest = (slice, begin, end);
+        }
+        slice
     }
 
     pub(super) fn record(&mut self, now: Instant, ok: bool) {
-        let slice = self.slice(now);
+        let (newest, begin, end) = self.newest;
+        let slice = if (begin..end).contains(&now) {
+            newest
+        } else {
+            self.begin_slice(now)
+        };
         let bucket = &mut self.buckets[(slice % BUCKETS as u64) as usize];
         if bucket.slice != slice {
             *bucket = Bucket {
@@ -77,6 +106,26 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_of_a_slice_is_what_would_be_computed() {
+        let t0 = Instant::now();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut window = Window::new(t0, Duration::from_millis(10));
+        let mut now = t0;
+        for _ in 0..5_000 {
+            let step = Duration::from_micros(rng.u64(..900));
+            // a caller that read the clock earlier may come later
+            now = if rng.u8(..4) == 0 {
+                (now - step).max(t0)
+            } else {
+                now + step
+            };
+            window.record(now, true);
+            let slice = window.slice(now);
+            assert_eq!(window.buckets[(slice % BUCKETS as u64) as usize].slice, slice);
+        }
+    }
 
     #[test]
     fn outcomes_leave_after_the_window() {
