@@ -81,3 +81,24 @@ impl fmt::Display for BalancerKind {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use serde::{
+        Deserialize,
+        de::{
+            IntoDeserializer,
+            value::{Error, StrDeserializer},
+        },
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_that_serde_reads() {
+        for kind in BalancerKind::ALL {
+            let name: StrDeserializer<'_, Error> = kind.as_str().into_deserializer();
+            assert_eq!(BalancerKind::deserialize(name), Ok(kind));
+        }
+    }
+}
