@@ -183,7 +183,7 @@ async fn loaded<S: Side>(side: &S, tasks: usize) -> Result<Loaded, Failure> {
                 let mut waits = Vec::new();
                 let mut operations = 0_u64;
                 while !stop.load(Relaxed) {
-                    let sampled = operations % 8 == 0;
+                    let sampled = operations.is_multiple_of(8);
                     let asked = sampled.then(Instant::now);
                     let held = side.get().await?;
                     waits.extend(asked.map(|asked| asked.elapsed()));

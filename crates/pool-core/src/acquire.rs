@@ -69,7 +69,9 @@ impl<E: Endpoint> Core<E> {
         } else {
             self.pick(wish, *now)
         };
-        let (asked, effects) = self.admission.ask(preferred, wish, *now);
+        // in line from the first: what comes before the next poll wakes the task
+        let ask = poll_fn(|cx| Poll::Ready(self.admission.ask(preferred, wish, cx.waker(), *now)));
+        let (asked, effects) = ask.await;
         self.apply(effects);
         match asked {
             Ok(Asked::Go(key, ticket)) => Ok(Held {
@@ -80,11 +82,7 @@ impl<E: Endpoint> Core<E> {
                 open: true,
                 started: false,
             }),
-            Ok(Asked::Stand(place)) => {
-                let held = self.wait(wish, place, *now).await?;
-                *now = Instant::now();
-                Ok(held)
-            }
+            Ok(Asked::Stand(place)) => self.wait(wish, place, now).await,
             Err(refusal) => Err(self.refused(&refusal, wish, *now)),
         }
     }
@@ -93,23 +91,30 @@ impl<E: Endpoint> Core<E> {
         self: &'a Arc<Self>,
         wish: &Wish,
         place: Place,
-        now: Instant,
+        now: &mut Instant,
     ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
+        let since = *now;
         let mut waiter = Waiter {
             core: self,
             place: Some(place),
             want: wish,
         };
         let mut expired = pin!(tokio::time::sleep_until(wish.deadline));
-        let turn = poll_fn(|cx| match waiter.poll(cx) {
-            Poll::Ready(turn) => Poll::Ready(Some(turn)),
-            Poll::Pending => expired.as_mut().poll(cx).map(|()| None),
+        let mut has_just_asked = true;
+        let turn = poll_fn(|cx| {
+            if !std::mem::take(&mut has_just_asked) {
+                *now = Instant::now();
+                if let Poll::Ready(turn) = waiter.poll(cx, *now) {
+                    return Poll::Ready(Some(turn));
+                }
+            }
+            expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
         match turn {
             Some(Ok(grant)) => Ok(Held::of(self, grant)),
-            Some(Err(refusal)) => Err(self.refused(&refusal, wish, Instant::now())),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, now)),
+            Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
         }
     }
 
@@ -283,14 +288,11 @@ struct Waiter<'a, 'w, E: Endpoint> {
 
 impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     /// Ready when its turn has come, or when it never will.
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
+    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
         let Some(place) = &mut self.place else {
             return Poll::Ready(Err(Refusal::Closed));
         };
-        let (turn, effects) = self
-            .core
-            .admission
-            .look(place, cx.waker(), self.want, Instant::now());
+        let (turn, effects) = self.core.admission.look(place, cx.waker(), self.want, now);
         self.core.apply(effects);
         let over = match turn {
             Turn::Wait => return Poll::Pending,

@@ -75,7 +75,7 @@ fn line(slots: u32, now: Instant) -> Line {
 }
 
 fn take(line: &Line, now: Instant) -> Grant<Returned> {
-    let (asked, effects) = line.ask(Some(0), &Want::anything(now), now);
+    let (asked, effects) = line.ask(Some(0), &Want::anything(now), Waker::noop(), now);
     apply(effects);
     let Ok(Asked::Go(key, ticket)) = asked else {
         panic!("a slot is free")
@@ -94,7 +94,9 @@ impl Waiter {
     }
 
     fn with(line: &Line, want: Want, now: Instant) -> Result<Self, Refusal> {
-        let (asked, effects) = line.ask(None, &want, now);
+        let flag = Arc::<Flag>::default();
+        let waker = Waker::from(Arc::clone(&flag));
+        let (asked, effects) = line.ask(None, &want, &waker, now);
         apply(effects);
         let (at_once, place) = match asked? {
             Asked::Go(key, ticket) => {
@@ -108,7 +110,7 @@ impl Waiter {
             at_once,
             place,
             want,
-            flag: Arc::default(),
+            flag,
             now,
         })
     }

@@ -197,11 +197,13 @@ impl<O> Admission<O> {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line.
+    /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
+    /// this waker.
     pub(crate) fn ask(
         &self,
         preferred: Option<u32>,
         want: &Want,
+        waker: &Waker,
         now: Instant,
     ) -> (Result<Asked, Refusal>, Effects) {
         let mut effects = Effects::default();
@@ -222,7 +224,7 @@ impl<O> Admission<O> {
             state.rejections += 1;
             return (Err(Refusal::QueueFull), effects);
         }
-        let place = state.queue.push(want, now);
+        let place = state.queue.push(want, waker.clone(), now);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
     }

@@ -141,7 +141,8 @@ impl<G> Queue<G> {
         self.waiting
     }
 
-    pub(crate) fn push(&mut self, want: &Want, now: Instant) -> Place {
+    /// Joins the line. The waker is woken when something is given, or nothing more comes.
+    pub(crate) fn push(&mut self, want: &Want, waker: Waker, now: Instant) -> Place {
         let came = self.newest.map_or(now, |newest| newest.max(now));
         self.newest = Some(came);
         let seq = self.next_seq;
@@ -150,15 +151,15 @@ impl<G> Queue<G> {
             Priority::High => came,
             lower => after(came, self.ageing.saturating_mul(lower as u32)),
         };
-        self.stand(want, Rank { due, seq }, None)
+        self.stand(want, Rank { due, seq }, waker)
     }
 
     /// Stands in line again, at the old rank, with nothing in hand.
     pub(crate) fn stand_again(&mut self, place: Place, want: &Want, waker: Waker) -> Place {
-        self.stand(want, place.rank, Some(waker))
+        self.stand(want, place.rank, waker)
     }
 
-    fn stand(&mut self, want: &Want, rank: Rank, waker: Option<Waker>) -> Place {
+    fn stand(&mut self, want: &Want, rank: Rank, waker: Waker) -> Place {
         let line = self.line_for(want);
         let node = Node {
             rank,
@@ -166,7 +167,7 @@ impl<G> Queue<G> {
             prev: None,
             next: None,
             line,
-            state: State::Waiting(waker),
+            state: State::Waiting(Some(waker)),
         };
         let key = self.nodes.insert(node) as u32;
         self.link(key);

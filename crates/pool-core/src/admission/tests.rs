@@ -59,8 +59,6 @@ struct Waiter {
     place: Place,
     want: Want,
     flag: Arc<Flag>,
-    /// Whether it has looked since it was last woken, so that it counts on being woken again.
-    relies: bool,
 }
 
 struct Model {
@@ -196,7 +194,9 @@ impl Model {
             let line = line.map(|(rank, avoid, min)| (rank, Self::may_use(&state, &avoid, min)));
             line.collect()
         };
-        let (asked, effects) = self.admission.ask(preferred, &want, self.now);
+        let flag = Arc::<Flag>::default();
+        let waker = Waker::from(Arc::clone(&flag));
+        let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
         self.apply(effects);
         match asked {
             Ok(Asked::Go(key, ticket)) => {
@@ -216,12 +216,7 @@ impl Model {
                 assert!(want.min_position <= position || want.min_position.is_none());
                 self.hold(grant);
             }
-            Ok(Asked::Stand(place)) => self.line.push(Waiter {
-                place,
-                want,
-                flag: Arc::default(),
-                relies: false,
-            }),
+            Ok(Asked::Stand(place)) => self.line.push(Waiter { place, want, flag }),
             Err(refusal) => assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}"),
         }
     }
@@ -244,7 +239,6 @@ impl Model {
         let (turn, effects) = self
             .admission
             .look(&mut waiter.place, &waker, &waiter.want, self.now);
-        waiter.relies = true;
         self.apply(effects);
         match turn {
             Turn::Wait => return,
@@ -379,7 +373,7 @@ impl Model {
             assert_eq!(before, None, "{rank:?} was served before");
         }
         let now_given: BTreeSet<u64> = given.iter().map(|(rank, _)| rank.seq).collect();
-        for waiter in self.line.iter().filter(|waiter| waiter.relies) {
+        for waiter in &self.line {
             if now_given.contains(&waiter.place.rank.seq) {
                 assert!(waiter.flag.0.load(SeqCst), "it was given something and not woken");
             }
@@ -408,7 +402,9 @@ impl Model {
         }
         let all: u32 = SLOTS.iter().sum();
         for _ in 0..all {
-            let (asked, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
+            let (asked, effects) =
+                self.admission
+                    .ask(None, &Want::anything(self.now), Waker::noop(), self.now);
             self.apply(effects);
             let Ok(Asked::Go(key, ticket)) = asked else {
                 panic!("not every slot can be had")
@@ -419,7 +415,9 @@ impl Model {
                 object: None,
             });
         }
-        let (more, effects) = self.admission.ask(None, &Want::anything(self.now), self.now);
+        let (more, effects) = self
+            .admission
+            .ask(None, &Want::anything(self.now), Waker::noop(), self.now);
         self.apply(effects);
         assert!(matches!(more, Ok(Asked::Stand(_))), "there are no more slots");
     }
@@ -435,10 +433,7 @@ fn replay(seed: u64, steps: usize) {
         model.closed = true;
         let effects = model.admission.close();
         model.apply(effects);
-        let untold = model
-            .line
-            .iter()
-            .find(|waiter| waiter.relies && !waiter.flag.0.load(SeqCst));
+        let untold = model.line.iter().find(|waiter| !waiter.flag.0.load(SeqCst));
         assert!(untold.is_none(), "who waited was not told");
         for _ in 0..200 {
             model.step();
