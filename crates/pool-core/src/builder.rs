@@ -16,10 +16,12 @@ use crate::{
     PoolId, Source,
     admission::{Admission, Gate},
     background,
+    budget::Budget,
     chance::Chance,
     connect::Connects,
     connection::Connector,
     core::Core,
+    effort::Effort,
     member::Member,
     stats::Stats,
 };
@@ -208,6 +210,8 @@ impl<E: Endpoint> PoolBuilder<E> {
                 changed: Notify::new(),
                 closed: false.into(),
                 shutdown,
+                budget: Budget::new(&config.budget, now),
+                effort: Effort::default(),
                 config,
             }
         });

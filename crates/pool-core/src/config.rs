@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, HealthConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -137,6 +137,8 @@ pub struct PoolConfig {
     pub breaker: BreakerConfig,
     /// Health checks of each endpoint.
     pub health: HealthConfig,
+    /// Budget of retries and hedges together.
+    pub budget: BudgetConfig,
 }
 
 impl Default for PoolConfig {
@@ -154,6 +156,7 @@ impl Default for PoolConfig {
             backoff_max: Duration::from_secs(2),
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
+            budget: BudgetConfig::default(),
         }
     }
 }
@@ -205,7 +208,8 @@ impl PoolConfig {
             ));
         }
         self.breaker.validate()?;
-        self.health.validate()
+        self.health.validate()?;
+        self.budget.validate()
     }
 }
 

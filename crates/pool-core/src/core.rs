@@ -17,7 +17,9 @@ use crate::{
     Balancer, Endpoint, EndpointSnapshot, Event, Observer, PoolConfig, PoolId, PoolSnapshot, Source,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
+    budget::Budget,
     chance::Chance,
+    effort::Effort,
     health::HealthStatus,
     member::{Member, Stored},
 };
@@ -37,6 +39,8 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) changed: Notify,
     pub(crate) closed: AtomicBool,
     pub(crate) shutdown: watch::Sender<bool>,
+    pub(crate) budget: Budget,
+    pub(crate) effort: Effort,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -154,6 +158,8 @@ impl<E: Endpoint> Source for Core<E> {
             slots_usable: totals.usable,
             slots_free: totals.free,
             endpoints,
+            retries: self.effort.retries(),
+            budget_exhausted: self.effort.budget_exhausted(),
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Request, RunError, Verdict,
-    acquire::Wish, core::Core, moment::after,
+    acquire::Wish, budget::Permit, core::Core, moment::after,
 };
 
 /// One operation on its way.
@@ -20,6 +20,8 @@ struct Run<'a, E: Endpoint> {
     avoid: Vec<u32>,
     /// The error of the attempt before.
     last: Option<E::Error>,
+    /// Paid for the next attempt; goes back into the budget if there is none.
+    permit: Option<Permit<'a>>,
 }
 
 /// A failed attempt.
@@ -35,7 +37,9 @@ impl<E: Endpoint> Core<E> {
         operation: &O,
         request: &Request,
     ) -> Result<O::Output, RunError<E::Error>> {
-        let overall = request.timeout.map(|timeout| after(Instant::now(), timeout));
+        let now = Instant::now();
+        self.budget.deposit(now);
+        let overall = request.timeout.map(|timeout| after(now, timeout));
         let most = request.max_attempts.unwrap_or(self.config.max_attempts).max(1);
         let mut run = Run {
             core: self,
@@ -45,10 +49,12 @@ impl<E: Endpoint> Core<E> {
             attempts: 0,
             avoid: Vec::new(),
             last: None,
+            permit: None,
         };
         loop {
             let lease = run.lease().await?;
             run.attempts += 1;
+            run.spend();
             match run.attempt(operation, lease).await? {
                 Ok(output) => return Ok(output),
                 Err(failure) => run.pause_after(failure).await?,
@@ -74,8 +80,12 @@ impl<E: Endpoint> Run<'_, E> {
                 Err(error) => error,
             };
             self.attempts += 1;
+            if error.is_connect() {
+                self.spend();
+            }
             let pause = self.backoff();
-            if !self.may_connect_again(&error) || self.attempts >= self.most || self.too_late(pause) {
+            let over = !self.may_connect_again(&error) || self.attempts >= self.most || self.too_late(pause);
+            if over || !self.afford() {
                 return Err(RunError::Acquire(error));
             }
             tokio::time::sleep(pause).await;
@@ -146,10 +156,36 @@ impl<E: Endpoint> Run<'_, E> {
                 last: Some(source),
             });
         }
+        if !self.afford() {
+            tracing::debug!(pool = %self.core.id, %endpoint, error = %source, "attempt failed, the budget is spent");
+            return Err(RunError::Failed {
+                endpoint,
+                attempts,
+                source,
+                verdict,
+            });
+        }
         tracing::debug!(pool = %self.core.id, %endpoint, error = %source, attempts, "attempt failed, trying again");
         self.last = Some(source);
         tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    /// Pays for one more attempt, if the budget allows.
+    fn afford(&mut self) -> bool {
+        self.permit = self.core.budget.withdraw(Instant::now());
+        if self.permit.is_none() {
+            self.core.effort.exhausted();
+        }
+        self.permit.is_some()
+    }
+
+    /// The attempt that was paid for has begun.
+    fn spend(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+            self.core.effort.retried();
+        }
     }
 
     fn may_retry(&self, verdict: &Verdict) -> bool {

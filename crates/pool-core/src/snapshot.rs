@@ -27,6 +27,10 @@ pub struct PoolSnapshot {
     pub slots_free: u64,
     /// The endpoints, in the order of the configuration.
     pub endpoints: Vec<EndpointSnapshot>,
+    /// Attempts begun after a failed one, ever.
+    pub retries: u64,
+    /// Retries and hedges that were wanted while the budget was spent, ever.
+    pub budget_exhausted: u64,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -85,6 +89,8 @@ impl PoolSnapshot {
             slots_usable: 0,
             slots_free: 0,
             endpoints: Vec::new(),
+            retries: 0,
+            budget_exhausted: 0,
         }
     }
 }
