@@ -55,6 +55,29 @@ impl<E: Endpoint> Core<E> {
         }
     }
 
+    /// Gets a connection on a slot that is free now, on none of the endpoints to avoid. Never waits in line.
+    pub(crate) async fn acquire_at_once(
+        self: &Arc<Self>,
+        avoid: &[u32],
+        deadline: Option<Instant>,
+    ) -> Option<Lease<E>> {
+        let now = Instant::now();
+        let (taken, effects) = self.admission.take(self.pick(avoid), avoid, now);
+        self.apply(effects);
+        let held = Held {
+            core: self,
+            grant: Some(taken.ok()?),
+        };
+        // what is to be avoided is given when nothing else is left; it goes back
+        if avoid.contains(&held.key()) {
+            return None;
+        }
+        let queue = now + self.config.acquire_timeout;
+        held.connect(deadline.map_or(queue, |deadline| deadline.min(queue)))
+            .await
+            .ok()
+    }
+
     async fn slot(self: &Arc<Self>, wish: &Wish) -> Result<Grant<Stored<E>>, AcquireError<E::Error>> {
         let now = Instant::now();
         let (taken, effects) = self.admission.take(self.pick(&wish.avoid), &wish.avoid, now);

@@ -22,6 +22,7 @@ use crate::{
     connection::Connector,
     core::Core,
     effort::Effort,
+    latency::Latencies,
     member::Member,
     stats::Stats,
 };
@@ -212,6 +213,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 shutdown,
                 budget: Budget::new(&config.budget, now),
                 effort: Effort::default(),
+                latencies: Latencies::new(now),
                 config,
             }
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, BudgetConfig, HealthConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -139,6 +139,9 @@ pub struct PoolConfig {
     pub health: HealthConfig,
     /// Budget of retries and hedges together.
     pub budget: BudgetConfig,
+    /// Second attempts on another endpoint while the first is still out. `None`, the default, sends none: a hedge costs
+    /// quota, so it is the operator's choice.
+    pub hedge: Option<HedgeConfig>,
 }
 
 impl Default for PoolConfig {
@@ -157,6 +160,7 @@ impl Default for PoolConfig {
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
             budget: BudgetConfig::default(),
+            hedge: None,
         }
     }
 }
@@ -209,7 +213,8 @@ impl PoolConfig {
         }
         self.breaker.validate()?;
         self.health.validate()?;
-        self.budget.validate()
+        self.budget.validate()?;
+        self.hedge.as_ref().map_or(Ok(()), HedgeConfig::validate)
     }
 }
 

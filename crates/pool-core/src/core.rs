@@ -21,6 +21,7 @@ use crate::{
     chance::Chance,
     effort::Effort,
     health::HealthStatus,
+    latency::Latencies,
     member::{Member, Stored},
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
+    pub(crate) latencies: Latencies,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -148,6 +150,7 @@ impl<E: Endpoint> Source for Core<E> {
                 position: gate.position.map(|(position, _)| position),
             });
         });
+        let (hedges, hedges_won) = self.effort.hedges();
         PoolSnapshot {
             id: self.id.clone(),
             taken_at: now,
@@ -159,6 +162,8 @@ impl<E: Endpoint> Source for Core<E> {
             slots_free: totals.free,
             endpoints,
             retries: self.effort.retries(),
+            hedges,
+            hedges_won,
             budget_exhausted: self.effort.budget_exhausted(),
         }
     }

@@ -1,11 +1,16 @@
 //! What a pool has done beyond one attempt for each request.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Totals of one pool.
 #[derive(Debug, Default)]
 pub(crate) struct Effort {
     retries: AtomicU64,
+    hedges: AtomicU64,
+    hedges_won: AtomicU64,
     exhausted: AtomicU64,
 }
 
@@ -15,6 +20,16 @@ impl Effort {
         self.retries.fetch_add(1, Relaxed);
     }
 
+    /// A hedge was sent.
+    pub(crate) fn hedged(&self) {
+        self.hedges.fetch_add(1, Relaxed);
+    }
+
+    /// A hedge succeeded before the first attempt did. It was counted as sent before.
+    pub(crate) fn hedge_won(&self) {
+        self.hedges_won.fetch_add(1, Release);
+    }
+
     /// A retry or hedge was wanted, and the budget was spent.
     pub(crate) fn exhausted(&self) {
         self.exhausted.fetch_add(1, Relaxed);
@@ -22,6 +37,12 @@ impl Effort {
 
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Relaxed)
+    }
+
+    /// Hedges sent, and hedges won, which are never more.
+    pub(crate) fn hedges(&self) -> (u64, u64) {
+        let won = self.hedges_won.load(Acquire);
+        (self.hedges.load(Relaxed), won)
     }
 
     pub(crate) fn budget_exhausted(&self) -> u64 {

@@ -68,9 +68,19 @@ impl<E: Endpoint> Lease<E> {
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
     pub fn fail(self, error: &E::Error) -> Verdict {
-        let verdict = self.core.members[self.key as usize].endpoint.classify(error);
+        let verdict = self.judge(error);
         self.fail_with(&verdict);
         verdict
+    }
+
+    /// What the endpoint says of the error.
+    pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
+        self.core.members[self.key as usize].endpoint.classify(error)
+    }
+
+    /// Since it was leased.
+    pub(crate) fn held(&self) -> Duration {
+        self.since.elapsed()
     }
 
     pub(crate) fn fail_with(mut self, verdict: &Verdict) {

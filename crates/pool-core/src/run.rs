@@ -6,7 +6,11 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Request, RunError, Verdict,
-    acquire::Wish, budget::Permit, core::Core, moment::after,
+    acquire::Wish,
+    budget::Permit,
+    core::Core,
+    hedge::{End, Plan, send},
+    moment::after,
 };
 
 /// One operation on its way.
@@ -99,35 +103,72 @@ impl<E: Endpoint> Run<'_, E> {
         }
     }
 
+    /// One attempt, which may be hedged.
     async fn attempt<O: Operation<E>>(
         &mut self,
         operation: &O,
-        mut lease: Lease<E>,
+        lease: Lease<E>,
     ) -> Result<Result<O::Output, Failure<E::Error>>, RunError<E::Error>> {
-        let Some(outcome) = within(self.overall, operation.call(&mut lease)).await else {
-            lease.fail_with(&Verdict::of(ErrorType::Deadline));
-            return Err(RunError::Deadline {
+        let hedged = match self.hedge_delay() {
+            None => send(operation, lease, self.overall).await.into(),
+            Some(delay) => {
+                let plan = Plan {
+                    delay,
+                    avoid: &self.avoid,
+                    deadline: self.overall,
+                };
+                self.core.call_hedged(operation, lease, &plan).await
+            }
+        };
+        if let Some(failed) = hedged.failed {
+            self.attempts += 1;
+            if let Some(Err(failure)) = self.report(failed) {
+                self.last = Some(failure.source);
+            }
+        }
+        match self.report(hedged.end) {
+            Some(result) => Ok(result),
+            None => Err(RunError::Deadline {
                 phase: Phase::Attempt,
                 attempts: self.attempts,
                 last: self.last.take(),
-            });
-        };
+            }),
+        }
+    }
+
+    fn hedge_delay(&self) -> Option<Duration> {
+        if !self.request.idempotent || self.attempts >= self.most {
+            return None;
+        }
+        self.core.hedge_delay()
+    }
+
+    /// Tells the lease how its call ended; `None` when the deadline passed.
+    fn report<T>(&mut self, end: End<E, T>) -> Option<Result<T, Failure<E::Error>>> {
+        let End { lease, outcome } = end;
         match outcome {
-            Ok(output) => {
+            Some(Ok(output)) => {
+                if self.request.idempotent {
+                    self.core.note_latency(lease.held());
+                }
                 lease.succeed();
-                Ok(Ok(output))
+                Some(Ok(output))
             }
-            Err(source) => {
+            Some(Err(source)) => {
                 let (key, endpoint) = (lease.key(), lease.endpoint().clone());
                 if !self.avoid.contains(&key) {
                     self.avoid.push(key);
                 }
                 let verdict = lease.fail(&source);
-                Ok(Err(Failure {
+                Some(Err(Failure {
                     endpoint,
                     source,
                     verdict,
                 }))
+            }
+            None => {
+                lease.fail_with(&Verdict::of(ErrorType::Deadline));
+                None
             }
         }
     }
@@ -221,13 +262,5 @@ impl<E: Endpoint> Run<'_, E> {
             .saturating_mul(factor)
             .min(config.backoff_max)
             .mul_f64(self.core.chance.share())
-    }
-}
-
-/// The future's output, or `None` if the deadline passes first.
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
-        None => Some(future.await),
     }
 }

@@ -29,6 +29,10 @@ pub struct PoolSnapshot {
     pub endpoints: Vec<EndpointSnapshot>,
     /// Attempts begun after a failed one, ever.
     pub retries: u64,
+    /// Hedges sent, ever.
+    pub hedges: u64,
+    /// Hedges that succeeded before the first attempt did, ever.
+    pub hedges_won: u64,
     /// Retries and hedges that were wanted while the budget was spent, ever.
     pub budget_exhausted: u64,
 }
@@ -90,6 +94,8 @@ impl PoolSnapshot {
             slots_free: 0,
             endpoints: Vec::new(),
             retries: 0,
+            hedges: 0,
+            hedges_won: 0,
             budget_exhausted: 0,
         }
     }
