@@ -142,6 +142,13 @@ pub struct PoolConfig {
     /// Second attempts on another endpoint while the first is still out. `None`, the default, sends none: a hedge costs
     /// quota, so it is the operator's choice.
     pub hedge: Option<HedgeConfig>,
+    /// An attempt that the request's own deadline cuts off after so long counts as a failure for the breaker, or sooner
+    /// if [`BreakerConfig::slow_call`] is shorter. Default 2 s: a node answers reads in tens to hundreds of
+    /// milliseconds, so one that has said nothing by then hangs, and if every caller is less patient than the
+    /// endpoint's time-out nobody else would notice. Attempts that are cut off earlier, and those whose future is
+    /// dropped, are held against nobody.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub hang_after: Duration,
 }
 
 impl Default for PoolConfig {
@@ -161,11 +168,18 @@ impl Default for PoolConfig {
             health: HealthConfig::default(),
             budget: BudgetConfig::default(),
             hedge: None,
+            hang_after: Duration::from_secs(2),
         }
     }
 }
 
 impl PoolConfig {
+    /// How long an attempt must have run before being cut off by its deadline is held against the endpoint.
+    pub(crate) fn hangs_after(&self) -> Duration {
+        let slow = self.breaker.slow_call;
+        slow.map_or(self.hang_after, |slow| slow.min(self.hang_after))
+    }
+
     /// Checks that the settings can work.
     ///
     /// # Errors
@@ -177,6 +191,7 @@ impl PoolConfig {
             ("recycle_timeout", self.recycle_timeout),
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
+            ("hang_after", self.hang_after),
         ] {
             if value < Duration::from_millis(1) || value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));
@@ -233,6 +248,18 @@ pub(crate) mod duration {
         ("d", 86_400_000),
     ];
 
+    struct Wrong<'a>(&'a str);
+
+    impl std::fmt::Display for Wrong<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let text = self.0;
+            write!(
+                f,
+                "`{text}` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, 1d"
+            )
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Duration> {
         let mut rest = text;
         let mut millis: u64 = 0;
@@ -250,15 +277,40 @@ pub(crate) mod duration {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
-            D::Error::custom(format_args!(
-                "`{text}` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, 1d"
-            ))
-        })
+        parse(&text).ok_or_else(|| D::Error::custom(Wrong(&text)))
     }
 
     pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{}ms", value.as_millis()))
+    }
+
+    /// The same for a duration that may be absent or null.
+    pub(crate) mod option {
+        use std::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            let Some(text) = Option::<String>::deserialize(deserializer)? else {
+                return Ok(None);
+            };
+            match super::parse(&text) {
+                Some(duration) => Ok(Some(duration)),
+                None => Err(D::Error::custom(super::Wrong(&text))),
+            }
+        }
+
+        pub(crate) fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(duration) => super::serialize(duration, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
     }
 
     #[cfg(test)]

@@ -111,7 +111,9 @@ impl<E: Endpoint> Lease<E> {
         if let Some(observer) = &member.observer {
             observer.attempt_ended(self.since.elapsed(), error);
         }
-        self.finish(keep, settle, throttle);
+        let slow_call = self.core.config.breaker.slow_call;
+        let slow = settle == Settle::Success && slow_call.is_some_and(|slow| self.held() >= slow);
+        self.finish(keep, if slow { Settle::Slow } else { settle }, throttle);
     }
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.

@@ -167,7 +167,9 @@ impl<E: Endpoint> Run<'_, E> {
                 }))
             }
             None => {
-                lease.fail_with(&Verdict::of(ErrorType::Deadline));
+                // the caller's impatience is not the node's fault, but a node that hangs must be noticed
+                let hung = lease.held() >= self.core.config.hangs_after();
+                lease.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
                 None
             }
         }

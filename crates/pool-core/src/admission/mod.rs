@@ -51,6 +51,8 @@ pub(crate) struct Grant<O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settle {
     Success,
+    /// A success that took long.
+    Slow,
     Failure,
     Neutral,
 }
@@ -448,6 +450,7 @@ impl<O> Admission<O> {
         let was_closed = gate.breaker.state().is_closed();
         let moved = match outcome {
             Settle::Success => gate.breaker.succeed(ticket, now),
+            Settle::Slow => gate.breaker.succeed_slowly(ticket, now, rng.f64()),
             Settle::Failure => gate.breaker.fail(ticket, now, rng.f64()),
             Settle::Neutral => {
                 gate.breaker.cancel(ticket);
