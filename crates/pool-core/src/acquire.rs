@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    panic::Location,
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,6 +24,8 @@ pub(crate) struct Wish {
     pub(crate) deadline: Instant,
     /// Endpoints that have failed this caller; taken again only when there are no others.
     pub(crate) avoid: Vec<u32>,
+    /// Where the caller asked.
+    pub(crate) location: &'static Location<'static>,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -41,7 +44,7 @@ impl<E: Endpoint> Core<E> {
                 grant: Some(self.slot(wish).await?),
             };
             let key = held.key();
-            match held.connect(wish.deadline).await {
+            match held.connect(wish.deadline, wish.location).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
                     wish.avoid.push(key);
@@ -60,6 +63,7 @@ impl<E: Endpoint> Core<E> {
         self: &Arc<Self>,
         avoid: &[u32],
         deadline: Option<Instant>,
+        location: &'static Location<'static>,
     ) -> Option<Lease<E>> {
         let now = Instant::now();
         let (taken, effects) = self.admission.take(self.pick(avoid), avoid, now);
@@ -73,7 +77,7 @@ impl<E: Endpoint> Core<E> {
             return None;
         }
         let queue = now + self.config.acquire_timeout;
-        held.connect(deadline.map_or(queue, |deadline| deadline.min(queue)))
+        held.connect(deadline.map_or(queue, |deadline| deadline.min(queue)), location)
             .await
             .ok()
     }
@@ -298,7 +302,11 @@ impl<E: Endpoint> Held<'_, E> {
         self.grant.take()
     }
 
-    async fn connect(mut self, deadline: Instant) -> Result<Lease<E>, Failed<E::Error>> {
+    async fn connect(
+        mut self,
+        deadline: Instant,
+        location: &'static Location<'static>,
+    ) -> Result<Lease<E>, Failed<E::Error>> {
         let key = self.key();
         let member = &self.core.members[key as usize];
         let handed_over = self.grant.as_mut().and_then(|grant| grant.object.take());
@@ -320,6 +328,7 @@ impl<E: Endpoint> Held<'_, E> {
                     grant.ticket,
                     stored,
                     Instant::now(),
+                    location,
                 ))
             }
             Ok(Err(failure)) => {

@@ -183,5 +183,6 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
         for member in &core.members {
             member.prune(core.config.idle_timeout, now);
         }
+        core.look_for_leaks(now);
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     core::Core,
     effort::Effort,
     latency::Latencies,
+    leak::Leaks,
     member::Member,
     stats::Stats,
 };
@@ -214,6 +215,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 budget: Budget::new(&config.budget, now),
                 effort: Effort::default(),
                 latencies: Latencies::new(now),
+                leaks: Leaks::new(config.leak_after),
                 config,
             }
         });

@@ -149,6 +149,10 @@ pub struct PoolConfig {
     /// dropped, are held against nobody.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub hang_after: Duration,
+    /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
+    /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
+    #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
+    pub leak_after: Option<Duration>,
 }
 
 impl Default for PoolConfig {
@@ -169,6 +173,7 @@ impl Default for PoolConfig {
             budget: BudgetConfig::default(),
             hedge: None,
             hang_after: Duration::from_secs(2),
+            leak_after: None,
         }
     }
 }
@@ -192,6 +197,7 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
             ("hang_after", self.hang_after),
+            ("leak_after", self.leak_after.unwrap_or(LONGEST)),
         ] {
             if value < Duration::from_millis(1) || value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));

@@ -22,6 +22,7 @@ use crate::{
     effort::Effort,
     health::HealthStatus,
     latency::Latencies,
+    leak::{Leak, Leaks},
     member::{Member, Stored},
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
+    pub(crate) leaks: Leaks,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -102,6 +104,31 @@ impl<E: Endpoint> Core<E> {
             }
         };
         self.tell(&event);
+    }
+
+    /// Tells of leases that are held too long.
+    pub(crate) fn look_for_leaks(&self, now: Instant) {
+        for Leak { key, held, location } in self.leaks.look(now) {
+            let endpoint = self.members[key as usize].id.clone();
+            tracing::warn!(pool = %self.id, %endpoint, ?held, %location, "a lease is held for too long");
+            self.tell(&Event::Leak {
+                endpoint,
+                held,
+                location,
+            });
+        }
+    }
+
+    /// Tells that one of them came back.
+    pub(crate) fn leak_returned(&self, leak: Leak) {
+        let Leak { key, held, location } = leak;
+        let endpoint = self.members[key as usize].id.clone();
+        tracing::info!(pool = %self.id, %endpoint, ?held, %location, "a lease that was held for too long came back");
+        self.tell(&Event::LeakReturned {
+            endpoint,
+            held,
+            location,
+        });
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -165,6 +192,7 @@ impl<E: Endpoint> Source for Core<E> {
             hedges,
             hedges_won,
             budget_exhausted: self.effort.budget_exhausted(),
+            leaks: self.leaks.found(),
         }
     }
 }

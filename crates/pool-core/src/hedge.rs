@@ -10,7 +10,7 @@
 //! taken so far: without it slow answers would vanish from the picture, and each hedge that wins would make the next
 //! one come earlier.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{panic::Location, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -147,6 +147,8 @@ pub(crate) struct Plan<'a> {
     /// Endpoints that have failed the operation.
     pub(crate) avoid: &'a [u32],
     pub(crate) deadline: Option<Instant>,
+    /// Where the caller asked.
+    pub(crate) location: &'static Location<'static>,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -218,7 +220,7 @@ impl<E: Endpoint> Core<E> {
             return None;
         };
         // without a slot or a connection the permit goes back
-        let lease = self.acquire_at_once(&avoid, plan.deadline).await?;
+        let lease = self.acquire_at_once(&avoid, plan.deadline, plan.location).await?;
         permit.spend();
         self.effort.hedged();
         tracing::debug!(pool = %self.id, endpoint = %lease.endpoint(), "sending a hedge");

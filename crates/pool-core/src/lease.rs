@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    panic::Location,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +19,7 @@ use crate::{
     admission::{Grant, Settle},
     breaker::Ticket,
     core::Core,
+    leak::Watch,
     member::Stored,
 };
 
@@ -38,11 +40,22 @@ pub struct Lease<E: Endpoint> {
     stored: Option<Stored<E>>,
     since: Instant,
     touched: AtomicBool,
+    /// Gone once it has come back, and when nobody looks for leaks.
+    watch: Option<Watch>,
 }
 
 impl<E: Endpoint> Lease<E> {
-    pub(crate) fn new(core: Arc<Core<E>>, key: u32, ticket: Ticket, stored: Stored<E>, now: Instant) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core<E>>,
+        key: u32,
+        ticket: Ticket,
+        stored: Stored<E>,
+        now: Instant,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let watch = core.leaks.watch(key, location, now);
         Self {
+            watch,
             core,
             key,
             ticket,
@@ -145,6 +158,13 @@ impl<E: Endpoint> Lease<E> {
         };
         let effects = self.core.admission.give_back(grant, settle, throttle, now);
         self.core.apply(effects);
+        if let Some(leak) = self
+            .watch
+            .take()
+            .and_then(|watch| self.core.leaks.returned(watch, now))
+        {
+            self.core.leak_returned(leak);
+        }
         if keep && self.core.is_closed() {
             // closed while it was on its way into the storage
             member.purge_idle(now);

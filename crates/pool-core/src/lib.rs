@@ -78,6 +78,7 @@ pub mod health;
 mod hedge;
 mod ids;
 mod latency;
+mod leak;
 mod lease;
 mod member;
 mod moment;

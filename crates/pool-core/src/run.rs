@@ -1,6 +1,6 @@
 //! Running an operation: attempts, each on a connection of its own, until one succeeds or trying is over.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ struct Run<'a, E: Endpoint> {
     last: Option<E::Error>,
     /// Paid for the next attempt; goes back into the budget if there is none.
     permit: Option<Permit<'a>>,
+    /// Where the caller asked.
+    location: &'static Location<'static>,
 }
 
 /// A failed attempt.
@@ -40,6 +42,7 @@ impl<E: Endpoint> Core<E> {
         self: &Arc<Self>,
         operation: &O,
         request: &Request,
+        location: &'static Location<'static>,
     ) -> Result<O::Output, RunError<E::Error>> {
         let now = Instant::now();
         self.budget.deposit(now);
@@ -54,6 +57,7 @@ impl<E: Endpoint> Core<E> {
             avoid: Vec::new(),
             last: None,
             permit: None,
+            location,
         };
         loop {
             let lease = run.lease().await?;
@@ -76,6 +80,7 @@ impl<E: Endpoint> Run<'_, E> {
             let mut wish = Wish {
                 deadline,
                 avoid: std::mem::take(&mut self.avoid),
+                location: self.location,
             };
             let result = self.core.acquire(&mut wish).await;
             self.avoid = wish.avoid;
@@ -116,6 +121,7 @@ impl<E: Endpoint> Run<'_, E> {
                     delay,
                     avoid: &self.avoid,
                     deadline: self.overall,
+                    location: self.location,
                 };
                 self.core.call_hedged(operation, lease, &plan).await
             }

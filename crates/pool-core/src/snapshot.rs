@@ -35,6 +35,8 @@ pub struct PoolSnapshot {
     pub hedges_won: u64,
     /// Retries and hedges that were wanted while the budget was spent, ever.
     pub budget_exhausted: u64,
+    /// Leases that were held for longer than `leak_after`, ever.
+    pub leaks: u64,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -97,6 +99,7 @@ impl PoolSnapshot {
             hedges: 0,
             hedges_won: 0,
             budget_exhausted: 0,
+            leaks: 0,
         }
     }
 }
