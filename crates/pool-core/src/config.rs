@@ -43,6 +43,9 @@ pub struct EndpointConfig {
     pub max_connections: u32,
     /// Share of the traffic relative to the other endpoints. Default 1; at least 0.001.
     pub weight: f64,
+    /// Idle connections kept open while nobody needs them, and replaced one at a time before they expire. Default 0: a
+    /// connection costs the provider something, and the first caller of a quiet hour can wait for a handshake.
+    pub min_idle: u32,
 }
 
 impl Default for EndpointConfig {
@@ -50,11 +53,19 @@ impl Default for EndpointConfig {
         Self {
             max_connections: 16,
             weight: 1.0,
+            min_idle: 0,
         }
     }
 }
 
 impl EndpointConfig {
+    /// Sets how many idle connections are kept open.
+    #[must_use]
+    pub const fn min_idle(mut self, connections: u32) -> Self {
+        self.min_idle = connections;
+        self
+    }
+
     /// Sets the connections at the most.
     #[must_use]
     pub const fn max_connections(mut self, connections: u32) -> Self {
@@ -79,6 +90,13 @@ impl EndpointConfig {
                 "max_connections",
                 self.max_connections.to_string(),
                 "1 to 100000",
+            ));
+        }
+        if self.min_idle > self.max_connections {
+            return Err(ConfigError::new(
+                "min_idle",
+                self.min_idle.to_string(),
+                "0 to max_connections",
             ));
         }
         if !(0.001..=1_000_000.0).contains(&self.weight) {
@@ -390,6 +408,7 @@ mod tests {
             assert_eq!(bad.validate().map_err(|e| e.field), Err(field));
         }
         assert!(EndpointConfig::default().max_connections(0).validate().is_err());
+        assert!(EndpointConfig::default().min_idle(17).validate().is_err());
         assert!(EndpointConfig::default().weight(0.0).validate().is_err());
         assert!(EndpointConfig::default().weight(f64::NAN).validate().is_err());
     }

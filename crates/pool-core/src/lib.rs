@@ -92,6 +92,7 @@ mod stats;
 mod sync;
 mod transport;
 mod verdict;
+mod warm;
 
 pub use balance::{Balancer, Candidate, Candidates, LeastRequests, RoundRobin};
 pub use breaker::BreakerConfig;
