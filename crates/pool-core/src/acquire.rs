@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    panic::Location,
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
@@ -34,13 +35,14 @@ impl<E: Endpoint> Core<E> {
         self: &Arc<Self>,
         wish: &mut Wish,
         mut now: Instant,
+        location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         loop {
             let mut held = self.slot(wish, &mut now).await?;
             let key = held.key;
             held.started = true;
             self.feed(key, Feedback::Started);
-            match held.connect(wish.deadline, now).await {
+            match held.connect(wish.deadline, now, location).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
                     if !wish.avoid.contains(&key) {
@@ -54,6 +56,33 @@ impl<E: Endpoint> Core<E> {
             }
             now = Instant::now();
         }
+    }
+
+    /// Gets a connection on a slot that is free now, on none of the endpoints to avoid. Never waits in line.
+    pub(crate) async fn acquire_at_once(
+        self: &Arc<Self>,
+        wish: &Wish,
+        location: &'static Location<'static>,
+    ) -> Option<Lease<E>> {
+        let now = Instant::now();
+        let (taken, effects) = self.admission.ask_at_once(self.pick(wish, now), wish, now);
+        self.apply(effects);
+        let (key, ticket) = taken?;
+        let mut held = Held {
+            core: self,
+            key,
+            ticket,
+            stored: None,
+            open: true,
+            started: false,
+        };
+        // what is to be avoided is given when nothing else is left; it goes back
+        if wish.avoid.contains(&key) {
+            return None;
+        }
+        held.started = true;
+        self.feed(key, Feedback::Started);
+        held.connect(wish.deadline, now, location).await.ok()
     }
 
     /// A slot, at once or after waiting in line. `now` is moved on if it waits.
@@ -352,7 +381,12 @@ impl<'a, E: Endpoint> Held<'a, E> {
         }
     }
 
-    async fn connect(&mut self, deadline: Instant, mut now: Instant) -> Result<Lease<E>, Failed<E::Error>> {
+    async fn connect(
+        &mut self,
+        deadline: Instant,
+        mut now: Instant,
+        location: &'static Location<'static>,
+    ) -> Result<Lease<E>, Failed<E::Error>> {
         let member = &self.core.members[self.key as usize];
         let connection = if let Some(mut stored) = self.stored.take() {
             stored.lane.set_busy(true);
@@ -373,7 +407,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             Ok(Ok(stored)) => {
                 self.open = false;
                 let core = Arc::clone(self.core);
-                Ok(Lease::new(core, self.key, self.ticket, stored, now))
+                Ok(Lease::new(core, self.key, self.ticket, stored, now, location))
             }
             Ok(Err(failure)) => {
                 let (settle, throttle, failed) = self.core.connect_failed(self.key, failure);

@@ -8,7 +8,6 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -18,10 +17,8 @@ use crate::{
     admission::{Checked, Settle},
     core::Core,
     health::HealthReason,
+    warm::LOOK_EVERY,
 };
-
-/// How often idle connections are looked through.
-const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>, seed: u64) {
     for key in 0..core.members.len() {
@@ -178,10 +175,15 @@ async fn let_time_pass<E: Endpoint>(core: Arc<Core<E>>) {
 
 async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
     loop {
-        tokio::time::sleep(PRUNE_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY).await;
         let now = Instant::now();
-        for member in &core.members {
+        let eligible = core.admission.eligible().to_vec();
+        for (key, member) in core.members.iter().enumerate() {
             member.prune(core.config.idle_timeout, now);
+            if eligible.contains(&(key as u32)) {
+                member.keep_warm(now);
+            }
         }
+        core.look_for_leaks(now);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, HealthConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -46,6 +46,9 @@ pub struct EndpointConfig {
     /// Endpoints of a higher tier are used only when those of the lower ones are full or may not be picked, whatever
     /// the balancer. Default 0.
     pub tier: u8,
+    /// Idle connections kept open while nobody needs them, and replaced one at a time before they expire. Default 0: a
+    /// connection costs the provider something, and the first caller of a quiet hour can wait for a handshake.
+    pub min_idle: u32,
 }
 
 impl Default for EndpointConfig {
@@ -54,11 +57,19 @@ impl Default for EndpointConfig {
             max_connections: 16,
             weight: 1.0,
             tier: 0,
+            min_idle: 0,
         }
     }
 }
 
 impl EndpointConfig {
+    /// Sets how many idle connections are kept open.
+    #[must_use]
+    pub const fn min_idle(mut self, connections: u32) -> Self {
+        self.min_idle = connections;
+        self
+    }
+
     /// Sets the connections at the most.
     #[must_use]
     pub const fn max_connections(mut self, connections: u32) -> Self {
@@ -90,6 +101,13 @@ impl EndpointConfig {
                 "max_connections",
                 self.max_connections.to_string(),
                 "1 to 100000",
+            ));
+        }
+        if self.min_idle > self.max_connections {
+            return Err(ConfigError::new(
+                "min_idle",
+                self.min_idle.to_string(),
+                "0 to max_connections",
             ));
         }
         if !(0.001..=1_000_000.0).contains(&self.weight) {
@@ -158,6 +176,22 @@ pub struct PoolConfig {
     /// caches takes; latency estimates settle in the same time. 0 switches it off.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub slow_start: Duration,
+    /// Budget of retries and hedges together.
+    pub budget: BudgetConfig,
+    /// Second attempts on another endpoint while the first is still out. `None`, the default, sends none: a hedge costs
+    /// quota, so it is the operator's choice.
+    pub hedge: Option<HedgeConfig>,
+    /// An attempt that the request's own deadline cuts off after so long counts as a failure for the breaker, or sooner
+    /// if [`BreakerConfig::slow_call`] is shorter. Default 2 s: a node answers reads in tens to hundreds of
+    /// milliseconds, so one that has said nothing by then hangs, and if every caller is less patient than the
+    /// endpoint's time-out nobody else would notice. Attempts that are cut off earlier, and those whose future is
+    /// dropped, are held against nobody.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub hang_after: Duration,
+    /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
+    /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
+    #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
+    pub leak_after: Option<Duration>,
 }
 
 impl Default for PoolConfig {
@@ -177,11 +211,21 @@ impl Default for PoolConfig {
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
             slow_start: Duration::from_secs(10),
+            budget: BudgetConfig::default(),
+            hedge: None,
+            hang_after: Duration::from_secs(2),
+            leak_after: None,
         }
     }
 }
 
 impl PoolConfig {
+    /// How long an attempt must have run before being cut off by its deadline is held against the endpoint.
+    pub(crate) fn hangs_after(&self) -> Duration {
+        let slow = self.breaker.slow_call;
+        slow.map_or(self.hang_after, |slow| slow.min(self.hang_after))
+    }
+
     /// Checks that the settings can work.
     ///
     /// # Errors
@@ -193,6 +237,8 @@ impl PoolConfig {
             ("recycle_timeout", self.recycle_timeout),
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
+            ("hang_after", self.hang_after),
+            ("leak_after", self.leak_after.unwrap_or(LONGEST)),
         ] {
             if value < Duration::from_millis(1) || value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));
@@ -230,7 +276,9 @@ impl PoolConfig {
             ));
         }
         self.breaker.validate()?;
-        self.health.validate()
+        self.health.validate()?;
+        self.budget.validate()?;
+        self.hedge.as_ref().map_or(Ok(()), HedgeConfig::validate)
     }
 }
 
@@ -249,6 +297,18 @@ pub(crate) mod duration {
         ("d", 86_400_000),
     ];
 
+    struct Wrong<'a>(&'a str);
+
+    impl std::fmt::Display for Wrong<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let text = self.0;
+            write!(
+                f,
+                "`{text}` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, 1d"
+            )
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Duration> {
         let mut rest = text;
         let mut millis: u64 = 0;
@@ -266,15 +326,40 @@ pub(crate) mod duration {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
-            D::Error::custom(format_args!(
-                "`{text}` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, 1d"
-            ))
-        })
+        parse(&text).ok_or_else(|| D::Error::custom(Wrong(&text)))
     }
 
     pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{}ms", value.as_millis()))
+    }
+
+    /// The same for a duration that may be absent or null.
+    pub(crate) mod option {
+        use std::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            let Some(text) = Option::<String>::deserialize(deserializer)? else {
+                return Ok(None);
+            };
+            match super::parse(&text) {
+                Some(duration) => Ok(Some(duration)),
+                None => Err(D::Error::custom(super::Wrong(&text))),
+            }
+        }
+
+        pub(crate) fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(duration) => super::serialize(duration, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
     }
 
     #[cfg(test)]
@@ -348,6 +433,7 @@ mod tests {
             assert_eq!(bad.validate().map_err(|e| e.field), Err(field));
         }
         assert!(EndpointConfig::default().max_connections(0).validate().is_err());
+        assert!(EndpointConfig::default().min_idle(17).validate().is_err());
         assert!(EndpointConfig::default().weight(0.0).validate().is_err());
         assert!(EndpointConfig::default().weight(f64::NAN).validate().is_err());
     }

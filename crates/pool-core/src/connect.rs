@@ -134,6 +134,27 @@ impl<E: Endpoint> Connects<E> {
         )
     }
 
+    /// Begins connects that nobody waits for, within the limit, so that so many are under way.
+    pub(crate) fn warm(self: &Arc<Self>, connects: u32) {
+        if self.shut_down() {
+            return;
+        }
+        let mut state = self.lock();
+        let open = u32::try_from(self.stats.connections_open()).unwrap_or(u32::MAX);
+        let room = self
+            .max_connections
+            .saturating_sub(open.saturating_add(state.pending));
+        let begin = connects.saturating_sub(state.pending).min(room);
+        state.pending += begin;
+        drop(state);
+        self.begin(begin);
+    }
+
+    /// What is open and waits for its first use.
+    pub(crate) fn spares(&self) -> Vec<Arc<Transport<E>>> {
+        self.lock().spare.clone()
+    }
+
     fn begin(self: &Arc<Self>, connects: u32) {
         for _ in 0..connects {
             let underway = Underway(Some(Arc::clone(self)));
@@ -161,8 +182,9 @@ impl<E: Endpoint> Connects<E> {
     /// Lifetimes are shortened by a random 10 to 25 %, so that what was opened together does not expire together.
     fn wrap(&self, inner: E::Transport) -> Arc<Transport<E>> {
         let share = 0.75 + 0.15 * self.chance.share();
-        let expires_at = Instant::now() + self.max_lifetime.mul_f64(share);
-        Arc::new(Transport::new(inner, expires_at, Arc::clone(&self.stats)))
+        let now = Instant::now();
+        let expires_at = now + self.max_lifetime.mul_f64(share);
+        Arc::new(Transport::new(inner, now, expires_at, Arc::clone(&self.stats)))
     }
 
     /// A connect ended. Its result goes to whoever waits longest, and further connects are begun for the others.

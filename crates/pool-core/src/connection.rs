@@ -70,11 +70,9 @@ impl<E: Endpoint> Connector<E> {
         *stale_before = (*stale_before).max(Some(returned_until));
     }
 
-    /// Whether an idle connection may stay.
-    pub(crate) fn worth_keeping(&self, pooled: &Pooled<E>, idle_timeout: Duration, now: Instant) -> bool {
-        !self.is_stale(pooled)
-            && !pooled.expired(now)
-            && now.saturating_duration_since(pooled.returned_at) < idle_timeout
+    /// Whether an idle connection may be used again.
+    pub(crate) fn usable(&self, pooled: &Pooled<E>, now: Instant) -> bool {
+        !self.is_stale(pooled) && !pooled.expired(now)
     }
 
     fn is_stale(&self, pooled: &Pooled<E>) -> bool {
@@ -93,9 +91,10 @@ impl<E: Endpoint> Connector<E> {
         usable.find_map(|transport| transport.reserve(&self.connects.endpoint))
     }
 
-    async fn lane(&self) -> Result<Lane<E>, ConnectFailure<E::Error>> {
+    /// A lane, and whether it is the first on a transport that was opened a while ago.
+    async fn lane(&self) -> Result<(Lane<E>, bool), ConnectFailure<E::Error>> {
         if let Some(lane) = self.spare_lane() {
-            return Ok(lane);
+            return Ok((lane, false));
         }
         let transport = self.connects.next().await?;
         let lane = transport
@@ -106,7 +105,45 @@ impl<E: Endpoint> Connector<E> {
         if self.connects.endpoint.lanes(&transport.inner) > 1 {
             lock(&self.shared).push(Arc::downgrade(&transport));
         }
-        Ok(lane)
+        let rested = transport.opened_at.elapsed() >= self.validate_after_idle;
+        Ok((lane, rested))
+    }
+
+    async fn open(&self, lane: Lane<E>) -> Result<Pooled<E>, ConnectFailure<E::Error>> {
+        let opening = self.connects.endpoint.open(&lane.transport().inner);
+        // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
+        let opened = tokio::time::timeout(self.connects.timeout, opening).await;
+        let conn = opened
+            .map_err(|_elapsed| ConnectFailure::TimedOut(self.connects.timeout))?
+            .map_err(ConnectFailure::Endpoint)?;
+        Ok(Pooled {
+            conn,
+            lane,
+            returned_at: Instant::now(),
+        })
+    }
+
+    /// Opens a lane on a transport that has waited for its first use, and validates it. `None` if the transport has died
+    /// meanwhile; the other spares are then not trusted either.
+    async fn open_rested(&self, lane: Lane<E>) -> Option<Pooled<E>> {
+        let cx = RecycleCx {
+            idle_since: lane.transport().opened_at,
+            now: Instant::now(),
+        };
+        let first_use = async {
+            let mut pooled = self.open(lane).await.ok()?;
+            let answer = self.connects.endpoint.recycle(&mut pooled.conn, &cx).await;
+            answer.is_ok().then_some(pooled)
+        };
+        let pooled = tokio::time::timeout(self.recycle_timeout, first_use)
+            .await
+            .ok()
+            .flatten();
+        if pooled.is_none() {
+            tracing::debug!(endpoint = %self.connects.stats.id, "a connection opened ahead is dead");
+            self.connects.drop_spares(true, cx.now);
+        }
+        pooled
     }
 }
 
@@ -120,18 +157,15 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
     type Error = ConnectFailure<E::Error>;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
-        let lane = self.lane().await?;
-        let opening = self.connects.endpoint.open(&lane.transport().inner);
-        // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
-        let opened = tokio::time::timeout(self.connects.timeout, opening).await;
-        let conn = opened
-            .map_err(|_elapsed| ConnectFailure::TimedOut(self.connects.timeout))?
-            .map_err(ConnectFailure::Endpoint)?;
-        Ok(Box::new(Pooled {
-            conn,
-            lane,
-            returned_at: Instant::now(),
-        }))
+        loop {
+            let (lane, rested) = self.lane().await?;
+            if !rested {
+                return self.open(lane).await.map(Box::new);
+            }
+            if let Some(pooled) = self.open_rested(lane).await {
+                return Ok(Box::new(pooled));
+            }
+        }
     }
 
     /// An error makes deadpool drop the connection and look at the next. The first that turns out dead makes all that

@@ -18,8 +18,12 @@ use crate::{
     Source,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
+    budget::Budget,
     chance::Chance,
+    effort::Effort,
     health::HealthStatus,
+    latencies::Latencies,
+    leak::{Leak, Leaks},
     member::{Member, Stored},
 };
 
@@ -40,6 +44,10 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) shutdown: watch::Sender<bool>,
     /// The largest of the configured weights.
     pub(crate) heaviest: f64,
+    pub(crate) budget: Budget,
+    pub(crate) effort: Effort,
+    pub(crate) latencies: Latencies,
+    pub(crate) leaks: Leaks,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -117,6 +125,31 @@ impl<E: Endpoint> Core<E> {
         }
     }
 
+    /// Tells of leases that are held too long.
+    pub(crate) fn look_for_leaks(&self, now: Instant) {
+        for Leak { key, held, location } in self.leaks.look(now) {
+            let endpoint = self.members[key as usize].id.clone();
+            tracing::warn!(pool = %self.id, %endpoint, ?held, %location, "a lease is held for too long");
+            self.tell(&Event::Leak {
+                endpoint,
+                held,
+                location,
+            });
+        }
+    }
+
+    /// Tells that one of them came back.
+    pub(crate) fn leak_returned(&self, leak: Leak) {
+        let Leak { key, held, location } = leak;
+        let endpoint = self.members[key as usize].id.clone();
+        tracing::info!(pool = %self.id, %endpoint, ?held, %location, "a lease that was held for too long came back");
+        self.tell(&Event::LeakReturned {
+            endpoint,
+            held,
+            location,
+        });
+    }
+
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
             // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
@@ -163,6 +196,7 @@ impl<E: Endpoint> Source for Core<E> {
                 position: gate.position.map(|(position, _)| position),
             });
         });
+        let (hedges, hedges_won) = self.effort.hedges();
         PoolSnapshot {
             id: self.id.clone(),
             taken_at: now,
@@ -173,6 +207,11 @@ impl<E: Endpoint> Source for Core<E> {
             slots_usable: totals.usable,
             slots_free: totals.free,
             endpoints,
+            retries: self.effort.retries(),
+            hedges,
+            hedges_won,
+            budget_exhausted: self.effort.budget_exhausted(),
+            leaks: self.leaks.found(),
         }
     }
 }

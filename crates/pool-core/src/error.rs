@@ -274,7 +274,7 @@ impl<X: Error + 'static> Error for AcquireError<X> {
 pub enum RunError<X> {
     /// No connection was had for the first attempt, or for a further one.
     Acquire(AcquireError<X>),
-    /// The operation failed, and trying further was pointless, not allowed or exhausted.
+    /// The operation failed, and trying further was pointless, not allowed, or beyond the attempts or the budget.
     Failed {
         /// The endpoint of the last attempt.
         endpoint: EndpointId,

@@ -1,6 +1,6 @@
 //! What happens to a pool, for logs and for observers.
 
-use std::time::Duration;
+use std::{panic::Location, time::Duration};
 
 use crate::{
     EndpointId,
@@ -38,6 +38,24 @@ pub enum Event {
         endpoint: EndpointId,
         /// For so long from now.
         wait: Duration,
+    },
+    /// A lease is held for longer than [`PoolConfig::leak_after`](crate::PoolConfig::leak_after). Told once for each.
+    Leak {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// For so long by now.
+        held: Duration,
+        /// Where it was acquired.
+        location: &'static Location<'static>,
+    },
+    /// A lease that was told of as a leak came back after all.
+    LeakReturned {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// For how long it was held.
+        held: Duration,
+        /// Where it was acquired.
+        location: &'static Location<'static>,
     },
     /// The pool takes no more requests.
     Closed,

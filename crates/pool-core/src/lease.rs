@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    panic::Location,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
-    member::Stored,
+    leak::Watch, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -37,11 +38,22 @@ pub struct Lease<E: Endpoint> {
     judged: bool,
     since: Instant,
     touched: AtomicBool,
+    /// Gone once it has come back, and when nobody looks for leaks.
+    watch: Option<Watch>,
 }
 
 impl<E: Endpoint> Lease<E> {
-    pub(crate) fn new(core: Arc<Core<E>>, key: u32, ticket: Ticket, stored: Stored<E>, now: Instant) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core<E>>,
+        key: u32,
+        ticket: Ticket,
+        stored: Stored<E>,
+        now: Instant,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let watch = core.leaks.watch(key, location, now);
         Self {
+            watch,
             core,
             key,
             ticket,
@@ -68,9 +80,19 @@ impl<E: Endpoint> Lease<E> {
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
     pub fn fail(self, error: &E::Error) -> Verdict {
-        let verdict = self.core.members[self.key as usize].endpoint.classify(error);
+        let verdict = self.judge(error);
         self.fail_with(&verdict);
         verdict
+    }
+
+    /// What the endpoint says of the error.
+    pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
+        self.core.members[self.key as usize].endpoint.classify(error)
+    }
+
+    /// Since it was leased.
+    pub(crate) fn held(&self) -> Duration {
+        self.since.elapsed()
     }
 
     pub(crate) fn fail_with(mut self, verdict: &Verdict) {
@@ -105,6 +127,9 @@ impl<E: Endpoint> Lease<E> {
             observer.attempt_ended(latency, error);
         }
         let outcome = error.into();
+        let slow_call = self.core.config.breaker.slow_call;
+        let slow = settle == Settle::Success && slow_call.is_some_and(|slow| latency >= slow);
+        let settle = if slow { Settle::Slow } else { settle };
         self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
     }
 
@@ -136,6 +161,13 @@ impl<E: Endpoint> Lease<E> {
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
         self.core.apply(effects);
+        if let Some(leak) = self
+            .watch
+            .take()
+            .and_then(|watch| self.core.leaks.returned(watch, now))
+        {
+            self.core.leak_returned(leak);
+        }
         if keep && self.core.is_closed() {
             // closed while it was on its way into the storage
             member.purge_idle(now);

@@ -63,18 +63,23 @@ mod admission;
 mod background;
 mod balance;
 pub mod breaker;
+mod budget;
 mod builder;
 mod chance;
 mod config;
 mod connect;
 mod connection;
 mod core;
+mod effort;
 mod endpoint;
 mod error;
 mod event;
 pub mod health;
+mod hedge;
 mod ids;
+mod latencies;
 mod latency;
+mod leak;
 mod lease;
 mod member;
 mod moment;
@@ -89,18 +94,21 @@ mod stats;
 mod sync;
 mod transport;
 mod verdict;
+mod warm;
 
 pub use balance::{
     Balancer, BalancerKind, BoundedHash, Candidate, Candidates, Feedback, LeastRequests, Outcome, P2c,
     PeakEwma, PickCx, Prequal, Purpose, Random, RoundRobin, SampledLeastRequests, Tiered,
 };
 pub use breaker::BreakerConfig;
+pub use budget::BudgetConfig;
 pub use builder::{BuildError, PoolBuilder};
 pub use config::{ConfigError, EndpointConfig, PoolConfig};
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
 pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, Unusable};
 pub use event::Event;
 pub use health::HealthConfig;
+pub use hedge::HedgeConfig;
 pub use ids::{EndpointId, InvalidId, PoolId};
 pub use lease::Lease;
 pub use observer::{EndpointObserver, Observer, Source};

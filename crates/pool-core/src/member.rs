@@ -60,12 +60,19 @@ impl<E: Endpoint> Member<E> {
         }
     }
 
-    /// Drops idle connections that are too old, too long idle or distrusted.
+    /// Drops idle connections that are too old or distrusted, and those too long idle that are more than `min_idle`.
     pub(crate) fn prune(&self, idle_timeout: Duration, now: Instant) {
         let connector = self.storage.manager();
-        let gone = self
-            .storage
-            .retain(|pooled, _| connector.worth_keeping(pooled, idle_timeout, now));
+        let mut surplus = match self.config.min_idle {
+            0 => u64::MAX,
+            least => self.stats.connections().1.saturating_sub(least.into()),
+        };
+        let gone = self.storage.retain(|pooled, _| {
+            let rested = now.saturating_duration_since(pooled.returned_at);
+            let keep = connector.usable(pooled, now) && (rested < idle_timeout || surplus == 0);
+            surplus = surplus.saturating_sub(u64::from(!keep));
+            keep
+        });
         drop(gone);
         connector.connects.drop_spares(false, now);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    panic::Location,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -78,18 +79,27 @@ impl<E: Endpoint> Pool<E> {
     /// # Cancellation
     /// Dropped at any await it gives everything back: its place in line, its slot, its probe permit. A connect that was
     /// begun goes on and serves the next caller.
-    pub async fn acquire(&self) -> Result<Lease<E>, AcquireError<E::Error>> {
-        self.acquire_within(self.handle.core.config.acquire_timeout).await
+    #[track_caller]
+    pub fn acquire(&self) -> impl Future<Output = Result<Lease<E>, AcquireError<E::Error>>> {
+        self.acquire_within(self.handle.core.config.acquire_timeout)
     }
 
     /// Leases a connection within the given time, for queue and connect together.
     ///
     /// # Errors
     /// See [`acquire`](Self::acquire).
-    pub async fn acquire_within(&self, timeout: Duration) -> Result<Lease<E>, AcquireError<E::Error>> {
-        let now = Instant::now();
-        let mut wish = Wish::anything(after(now, timeout));
-        self.handle.core.acquire(&mut wish, now).await
+    // a plain function, because an async one would not know who called it
+    #[track_caller]
+    pub fn acquire_within(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Lease<E>, AcquireError<E::Error>>> {
+        let location = Location::caller();
+        async move {
+            let now = Instant::now();
+            let mut wish = Wish::anything(after(now, timeout));
+            self.handle.core.acquire(&mut wish, now, location).await
+        }
     }
 
     /// Leases a connection for a request: with its priority, on an endpoint that meets its requirements, within its
@@ -100,12 +110,19 @@ impl<E: Endpoint> Pool<E> {
     ///
     /// # Cancellation
     /// As for [`acquire`](Self::acquire).
-    pub async fn acquire_with(&self, request: &Request) -> Result<Lease<E>, AcquireError<E::Error>> {
-        let core = &self.handle.core;
-        let now = Instant::now();
-        let timeout = request.timeout.unwrap_or(core.config.acquire_timeout);
-        let mut wish = core.wish(request, after(now, timeout));
-        core.acquire(&mut wish, now).await
+    #[track_caller]
+    pub fn acquire_with(
+        &self,
+        request: &Request,
+    ) -> impl Future<Output = Result<Lease<E>, AcquireError<E::Error>>> {
+        let location = Location::caller();
+        async move {
+            let core = &self.handle.core;
+            let now = Instant::now();
+            let timeout = request.timeout.unwrap_or(core.config.acquire_timeout);
+            let mut wish = core.wish(request, after(now, timeout));
+            core.acquire(&mut wish, now, location).await
+        }
     }
 
     /// Runs an operation: on a connection of its own, again elsewhere when it fails through a node's fault and may be
@@ -117,12 +134,14 @@ impl<E: Endpoint> Pool<E> {
     /// # Cancellation
     /// Dropped at any await, the attempt under way is cancelled and its connection destroyed; nothing is held against
     /// the endpoint.
-    pub async fn run<O: Operation<E>>(
+    #[track_caller]
+    pub fn run<O: Operation<E>>(
         &self,
         operation: &O,
         request: &Request,
-    ) -> Result<O::Output, RunError<E::Error>> {
-        self.handle.core.run(operation, request).await
+    ) -> impl Future<Output = Result<O::Output, RunError<E::Error>>> {
+        let location = Location::caller();
+        async move { self.handle.core.run(operation, request, location).await }
     }
 
     /// The pool's numbers now.

@@ -1,12 +1,18 @@
 //! Running an operation: attempts, each on a connection of its own, until one succeeds or trying is over.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Purpose, Request, RunError,
-    Verdict, acquire::Wish, balance::Ask, core::Core, moment::after,
+    Verdict,
+    acquire::Wish,
+    balance::Ask,
+    budget::Permit,
+    core::Core,
+    hedge::{End, Plan, send},
+    moment::after,
 };
 
 /// One operation on its way.
@@ -20,6 +26,10 @@ struct Run<'a, E: Endpoint> {
     avoid: Vec<u32>,
     /// The error of the attempt before.
     last: Option<E::Error>,
+    /// Paid for the next attempt; goes back into the budget if there is none.
+    permit: Option<Permit<'a>>,
+    /// Where the caller asked.
+    location: &'static Location<'static>,
 }
 
 /// A failed attempt.
@@ -34,8 +44,11 @@ impl<E: Endpoint> Core<E> {
         self: &Arc<Self>,
         operation: &O,
         request: &Request,
+        location: &'static Location<'static>,
     ) -> Result<O::Output, RunError<E::Error>> {
-        let overall = request.timeout.map(|timeout| after(Instant::now(), timeout));
+        let now = Instant::now();
+        self.budget.deposit(now);
+        let overall = request.timeout.map(|timeout| after(now, timeout));
         let most = request.max_attempts.unwrap_or(self.config.max_attempts).max(1);
         let mut run = Run {
             core: self,
@@ -45,10 +58,13 @@ impl<E: Endpoint> Core<E> {
             attempts: 0,
             avoid: self.avoided(request),
             last: None,
+            permit: None,
+            location,
         };
         loop {
             let lease = run.lease().await?;
             run.attempts += 1;
+            run.spend();
             match run.attempt(operation, lease).await? {
                 Ok(output) => return Ok(output),
                 Err(failure) => run.pause_after(failure).await?,
@@ -71,15 +87,19 @@ impl<E: Endpoint> Run<'_, E> {
                 deadline,
                 ask: self.ask(),
             };
-            let result = self.core.acquire(&mut wish, now).await;
+            let result = self.core.acquire(&mut wish, now, self.location).await;
             self.avoid = wish.avoid;
             let error = match result {
                 Ok(lease) => return Ok(lease),
                 Err(error) => error,
             };
             self.attempts += 1;
+            if error.is_connect() {
+                self.spend();
+            }
             let pause = self.backoff();
-            if !self.may_connect_again(&error) || self.attempts >= self.most || self.too_late(pause) {
+            let over = !self.may_connect_again(&error) || self.attempts >= self.most || self.too_late(pause);
+            if over || !self.afford() {
                 return Err(RunError::Acquire(error));
             }
             tokio::time::sleep(pause).await;
@@ -105,35 +125,77 @@ impl<E: Endpoint> Run<'_, E> {
         }
     }
 
+    /// One attempt, which may be hedged.
     async fn attempt<O: Operation<E>>(
         &mut self,
         operation: &O,
-        mut lease: Lease<E>,
+        lease: Lease<E>,
     ) -> Result<Result<O::Output, Failure<E::Error>>, RunError<E::Error>> {
-        let Some(outcome) = within(self.overall, operation.call(&mut lease)).await else {
-            lease.fail_with(&Verdict::of(ErrorType::Deadline));
-            return Err(RunError::Deadline {
+        let hedged = match self.hedge_delay() {
+            None => send(operation, lease, self.overall).await.into(),
+            Some(delay) => {
+                let plan = Plan {
+                    delay,
+                    avoid: &self.avoid,
+                    deadline: self.overall,
+                    request: self.request,
+                    attempts: self.attempts,
+                    location: self.location,
+                };
+                self.core.call_hedged(operation, lease, &plan).await
+            }
+        };
+        if let Some(failed) = hedged.failed {
+            self.attempts += 1;
+            if let Some(Err(failure)) = self.report(failed) {
+                self.last = Some(failure.source);
+            }
+        }
+        match self.report(hedged.end) {
+            Some(result) => Ok(result),
+            None => Err(RunError::Deadline {
                 phase: Phase::Attempt,
                 attempts: self.attempts,
                 last: self.last.take(),
-            });
-        };
+            }),
+        }
+    }
+
+    fn hedge_delay(&self) -> Option<Duration> {
+        if !self.request.idempotent || self.attempts >= self.most {
+            return None;
+        }
+        self.core.hedge_delay()
+    }
+
+    /// Tells the lease how its call ended; `None` when the deadline passed.
+    fn report<T>(&mut self, end: End<E, T>) -> Option<Result<T, Failure<E::Error>>> {
+        let End { lease, outcome } = end;
         match outcome {
-            Ok(output) => {
+            Some(Ok(output)) => {
+                if self.request.idempotent {
+                    self.core.note_latency(lease.held());
+                }
                 lease.succeed();
-                Ok(Ok(output))
+                Some(Ok(output))
             }
-            Err(source) => {
+            Some(Err(source)) => {
                 let (key, endpoint) = (lease.key(), lease.endpoint().clone());
                 if !self.avoid.contains(&key) {
                     self.avoid.push(key);
                 }
                 let verdict = lease.fail(&source);
-                Ok(Err(Failure {
+                Some(Err(Failure {
                     endpoint,
                     source,
                     verdict,
                 }))
+            }
+            None => {
+                // the caller's impatience is not the node's fault, but a node that hangs must be noticed
+                let hung = lease.held() >= self.core.config.hangs_after();
+                lease.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
+                None
             }
         }
     }
@@ -162,10 +224,36 @@ impl<E: Endpoint> Run<'_, E> {
                 last: Some(source),
             });
         }
+        if !self.afford() {
+            tracing::debug!(pool = %self.core.id, %endpoint, error = %source, "attempt failed, the budget is spent");
+            return Err(RunError::Failed {
+                endpoint,
+                attempts,
+                source,
+                verdict,
+            });
+        }
         tracing::debug!(pool = %self.core.id, %endpoint, error = %source, attempts, "attempt failed, trying again");
         self.last = Some(source);
         tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    /// Pays for one more attempt, if the budget allows.
+    fn afford(&mut self) -> bool {
+        self.permit = self.core.budget.withdraw(Instant::now());
+        if self.permit.is_none() {
+            self.core.effort.exhausted();
+        }
+        self.permit.is_some()
+    }
+
+    /// The attempt that was paid for has begun.
+    fn spend(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+            self.core.effort.retried();
+        }
     }
 
     fn may_retry(&self, verdict: &Verdict) -> bool {
@@ -197,13 +285,5 @@ impl<E: Endpoint> Run<'_, E> {
             .saturating_mul(factor)
             .min(config.backoff_max)
             .mul_f64(self.core.chance.share())
-    }
-}
-
-/// The future's output, or `None` if the deadline passes first.
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
-        None => Some(future.await),
     }
 }

@@ -27,6 +27,16 @@ pub struct PoolSnapshot {
     pub slots_free: u64,
     /// The endpoints, in the order of the configuration.
     pub endpoints: Vec<EndpointSnapshot>,
+    /// Attempts begun after a failed one, ever.
+    pub retries: u64,
+    /// Hedges sent, ever.
+    pub hedges: u64,
+    /// Hedges that succeeded before the first attempt did, ever.
+    pub hedges_won: u64,
+    /// Retries and hedges that were wanted while the budget was spent, ever.
+    pub budget_exhausted: u64,
+    /// Leases that were held for longer than `leak_after`, ever.
+    pub leaks: u64,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -85,6 +95,11 @@ impl PoolSnapshot {
             slots_usable: 0,
             slots_free: 0,
             endpoints: Vec::new(),
+            retries: 0,
+            hedges: 0,
+            hedges_won: 0,
+            budget_exhausted: 0,
+            leaks: 0,
         }
     }
 }

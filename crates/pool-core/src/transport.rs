@@ -17,6 +17,7 @@ pub(crate) struct Transport<E: Endpoint> {
     pub(crate) inner: Arc<E::Transport>,
     /// No lane is given out on it from this moment on.
     pub(crate) expires_at: Instant,
+    pub(crate) opened_at: Instant,
     /// Lanes that exist, leased or idle.
     lanes: AtomicU32,
     /// Lanes that are leased.
@@ -25,15 +26,26 @@ pub(crate) struct Transport<E: Endpoint> {
 }
 
 impl<E: Endpoint> Transport<E> {
-    pub(crate) fn new(inner: E::Transport, expires_at: Instant, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(
+        inner: E::Transport,
+        opened_at: Instant,
+        expires_at: Instant,
+        stats: Arc<Stats>,
+    ) -> Self {
         stats.connection_opened();
         Self {
             inner: Arc::new(inner),
             expires_at,
+            opened_at,
             lanes: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             stats,
         }
+    }
+
+    /// Whether any of its lanes is leased.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed) > 0
     }
 
     /// Reserves a lane, if there is one to spare.

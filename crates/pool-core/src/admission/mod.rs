@@ -53,6 +53,8 @@ pub(crate) struct Grant<O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settle {
     Success,
+    /// A success that took long.
+    Slow,
     Failure,
     Neutral,
 }
@@ -227,6 +229,25 @@ impl<O> Admission<O> {
         let place = state.queue.push(want, waker.clone(), now);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
+    }
+
+    /// Asks for a slot at once, on the preferred endpoint or else on the least loaded other one; never stands in line,
+    /// and never overtakes those who do.
+    pub(crate) fn ask_at_once(
+        &self,
+        preferred: Option<u32>,
+        want: &Want,
+        now: Instant,
+    ) -> (Option<(u32, Ticket)>, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if state.closed || state.queue.waiting() > 0 {
+            return (None, effects);
+        }
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+        let taken = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
+        let taken = taken.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        (taken, effects)
     }
 
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
@@ -536,6 +557,7 @@ impl<O> Admission<O> {
         let was_closed = gate.breaker.state().is_closed();
         let moved = match outcome {
             Settle::Success => gate.breaker.succeed(ticket, now),
+            Settle::Slow => gate.breaker.succeed_slowly(ticket, now, rng.f64()),
             Settle::Failure => gate.breaker.fail(ticket, now, rng.f64()),
             Settle::Neutral => {
                 gate.breaker.cancel(ticket);

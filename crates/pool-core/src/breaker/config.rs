@@ -43,6 +43,13 @@ pub struct BreakerConfig {
     /// A health check serves as probe when no request has come for so long while half-open. Default 1 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
     pub check_probe_after: Duration,
+    /// A successful call that took this long is slow. `None`, the default, makes none slow: what is slow for one
+    /// method is fast for another, so only the operator knows.
+    #[cfg_attr(feature = "serde", serde(with = "crate::config::duration::option"))]
+    pub slow_call: Option<Duration>,
+    /// Share of failures and slow calls together over the window above which it opens, in `0.0..=1.0`; 1 switches this
+    /// off. Default 0.8: a slow node is better than none, so more of it is borne than of failures.
+    pub slow_ratio: f64,
 }
 
 impl Default for BreakerConfig {
@@ -60,6 +67,8 @@ impl Default for BreakerConfig {
             close_after: 2,
             probe_lease: Duration::from_secs(30),
             check_probe_after: Duration::from_secs(1),
+            slow_call: None,
+            slow_ratio: 0.8,
         }
     }
 }
@@ -76,6 +85,20 @@ impl BreakerConfig {
                 "breaker.failure_ratio",
                 self.failure_ratio.to_string(),
                 "0.0 to 1.0 (1 switches it off)",
+            );
+        }
+        if !(0.0..=1.0).contains(&self.slow_ratio) {
+            return wrong(
+                "breaker.slow_ratio",
+                self.slow_ratio.to_string(),
+                "0.0 to 1.0 (1 switches it off)",
+            );
+        }
+        if self.slow_call.is_some_and(|slow| slow.is_zero()) {
+            return wrong(
+                "breaker.slow_call",
+                "0".to_owned(),
+                "above 0; leave it out to switch it off",
             );
         }
         if !(0.0..=1.0).contains(&self.jitter) {
@@ -100,6 +123,7 @@ impl BreakerConfig {
             ("breaker.forget_after", self.forget_after),
             ("breaker.probe_lease", self.probe_lease),
             ("breaker.check_probe_after", self.check_probe_after),
+            ("breaker.slow_call", self.slow_call.unwrap_or_default()),
         ] {
             if value > crate::config::LONGEST {
                 return wrong(field, format!("{value:?}"), "at most 7 days");

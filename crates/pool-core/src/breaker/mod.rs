@@ -1,7 +1,7 @@
 //! Circuit breaker of one endpoint: a pure state machine. Events and `now` go in, transitions come out.
 //!
 //! *Closed* lets everything through and counts. It opens on so many failures in a row, or on a share of failures over
-//! a sliding window with a minimum volume. *Open* lets nothing through for a time that doubles with each trip, with
+//! a sliding window with a minimum volume, or, if so configured, on a share of failures and slow calls. *Open* lets nothing through for a time that doubles with each trip, with
 //! jitter so that a fleet does not come back at once. *Half-open* hands out a few **leased, identified probes**:
 //!
 //! - a probe that is cancelled gives its permit back, so a caller who goes away cannot wedge the endpoint for ever;
@@ -215,6 +215,23 @@ impl Breaker {
         }
     }
 
+    /// The request behind the ticket succeeded, but took longer than [`BreakerConfig::slow_call`]. A probe that is slow
+    /// has failed: the endpoint is not what it was. `chance` in `0.0..1.0` makes the jitter.
+    pub fn succeed_slowly(&mut self, ticket: Ticket, now: Instant, chance: f64) -> Option<Transition> {
+        if !self.take_back(ticket) {
+            return None;
+        }
+        self.consecutive = 0;
+        match self.state {
+            BreakerState::Closed => {
+                self.window.record_slow(now);
+                self.should_trip(now).then(|| self.trip(now, chance))
+            }
+            BreakerState::HalfOpen => Some(self.trip(now, chance)),
+            BreakerState::Open { .. } => None,
+        }
+    }
+
     /// The request behind the ticket failed. `chance` in `0.0..1.0` makes the jitter.
     pub fn fail(&mut self, ticket: Ticket, now: Instant, chance: f64) -> Option<Transition> {
         if !self.take_back(ticket) {
@@ -259,9 +276,13 @@ impl Breaker {
             return true;
         }
         let (all, failed) = self.window.totals(now);
-        self.config.failure_ratio < 1.0
-            && all >= u64::from(self.config.minimum_volume)
-            && failed as f64 > self.config.failure_ratio * all as f64
+        if all < u64::from(self.config.minimum_volume) {
+            return false;
+        }
+        let above = |count: u64, ratio: f64| ratio < 1.0 && count as f64 > ratio * all as f64;
+        above(failed, self.config.failure_ratio)
+            || self.config.slow_call.is_some()
+                && above(failed + self.window.slow(now), self.config.slow_ratio)
     }
 
     fn trip(&mut self, now: Instant, chance: f64) -> Transition {

@@ -267,3 +267,56 @@ fn impossible_settings_are_refused_with_the_field_named() {
     }
     assert_eq!(BreakerConfig::default().validate(), Ok(()));
 }
+
+#[test]
+fn slow_calls_open_it_above_their_share_and_only_if_asked_to() {
+    for (slow_call, failed, slow, fast, opens) in [
+        (Some(1), 0, 17, 3, true),
+        (Some(1), 0, 16, 4, false),
+        (Some(1), 8, 9, 3, true),
+        (Some(1), 8, 8, 4, false),
+        (Some(1), 0, 19, 0, false),
+        (None, 0, 20, 0, false),
+    ] {
+        let config = BreakerConfig {
+            slow_call: slow_call.map(Duration::from_secs),
+            consecutive_failures: 0,
+            ..BreakerConfig::default()
+        };
+        let t0 = Instant::now();
+        let mut breaker = Breaker::new(config, t0);
+        for _ in 0..fast {
+            let ticket = breaker.admit(t0).unwrap();
+            breaker.succeed(ticket, t0);
+        }
+        for _ in 0..failed {
+            let ticket = breaker.admit(t0).unwrap();
+            breaker.fail(ticket, t0, 0.0);
+        }
+        for _ in 0..slow {
+            let ticket = breaker.admit(t0).unwrap();
+            breaker.succeed_slowly(ticket, t0, 0.0);
+        }
+        let what = format!("{failed} failed, {slow} slow, {fast} fast, slow at {slow_call:?}");
+        assert_eq!(!breaker.state().is_closed(), opens, "{what}");
+    }
+}
+
+#[test]
+fn a_slow_probe_has_failed() {
+    let config = BreakerConfig {
+        slow_call: Some(Duration::from_secs(1)),
+        ..BreakerConfig::default()
+    };
+    let t0 = Instant::now();
+    let mut breaker = Breaker::new(config, t0);
+    for _ in 0..5 {
+        let ticket = breaker.admit(t0).unwrap();
+        breaker.fail(ticket, t0, 0.0);
+    }
+    let now = t0 + Duration::from_secs(2);
+    breaker.poll(now);
+    let probe = breaker.admit(now).unwrap();
+    let moved = breaker.succeed_slowly(probe, now, 0.0).unwrap();
+    assert!(matches!(moved.to, BreakerState::Open { .. }), "{moved:?}");
+}

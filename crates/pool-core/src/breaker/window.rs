@@ -15,6 +15,8 @@ struct Bucket {
     slice: u64,
     ok: u32,
     failed: u32,
+    /// Of those that are ok.
+    slow: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,19 @@ impl Window {
     }
 
     pub(super) fn record(&mut self, now: Instant, ok: bool) {
+        let bucket = self.bucket(now);
+        let count = if ok { &mut bucket.ok } else { &mut bucket.failed };
+        *count = count.saturating_add(1);
+    }
+
+    /// A success that took long.
+    pub(super) fn record_slow(&mut self, now: Instant) {
+        self.record(now, true);
+        let bucket = self.bucket(now);
+        bucket.slow = bucket.slow.saturating_add(1);
+    }
+
+    fn bucket(&mut self, now: Instant) -> &mut Bucket {
         let (newest, begin, end) = self.newest;
         let slice = if (begin..end).contains(&now) {
             newest
@@ -75,27 +90,32 @@ impl Window {
         if bucket.slice != slice {
             *bucket = Bucket {
                 slice,
-                ok: 0,
-                failed: 0,
+                ..Bucket::default()
             };
         }
-        let count = if ok { &mut bucket.ok } else { &mut bucket.failed };
-        *count = count.saturating_add(1);
+        bucket
     }
 
     /// Outcomes and failures within the window.
     pub(super) fn totals(&self, now: Instant) -> (u64, u64) {
+        self.live(now).fold((0, 0), |(all, failed), b| {
+            (
+                all + u64::from(b.ok) + u64::from(b.failed),
+                failed + u64::from(b.failed),
+            )
+        })
+    }
+
+    /// Slow successes within the window.
+    pub(super) fn slow(&self, now: Instant) -> u64 {
+        self.live(now).map(|bucket| u64::from(bucket.slow)).sum()
+    }
+
+    fn live(&self, now: Instant) -> impl Iterator<Item = &Bucket> {
         let newest = self.slice(now);
         let oldest = newest.saturating_sub(BUCKETS as u64 - 1).max(1);
-        self.buckets
-            .iter()
-            .filter(|b| (oldest..=newest).contains(&b.slice))
-            .fold((0, 0), |(all, failed), b| {
-                (
-                    all + u64::from(b.ok) + u64::from(b.failed),
-                    failed + u64::from(b.failed),
-                )
-            })
+        let live = move |bucket: &&Bucket| (oldest..=newest).contains(&bucket.slice);
+        self.buckets.iter().filter(live)
     }
 
     pub(super) fn clear(&mut self) {
