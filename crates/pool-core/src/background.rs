@@ -52,7 +52,8 @@ async fn check<E: Endpoint>(core: Arc<Core<E>>, key: u32, mut rng: fastrand::Rng
         let share = 1.0 + config.jitter * (rng.f64() * 2.0 - 1.0);
         let now = Instant::now();
         let next = now + config.interval.mul_f64(share);
-        core.apply(core.admission.check_planned(key, next, now));
+        let (next, effects) = core.admission.check_planned(key, next, now);
+        core.apply(effects);
         tokio::time::sleep_until(next).await;
     }
 }

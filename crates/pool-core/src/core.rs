@@ -82,14 +82,14 @@ impl<E: Endpoint> Core<E> {
     fn publish(&self, key: u32, change: Change) {
         let member = &self.members[key as usize];
         let endpoint = member.id.clone();
-        let pool = self.id.as_str();
+        let pool = &self.id;
         let event = match change {
             Change::Breaker(Transition { from, to }) => {
                 if matches!(to, BreakerState::Open { .. }) {
                     member.purge_idle(Instant::now());
-                    tracing::warn!(pool, %endpoint, "circuit breaker opened");
+                    tracing::warn!(%pool, %endpoint, "circuit breaker opened");
                 } else {
-                    tracing::info!(pool, %endpoint, ?to, "circuit breaker changed");
+                    tracing::info!(%pool, %endpoint, ?to, "circuit breaker changed");
                 }
                 Event::Breaker { endpoint, from, to }
             }
@@ -98,9 +98,9 @@ impl<E: Endpoint> Core<E> {
                 match &reason {
                     Some(reason) if to != HealthStatus::Healthy => {
                         member.purge_idle(Instant::now());
-                        tracing::warn!(pool, %endpoint, %reason, "endpoint is unhealthy");
+                        tracing::warn!(%pool, %endpoint, %reason, "endpoint is unhealthy");
                     }
-                    _ => tracing::info!(pool, %endpoint, "endpoint is healthy"),
+                    _ => tracing::info!(%pool, %endpoint, "endpoint is healthy"),
                 }
                 Event::Health {
                     endpoint,
@@ -110,7 +110,7 @@ impl<E: Endpoint> Core<E> {
                 }
             }
             Change::Throttled { wait } => {
-                tracing::info!(pool, %endpoint, ?wait, "endpoint is throttled");
+                tracing::info!(%pool, %endpoint, ?wait, "endpoint is throttled");
                 Event::Throttled { endpoint, wait }
             }
         };

@@ -17,7 +17,8 @@ pub struct PoolSnapshot {
     pub queue_size: u64,
     /// Callers that may wait at the most.
     pub queue_limit: u64,
-    /// Callers that ran out of time in the queue, ever.
+    /// Callers that ran out of time in the queue, ever; those among them who could not have been served before their
+    /// deadline were told at once.
     pub queue_timeouts: u64,
     /// Callers that were rejected because the queue was full, ever.
     pub queue_rejections: u64,

@@ -197,8 +197,14 @@ async fn a_throttled_check_throttles_and_opens_no_breaker() {
         "{:?}",
         pool.explain()
     );
+    let before = nodes[0].counts().checks.load(SeqCst);
     tokio::time::sleep(s(120)).await;
     assert_eq!(pool.snapshot().endpoints[0].breaker_opened, 0);
+    let checks = nodes[0].counts().checks.load(SeqCst) - before;
+    assert!(
+        (5..=7).contains(&checks),
+        "{checks} checks in 120 s of an endpoint that asks for 20 s each time"
+    );
 }
 
 #[tokio::test(start_paused = true)]

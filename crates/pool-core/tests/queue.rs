@@ -216,6 +216,10 @@ async fn who_waits_is_told_as_soon_as_waiting_becomes_pointless() {
         "it did not wait for what cannot come in time"
     );
     assert_eq!(error.retry_after(), Some(s(30)));
+    // nor may being told early hide what operators are woken by: both would have run out of time
+    let hasty = pool.acquire_within(s(2)).await.map(Lease::succeed);
+    assert!(matches!(hasty, Err(AcquireError::NoHealthyEndpoint { .. })));
+    assert_eq!(pool.snapshot().queue_timeouts, 2);
     patient.await.unwrap().unwrap();
     assert!(
         before.elapsed() >= s(30),

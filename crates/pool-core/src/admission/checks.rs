@@ -85,12 +85,17 @@ impl<O> Admission<O> {
     }
 
     /// When the next health check starts, for those who ask whether waiting makes sense.
-    pub(crate) fn check_planned(&self, key: u32, at: Instant, now: Instant) -> Effects {
+    ///
+    /// While the endpoint is throttled none is planned: a check would spend the quota that has run out. Returns when it
+    /// will be.
+    pub(crate) fn check_planned(&self, key: u32, at: Instant, now: Instant) -> (Instant, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
-        state.gates[key as usize].next_check = at;
+        let gate = &mut state.gates[key as usize];
+        gate.next_check = gate.throttled(now).map_or(at, |until| at.max(until));
+        let at = gate.next_check;
         self.refresh(&mut state, now, &mut effects);
-        effects
+        (at, effects)
     }
 
     /// A connect that nobody waits for any more failed.

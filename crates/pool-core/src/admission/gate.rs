@@ -36,7 +36,8 @@ impl Gate {
         }
     }
 
-    fn throttled(&self, now: Instant) -> Option<Instant> {
+    /// Until when it is throttled, if it is.
+    pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
         self.throttled_until.filter(|until| *until > now)
     }
 

@@ -220,6 +220,8 @@ impl<O> Admission<O> {
             return (Ok(Asked::Go(key, ticket)), effects);
         }
         if Self::is_hopeless(&state, want, now) {
+            // being told early must not hide what a wait until the deadline would have shown
+            state.timeouts += 1;
             return (Err(Refusal::Hopeless), effects);
         }
         if state.queue.waiting() >= self.max_waiters {
@@ -333,6 +335,7 @@ impl<O> Admission<O> {
                 wakers[0] = replaced;
                 if Self::is_hopeless(&state, want, now) {
                     wakers[1] = state.queue.leave(*place).1;
+                    state.timeouts += 1;
                     Turn::Hopeless
                 } else {
                     Turn::Wait

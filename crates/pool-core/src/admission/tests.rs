@@ -158,7 +158,7 @@ impl Model {
         let effects = self.admission.check_ended(key, ticket, checked, self.now);
         self.apply(effects);
         let next = self.now + Duration::from_secs(5);
-        let effects = self.admission.check_planned(key, next, self.now);
+        let (_, effects) = self.admission.check_planned(key, next, self.now);
         self.apply(effects);
     }
 
@@ -217,7 +217,10 @@ impl Model {
                 self.hold(grant);
             }
             Ok(Asked::Stand(place)) => self.line.push(Waiter { place, want, flag }),
-            Err(refusal) => assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}"),
+            Err(refusal) => {
+                self.timeouts += u64::from(refusal == Refusal::Hopeless);
+                assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}");
+            }
         }
     }
 
@@ -243,7 +246,7 @@ impl Model {
         match turn {
             Turn::Wait => return,
             Turn::Go(grant) => self.hold(grant),
-            Turn::Hopeless => {}
+            Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
         self.line.remove(at);
