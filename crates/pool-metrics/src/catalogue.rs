@@ -302,7 +302,7 @@ metric!(
     Counter,
     Count,
     PER_POOL,
-    "Callers that ran out of time in the queue.",
+    "Callers that ran out of time in the queue, or were told at once that no slot could come in time.",
     "Are callers turned away by time?"
 );
 metric!(

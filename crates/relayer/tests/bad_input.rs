@@ -37,10 +37,15 @@ pools:
 /// Replace the first by the second, and the message is `pools.yaml:` followed by the third.
 const SPOILT: &[(&str, &str, &str)] = &[
     (
+        "    settings:\n",
+        "    timeouts: { response: 121s }\n    settings:\n",
+        "13: pools[0].timeouts.response: 121s is not possible; allowed: 1ms to 2m",
+    ),
+    (
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `headers`, `ca_file`",
+         `tier`, `min_idle`, `headers`, `ca_file`",
     ),
     (
         "weight: 1",

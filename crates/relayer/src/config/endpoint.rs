@@ -18,7 +18,9 @@ pub(super) fn resolve(
 ) -> Result<EndpointPlan, ConfigProblem> {
     let config = EndpointConfig::default()
         .weight(endpoint.weight)
-        .max_connections(endpoint.max_connections);
+        .max_connections(endpoint.max_connections)
+        .tier(endpoint.tier)
+        .min_idle(endpoint.min_idle);
     config
         .validate()
         .map_err(|error| context.problem(&format!("{path}.{}", error.field), is_not(&error)))?;

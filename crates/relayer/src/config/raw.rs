@@ -47,6 +47,10 @@ pub(super) struct Endpoint {
     pub(super) weight: f64,
     #[serde(default = "default_max_connections")]
     pub(super) max_connections: u32,
+    #[serde(default)]
+    pub(super) tier: u8,
+    #[serde(default)]
+    pub(super) min_idle: u32,
     #[serde(default, deserialize_with = "secrets")]
     pub(super) headers: BTreeMap<String, Secret>,
     #[serde(default)]

@@ -118,15 +118,18 @@ fn chain(dialect: Dialect, id: &str, path: &str, context: &Context<'_>) -> Resul
     }
 }
 
+/// The last bound of the latency histogram: beyond it a percentile could not be seen.
+pub(super) const LONGEST_RESPONSE: &str = "2m";
+
 fn timeouts(limits: &raw::Limits, path: &str, context: &Context<'_>) -> Result<Timeouts, ConfigProblem> {
     let all = [
-        ("dns", limits.dns),
-        ("connect", limits.connect),
-        ("tls", limits.tls),
-        ("response", limits.response),
+        ("dns", limits.dns, "10m"),
+        ("connect", limits.connect, "10m"),
+        ("tls", limits.tls, "10m"),
+        ("response", limits.response, LONGEST_RESPONSE),
     ];
-    for (name, limit) in all {
-        follow::check_duration(limit, "1ms", "10m", &format!("{path}.{name}"), context)?;
+    for (name, limit, most) in all {
+        follow::check_duration(limit, "1ms", most, &format!("{path}.{name}"), context)?;
     }
     Ok(Timeouts {
         dns: limits.dns,

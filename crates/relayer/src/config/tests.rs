@@ -143,3 +143,10 @@ pools:
     assert_eq!(pool.endpoints[0].config.max_connections, 2);
     assert_eq!(pool.follow.requests_per_second, 200.5);
 }
+
+#[test]
+fn the_longest_answer_still_falls_into_a_bucket() {
+    let longest = humantime::parse_duration(super::resolve::LONGEST_RESPONSE).unwrap();
+    let buckets = pool_metrics::catalogue::REQUEST_DURATION_MS.buckets;
+    assert_eq!(buckets.last(), Some(&(longest.as_secs_f64() * 1000.0)));
+}
