@@ -10,6 +10,8 @@ use std::{sync::atomic::AtomicBool, task::Wake};
 
 use loom::thread;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::{BreakerConfig, EndpointId, HealthConfig, Priority};
 

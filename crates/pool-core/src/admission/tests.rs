@@ -10,6 +10,8 @@ use std::{
     task::Wake,
 };
 
+use tokio::time::Instant;
+
 use super::{lines::Rank, *};
 use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit};
 

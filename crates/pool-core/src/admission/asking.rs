@@ -1,0 +1,210 @@
+//! Those who ask: a slot at once, a place in line, a look whether the turn has come, and leaving.
+
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use super::{
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Turn, Want, queue::Look,
+};
+use crate::breaker::Ticket;
+
+impl<O> Admission<O> {
+    /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
+    /// this waker.
+    pub(crate) fn ask(
+        &self,
+        preferred: Option<u32>,
+        want: &Want,
+        waker: &Waker,
+        now: Instant,
+    ) -> (Result<Asked, Refusal>, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if state.closed {
+            return (Err(Refusal::Closed), effects);
+        }
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
+        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        if let Some((key, ticket)) = at_hand {
+            return (Ok(Asked::Go(key, ticket)), effects);
+        }
+        if Self::is_hopeless(&state, want, now) {
+            // being told early must not hide what a wait until the deadline would have shown
+            state.timeouts += 1;
+            return (Err(Refusal::Hopeless), effects);
+        }
+        if state.queue.waiting() >= self.max_waiters {
+            state.rejections += 1;
+            return (Err(Refusal::QueueFull), effects);
+        }
+        let place = state.queue.push(want, waker.clone(), now);
+        self.publish_waiting(&state);
+        (Ok(Asked::Stand(place)), effects)
+    }
+
+    /// Asks for a slot at once, on the preferred endpoint or else on the least loaded other one; never stands in line,
+    /// and never overtakes those who do.
+    pub(crate) fn ask_at_once(
+        &self,
+        preferred: Option<u32>,
+        want: &Want,
+        now: Instant,
+    ) -> (Option<(u32, Ticket)>, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if state.closed || state.queue.waiting() > 0 {
+            return (None, effects);
+        }
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+        let taken = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
+        let taken = taken.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        (taken, effects)
+    }
+
+    /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
+    pub(super) fn may_prefer(state: &State<O>, key: u32, want: &Want) -> bool {
+        let gate = state.gates.get(key as usize);
+        gate.is_some_and(|gate| gate.reaches(want.min_position))
+            && (state.queue.waiting() == 0 || state.eligible.contains(&key))
+    }
+
+    pub(super) fn take_on(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<(u32, Ticket)> {
+        let gate = state.gates.get_mut(key as usize)?;
+        if !gate.breaker.state().is_closed() {
+            // time may have passed since anybody looked
+            self.poll_breaker(gate, key, now, effects);
+        }
+        let ticket = gate.take(now)?;
+        let half_open = !gate.breaker.state().is_closed();
+        self.stats[key as usize].slot_taken();
+        if half_open {
+            self.refresh(state, now, effects);
+        }
+        Some((key, ticket))
+    }
+
+    pub(super) fn take_best(
+        &self,
+        state: &mut State<O>,
+        want: &Want,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<(u32, Ticket)> {
+        let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
+        let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
+        let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
+        let candidates = state.eligible.iter().copied();
+        let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
+        let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
+        let key = free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))?;
+        self.take_on(state, key, now, effects)
+    }
+
+    /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
+    pub(super) fn load(&self, state: &State<O>, key: u32, now: Instant) -> Load {
+        let stats = &self.stats[key as usize];
+        let taken = state.gates[key as usize].taken;
+        Load(stats.tier, f64::from(taken + 1) / stats.weight(now))
+    }
+
+    /// When the first endpoint can become usable for those who demand this position, if none is: then whoever gives up
+    /// before that waits in vain.
+    pub(super) fn hopeless_before(
+        gates: &[Gate],
+        eligible: &[u32],
+        min: Option<u64>,
+        now: Instant,
+    ) -> Option<Instant> {
+        if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
+            return None;
+        }
+        let soonest = gates.iter().map(|gate| gate.earliest(min, now)).min();
+        soonest.filter(|at| *at > now)
+    }
+
+    pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
+        Self::hopeless_before(&state.gates, &state.eligible, want.min_position, now)
+            .is_some_and(|soonest| want.deadline < soonest)
+    }
+
+    /// Looks whether the caller's turn has come.
+    pub(crate) fn look(
+        &self,
+        place: &mut Place,
+        waker: &Waker,
+        want: &Want,
+        now: Instant,
+    ) -> (Turn<O>, Effects) {
+        let mut state = self.lock();
+        // dropped after the lock is gone
+        let mut wakers = [None, None];
+        let turn = match state.queue.look(*place, waker) {
+            Look::Waiting(replaced) => {
+                wakers[0] = replaced;
+                if Self::is_hopeless(&state, want, now) {
+                    wakers[1] = state.queue.leave(*place).1;
+                    state.timeouts += 1;
+                    Turn::Hopeless
+                } else {
+                    Turn::Wait
+                }
+            }
+            Look::Closed => Turn::Closed,
+            Look::Given(grant) => {
+                let gate = &state.gates[grant.key as usize];
+                if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
+                    Turn::Go(grant)
+                } else {
+                    // the endpoint went bad between the grant and this moment
+                    let turn = if state.closed {
+                        Turn::Closed
+                    } else {
+                        *place = state.queue.stand_again(*place, want, waker.clone());
+                        Turn::Wait
+                    };
+                    self.publish_waiting(&state);
+                    drop(state);
+                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                }
+            }
+        };
+        self.publish_waiting(&state);
+        drop(state);
+        drop(wakers);
+        (turn, Effects::default())
+    }
+
+    /// Leaves the line. A grant that came meanwhile is returned, to be given back.
+    pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
+        let mut state = self.lock();
+        let (given, waker) = state.queue.leave(place);
+        self.publish_waiting(&state);
+        drop(state);
+        drop(waker);
+        given
+    }
+
+    /// Leaves the line because the time is over. A grant that came at the last moment is returned, with whether it may
+    /// still be used; if not, it is to be given back, and the caller has run out of time.
+    pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
+        let mut state = self.lock();
+        let (given, waker) = state.queue.leave(place);
+        let good = given.as_ref().is_some_and(|grant| {
+            let gate = &state.gates[grant.key as usize];
+            gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
+        });
+        state.timeouts += u64::from(!good);
+        self.publish_waiting(&state);
+        drop(state);
+        drop(waker);
+        (given, good)
+    }
+}

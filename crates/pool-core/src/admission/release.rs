@@ -1,0 +1,164 @@
+//! What becomes free, and who gets it.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Admission, Effects, Grant, Place, Settle, State, queue::Reach};
+use crate::breaker::Ticket;
+
+impl<O> Admission<O> {
+    /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them.
+    pub(crate) fn give_back(
+        &self,
+        grant: Grant<O>,
+        outcome: Settle,
+        throttle: Option<Duration>,
+        now: Instant,
+    ) -> Effects {
+        let Grant {
+            key,
+            ticket,
+            mut object,
+        } = grant;
+        self.release((key, ticket), &mut object, (outcome, throttle), now)
+    }
+
+    /// The same, with the connection where it lies: moving it costs.
+    pub(crate) fn release(
+        &self,
+        (key, ticket): (u32, Ticket),
+        object: &mut Option<O>,
+        (outcome, throttle): (Settle, Option<Duration>),
+        now: Instant,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            // nobody to hand it to: into the storage before the slot is free
+            *object = None;
+        }
+        let mut settled = false;
+        loop {
+            let mut state = self.lock();
+            if !settled {
+                settled = true;
+                self.settle(&mut state, key, ticket, outcome, now, &mut effects);
+                if let Some(wait) = throttle {
+                    self.throttle(&mut state, key, wait, now, &mut effects);
+                }
+            }
+            if self.hand_over(&mut state, key, object, now, &mut effects) {
+                if effects.rearm {
+                    // the outcome opened more than this one slot: a breaker has closed
+                    self.serve(&mut state, now, &mut effects);
+                }
+                self.publish_waiting(&state);
+                return effects;
+            }
+            if object.is_some() {
+                drop(state);
+                *object = None;
+                continue;
+            }
+            self.free_slot(&mut state, key);
+            if state.queue.waiting() > 0 {
+                self.serve(&mut state, now, &mut effects);
+            }
+            return effects;
+        }
+    }
+
+    /// Hands the slot, which stays taken, and the connection to the oldest caller who may use this endpoint.
+    pub(super) fn hand_over(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        object: &mut Option<O>,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
+        if state.queue.waiting() == 0 || !state.gates[key as usize].eligible(now) {
+            return false;
+        }
+        let Some(place) = Self::oldest_for(state, key) else {
+            return false;
+        };
+        let Some(ticket) = state.gates[key as usize].breaker.admit(now) else {
+            return false;
+        };
+        let grant = Grant {
+            key,
+            ticket,
+            object: object.take(),
+        };
+        effects.wakers.extend(state.queue.give(place, grant));
+        if !state.gates[key as usize].breaker.state().is_closed() {
+            self.refresh(state, now, effects);
+        }
+        true
+    }
+
+    /// The oldest caller in line who may use this endpoint.
+    pub(super) fn oldest_for(state: &State<O>, key: u32) -> Option<Place> {
+        let position = |key: u32| state.gates[key as usize].position.map(|(position, _)| position);
+        let up_to = position(key);
+        state.queue.oldest(|avoid| {
+            let mut others = state.eligible.iter().filter(|other| !avoid.contains(other));
+            if !avoid.contains(&key) || others.clone().next().is_none() {
+                return Reach {
+                    plain: true,
+                    above: None,
+                    up_to,
+                };
+            }
+            // it is avoided, so it serves only demands that the others do not meet
+            let above = others.by_ref().filter_map(|other| position(*other)).max();
+            Reach {
+                plain: false,
+                above,
+                up_to,
+            }
+        })
+    }
+
+    /// Gives free slots to those who wait, oldest first, each on the least loaded endpoint that it may use.
+    pub(super) fn serve(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
+        while state.queue.waiting() > 0 {
+            let keys = state.eligible.iter().copied();
+            let free = keys.filter(|key| state.gates[*key as usize].free() > 0);
+            let turns = free.filter_map(|key| Self::oldest_for(state, key).map(|place| (place, key)));
+            let next = turns.min_by(|(a, on_a), (b, on_b)| {
+                let load = |key: &u32| self.load(state, *key, now);
+                a.rank
+                    .cmp(&b.rank)
+                    .then_with(|| load(on_a).total_cmp(&load(on_b)))
+            });
+            let Some((place, key)) = next else {
+                break;
+            };
+            let Some((key, ticket)) = self.take_on(state, key, now, effects) else {
+                self.refresh(state, now, effects);
+                if !state.eligible.contains(&key) {
+                    continue;
+                }
+                break;
+            };
+            let grant = Grant {
+                key,
+                ticket,
+                object: None,
+            };
+            effects.wakers.extend(state.queue.give(place, grant));
+        }
+        self.publish_waiting(state);
+    }
+
+    pub(super) fn publish_waiting(&self, state: &State<O>) {
+        self.waiting.store(state.queue.waiting(), Ordering::Release);
+    }
+
+    pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
+        state.gates[key as usize].taken -= 1;
+        self.stats[key as usize].slot_freed();
+    }
+}

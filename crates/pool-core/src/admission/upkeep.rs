@@ -1,0 +1,133 @@
+//! What outcomes and time do to the endpoints: breakers, throttles, and who may be picked.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Admission, Change, Effects, Gate, Settle, State};
+use crate::{
+    breaker::{BreakerState, Ticket, Transition},
+    moment::after,
+};
+
+impl<O> Admission<O> {
+    pub(super) fn settle(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        ticket: Ticket,
+        outcome: Settle,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let State { gates, rng, .. } = state;
+        let gate = &mut gates[key as usize];
+        let was_closed = gate.breaker.state().is_closed();
+        let moved = match outcome {
+            Settle::Success => gate.breaker.succeed(ticket, now),
+            Settle::Slow => gate.breaker.succeed_slowly(ticket, now, rng.f64()),
+            Settle::Failure => gate.breaker.fail(ticket, now, rng.f64()),
+            Settle::Neutral => {
+                gate.breaker.cancel(ticket);
+                None
+            }
+        };
+        Self::note_transition(gate, key, moved, effects);
+        if moved.is_some_and(|moved| moved.to.is_closed()) {
+            self.stats[key as usize].recovered(now);
+        }
+        if moved.is_some() || !was_closed {
+            self.refresh(state, now, effects);
+        }
+    }
+
+    pub(super) fn note_transition(
+        gate: &mut Gate,
+        key: u32,
+        moved: Option<Transition>,
+        effects: &mut Effects,
+    ) {
+        let Some(transition) = moved else { return };
+        gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
+        effects.changes.push((key, Change::Breaker(transition)));
+    }
+
+    pub(super) fn poll_breaker(&self, gate: &mut Gate, key: u32, now: Instant, effects: &mut Effects) {
+        let moved = gate.breaker.poll(now);
+        Self::note_transition(gate, key, moved, effects);
+    }
+
+    pub(super) fn throttle(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        wait: Duration,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let gate = &mut state.gates[key as usize];
+        let until = after(now, wait);
+        if gate.throttled_until.is_none_or(|old| old < until) {
+            gate.throttled_until = Some(until);
+            effects.changes.push((key, Change::Throttled { wait }));
+            self.refresh(state, now, effects);
+        }
+    }
+
+    /// Recomputes who may be picked, after anything that bears on it.
+    pub(super) fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
+        effects.rearm = true;
+        self.refresh_eligible(state, now);
+        if state.queue.waiting() > 0 {
+            let State {
+                gates,
+                eligible,
+                queue,
+                ..
+            } = state;
+            let soonest = |min| Self::hopeless_before(gates, eligible, min, now);
+            queue.wake_hopeless(soonest, &mut effects.wakers);
+        }
+    }
+
+    pub(super) fn refresh_eligible(&self, state: &mut State<O>, now: Instant) {
+        let same = {
+            let mut current = state
+                .gates
+                .iter()
+                .enumerate()
+                .filter(|(_, gate)| gate.eligible(now))
+                .map(|(i, _)| i);
+            state
+                .eligible
+                .iter()
+                .all(|key| current.next() == Some(*key as usize))
+                && current.next().is_none()
+        };
+        if same {
+            return;
+        }
+        let gates = state.gates.iter().enumerate();
+        state.eligible = gates
+            .filter(|(_, gate)| gate.eligible(now))
+            .map(|(i, _)| i as u32)
+            .collect();
+        self.eligible.store(state.eligible.clone());
+    }
+
+    /// Lets time pass. Returns when time alone will change something next.
+    pub(crate) fn tick(&self, now: Instant) -> (Option<Instant>, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        for key in 0..state.gates.len() {
+            self.poll_breaker(&mut state.gates[key], key as u32, now, &mut effects);
+        }
+        self.refresh(&mut state, now, &mut effects);
+        self.serve(&mut state, now, &mut effects);
+        effects.rearm = false;
+        (
+            state.gates.iter().filter_map(|gate| gate.wakes_at(now)).min(),
+            effects,
+        )
+    }
+}
