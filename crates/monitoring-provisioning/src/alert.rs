@@ -51,6 +51,8 @@ pub(crate) struct Definition {
     pub(crate) window: Option<PromDuration>,
     /// Whether the condition is a mean or rate over the window, so that it becomes true only late in it.
     pub(crate) averages: bool,
+    /// Whether a single event makes the condition true, and true only for as long as the window remembers it.
+    pub(crate) remembers: bool,
     pub(crate) threshold: Option<Threshold>,
     pub(crate) min_rate: Option<f64>,
     pub(crate) min_count: Option<f64>,
@@ -73,6 +75,7 @@ const fn definition(
         for_: PromDuration::from_secs(for_seconds),
         window: None,
         averages: false,
+        remembers: false,
         threshold: None,
         min_rate: None,
         min_count: None,
@@ -94,6 +97,8 @@ const fn threshold(default: f64, above: f64, below: f64, unit: &'static str) -> 
     })
 }
 
+/// What a pool takes as its limit of waiting callers at most.
+const MOST_WAITERS: f64 = 10_000_000.0;
 const BUCKETS: &[f64] = catalogue::REQUEST_DURATION_MS.buckets;
 
 /// The ten, the critical ones first.
@@ -112,6 +117,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
     ),
     Definition {
         window: window(300),
+        remembers: true,
         ..definition(
             AlertName::CircuitBreakerOpen,
             "critical",
@@ -133,6 +139,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
     ),
     Definition {
         window: window(300),
+        remembers: true,
         ..definition(
             AlertName::ConnectionPoolQueueTimeouts,
             "critical",
@@ -204,7 +211,12 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
     Definition {
         window: window(60),
         averages: true,
-        threshold: threshold(10.0, -1.0, 1e9, "waiting callers, 0 or more"),
+        threshold: threshold(
+            10.0,
+            -1.0,
+            MOST_WAITERS,
+            "waiting callers, 0 or more, and fewer than a pool can hold (10000000)",
+        ),
         ..definition(
             AlertName::ConnectionPoolQueueGrowing,
             "warning",

@@ -62,6 +62,18 @@ impl PromDuration {
         Self(self.0.saturating_mul(factor))
     }
 
+    /// Both one after the other.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// What is left after `other`; zero if nothing is.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// What is left of this span when everything runs `scale` times faster. Zero stays zero; anything else is at
     /// least one millisecond.
     #[must_use]

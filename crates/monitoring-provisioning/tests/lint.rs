@@ -273,6 +273,144 @@ fn every_break_is_found_in_its_line() {
             "external: true",
             "unknown key `external`",
         ),
+        // One event is forgotten before `for` is over.
+        (
+            RULES,
+            "circuit_breaker_opened_total[5m])) > 0\n",
+            "circuit_breaker_opened_total[5m])) > 0\n    for: 6m\n",
+            "`CircuitBreakerOpen` would never fire",
+        ),
+        (
+            RULES,
+            "(increase(fusion_connection_pool_queue_timeouts_total[5m])) > 0\n",
+            "(increase(fusion_connection_pool_queue_timeouts_total[5m])) > 0\n    for: 5m\n",
+            "allowed: a `for` of 4m45s or less",
+        ),
+        (
+            PROMETHEUS,
+            "evaluation_interval: 5s",
+            "evaluation_interval: 10m",
+            "`evaluation_interval` is 10m",
+        ),
+        (
+            PROMETHEUS,
+            "scrape_interval: 5s",
+            "scrape_interval: 1m",
+            "`scrape_interval` is 1m",
+        ),
+        (
+            ALERTMANAGER,
+            "    group_wait: 10s",
+            "    group_wait: 5m",
+            "`CircuitBreakerOpen` may end before `group_wait` (5m): nobody would be told",
+        ),
+        // Twice scraped, twice counted.
+        (
+            RULES,
+            "max by (instance, pool, endpoint, error_type) (rate(fusion_connection_pool_errors_total",
+            "sum by (instance, pool, endpoint, error_type) (rate(fusion_connection_pool_errors_total",
+            "fold the jobs first: `max by (endpoint, error_type, instance, pool) (...)`",
+        ),
+        (
+            RULES,
+            "max by (instance, pool) (increase(fusion_connection_pool_queue_timeouts_total[5m])) > 0",
+            "increase(fusion_connection_pool_queue_timeouts_total[5m]) > 0",
+            "fires once per job",
+        ),
+        // Flags are 0 or 1.
+        (
+            RULES,
+            "(last_over_time(fusion_connection_pool_health_status[20s])) == 1",
+            "(last_over_time(fusion_connection_pool_health_status[20s])) == 2",
+            "`== 2` never holds",
+        ),
+        (
+            RULES,
+            "circuit_breaker_status[5m])) > 0",
+            "circuit_breaker_status[5m])) > 1",
+            "`> 1` never holds",
+        ),
+        (
+            RULES,
+            "circuit_breaker_status[5m])) > 0",
+            "circuit_breaker_status[5m])) >= 0",
+            "`>= 0` always holds",
+        ),
+        (
+            RULES,
+            "max by (instance, pool, endpoint) (last_over_time(fusion_connection_pool_health_status[20s])) == 1",
+            "sum by (instance, pool, endpoint) (max by (instance, pool, endpoint) \
+             (last_over_time(fusion_connection_pool_health_status[20s])) == 0) == 0",
+            "a sum of what is 0 always is 0",
+        ),
+        // What a container sees.
+        (
+            COMPOSE,
+            "    - host.docker.internal:host-gateway\n    - node",
+            "    - node",
+            "`prometheus` reaches for `host.docker.internal`",
+        ),
+        (
+            COMPOSE,
+            "    - node-exporter:${FUSION_HOST_GATEWAY:-172.17.0.1}\n",
+            "",
+            "`prometheus` reaches for `node-exporter`",
+        ),
+        (
+            COMPOSE,
+            "    extra_hosts:\n    - host.docker.internal:host-gateway\n    networks",
+            "    networks",
+            "`alertmanager` reaches for `host.docker.internal`",
+        ),
+        (COMPOSE, "    pid: host\n", "", "without `pid: host`"),
+        (
+            COMPOSE,
+            "    network_mode: host\n",
+            "",
+            "without `network_mode: host`",
+        ),
+        (
+            COMPOSE,
+            "    - --path.rootfs=/host\n",
+            "",
+            "without `--path.rootfs=/host`",
+        ),
+        (
+            COMPOSE,
+            "    - /:/host:ro\n",
+            "    - /proc:/host/proc:ro\n",
+            "doesn't mount its files at /host",
+        ),
+        (
+            COMPOSE,
+            "./monitoring/prometheus:/etc/prometheus:ro",
+            "./monitoring/prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+            "doesn't mount its files at /etc/prometheus",
+        ),
+        (
+            COMPOSE,
+            "127.0.0.1:9091:9090",
+            "9091:9090",
+            "publishes 9091:9090 elsewhere than on 127.0.0.1",
+        ),
+        (
+            COMPOSE,
+            "127.0.0.1:3001:3000",
+            "0.0.0.0:3001:3000",
+            "publishes 0.0.0.0:3001:3000",
+        ),
+        (
+            PROMETHEUS,
+            "host.docker.internal:9090",
+            "127.0.0.1:9090",
+            "is the container of Prometheus itself",
+        ),
+        (
+            PROMETHEUS,
+            "alertmanager:9093",
+            "localhost:9093",
+            "the target localhost:9093",
+        ),
     ];
     for (path, from, to, says) in table {
         let (found, line) = broken(path, from, to);
@@ -280,7 +418,7 @@ fn every_break_is_found_in_its_line() {
         let hit = hit.unwrap_or_else(|| panic!("{path}: {to:?} gives {found:#?}"));
         assert!(hit.starts_with(&format!("{path}:")), "{hit}");
         let reported: usize = hit[path.len() + 1..].split(':').next().unwrap().parse().unwrap();
-        assert!(reported.abs_diff(line) <= 12, "{hit} is far from line {line}");
+        assert!(reported.abs_diff(line) <= 15, "{hit} is far from line {line}");
     }
 }
 
@@ -316,20 +454,43 @@ fn broken_files_never_panic() {
     }
 }
 
-/// 100 ms is the promise for a developer's build on a quiet machine; the bound here only catches a blow-up on a busy one.
+/// The variables of the dashboard once took two thirds of the time: each stood for a regular expression over all of Unicode,
+/// compiled anew for every matcher. The measure is the same lint on the same machine without variables, so that a busy
+/// machine slows both.
 #[test]
 fn validating_is_fast() {
     let spec = Spec::default();
-    let files = files(&spec);
+    let mut plain = files(&spec);
+    let dashboard = plain
+        .iter_mut()
+        .find(|file| file.path == Path::new(DASHBOARD))
+        .expect("the dashboard");
+    for variable in ["$instance", "$pool", "$endpoint"] {
+        assert!(
+            dashboard.contents.contains(&format!("=~\\\"{variable}\\\"")),
+            "{variable}"
+        );
+        dashboard.contents.replace_range(
+            ..,
+            &dashboard
+                .contents
+                .replace(&format!("=~\\\"{variable}\\\""), "=~\\\"x\\\""),
+        );
+    }
+    let with_variables = files(&spec);
     #[allow(clippy::disallowed_methods, clippy::disallowed_types)] // measures real work, not simulated time
-    let best = (0..5)
-        .map(|_| {
-            let start = std::time::Instant::now();
-            assert!(validate(&spec, &files).is_empty());
-            start.elapsed()
-        })
-        .min()
-        .unwrap();
-    println!("validate: {best:?}");
-    assert!(best < Duration::from_secs(1), "{best:?}");
+    let time = |files: &[GeneratedFile]| {
+        let start = std::time::Instant::now();
+        assert!(validate(&spec, files).is_empty());
+        start.elapsed()
+    };
+    let (mut base, mut best) = (Duration::MAX, Duration::MAX);
+    // In turn, so that both meet the same neighbours.
+    for _ in 0..10 {
+        base = base.min(time(&plain));
+        best = best.min(time(&with_variables));
+    }
+    println!("validate: {best:?}, without variables {base:?}");
+    assert!(best < base * 2, "{best:?}, without variables {base:?}");
+    assert!(best < Duration::from_millis(500), "{best:?}");
 }

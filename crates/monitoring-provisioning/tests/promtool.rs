@@ -117,16 +117,20 @@ fn check_alertmanager(amtool: &Path, full: bool) -> Result<(), Failed> {
     )
 }
 
-/// promtool's unit test of one case, at one moment.
-fn unit_test(case: &Case) -> String {
+/// promtool's unit test of one case, at one moment. Every case must come out the same when the relayer is scraped under two
+/// jobs, which makes each series twice.
+fn unit_test(case: &Case, jobs: &[&str]) -> String {
     let mut text = String::from(
         "rule_files: [monitoring/prometheus/alerts/connection-pool.yml]\nevaluation_interval: 5s\ntests:\n- interval: 5s\n  input_series:\n",
     );
-    for (series, values) in case.series {
-        let _ = writeln!(
-            text,
-            "  - series: 'fusion_connection_pool_{series}'\n    values: '{values}'"
-        );
+    for job in jobs {
+        for (series, values) in case.series {
+            let series = series.replacen('{', &format!("{{job=\"{job}\","), 1);
+            let _ = writeln!(
+                text,
+                "  - series: 'fusion_connection_pool_{series}'\n    values: '{values}'"
+            );
+        }
     }
     // Through ALERTS rather than alert_rule_test: annotations have their own tests, and the number of alerts is exact.
     let _ = writeln!(
@@ -147,8 +151,17 @@ fn unit_test(case: &Case) -> String {
 
 fn rule_case(promtool: &Path, case: &Case) -> Result<(), Failed> {
     let folder = written(&Spec::default(), true)?;
-    std::fs::write(folder.path().join("case.yml"), unit_test(case))?;
-    run(promtool, folder.path(), &["test", "rules", "case.yml"])
+    for (name, jobs) in [
+        ("once.yml", ["connection-pools"].as_slice()),
+        ("twice.yml", &["connection-pools", "another"]),
+    ] {
+        std::fs::write(folder.path().join(name), unit_test(case, jobs))?;
+    }
+    run(
+        promtool,
+        folder.path(),
+        &["test", "rules", "once.yml", "twice.yml"],
+    )
 }
 
 /// Each alert must be seen firing and silent, or its tests prove nothing.

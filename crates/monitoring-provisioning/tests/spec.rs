@@ -83,6 +83,10 @@ fn every_bad_input_gives_its_message() {
              is implied",
         ),
         (
+            "relayers:\n  - a:1\n  - b:1\n  - A:1",
+            "m.yaml:4:5: a relayer is listed twice; it already stands in line 2; keep one",
+        ),
+        (
             "bind_address: 0.0.0.0",
             "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password`, or keep \
              a loopback address and put a proxy with a login before it",
@@ -137,10 +141,145 @@ fn every_bad_input_gives_its_message() {
     }
 }
 
+/// Settings that are each allowed but together silence an alert.
+#[test]
+fn alerts_that_could_never_fire_are_refused() {
+    let table: &[(&str, &str)] = &[
+        (
+            "alerts:\n  CircuitBreakerOpen:\n    for: 6m",
+            "m.yaml:3:10: `CircuitBreakerOpen` would never be told: its window (5m) forgets an event before `for` (6m), two \
+             evaluations, a scrape and `group_wait` (10s) have passed; allowed: a `for` of 4m35s or less, or a `window` of \
+             6m25s or more",
+        ),
+        (
+            "alerts:\n  ConnectionPoolQueueTimeouts:\n    for: 10m",
+            "m.yaml:3:10: `ConnectionPoolQueueTimeouts` would never be told",
+        ),
+        (
+            "alerts:\n  ConnectionPoolQueueTimeouts:\n    window: 20s",
+            "m.yaml:3:13: `ConnectionPoolQueueTimeouts` would never be told: its window (20s) forgets an event before `for` \
+             (0s), two evaluations, a scrape and `group_wait` (10s) have passed; allowed: a `window` of 25s or more",
+        ),
+        (
+            "notifications:\n  critical:\n    group_wait: 5m",
+            "m.yaml:3:17: `CircuitBreakerOpen` would never be told",
+        ),
+        (
+            "prometheus:\n  evaluation_interval: 3m\nalerts:\n  ConnectionPoolExhausted: { enabled: false }",
+            "m.yaml:2:24: `CircuitBreakerOpen` would never be told",
+        ),
+        (
+            "prometheus:\n  evaluation_interval: 90s",
+            "m.yaml:2:24: the rules would be evaluated every 1m30s, less often than the `for` of `ConnectionPoolExhausted` \
+             (1m) lasts; allowed: an `evaluation_interval` of 1m or less, or a longer `alerts.ConnectionPoolExhausted.for`",
+        ),
+        (
+            "alerts:\n  ConnectionPoolExhausted: { enabled: false }\n  NoHealthyEndpoints: { enabled: false }\n\
+             prometheus:\n  evaluation_interval: 90s",
+            "m.yaml:5:24: the rules would be evaluated every 1m30s, less often than the `window` of \
+             `ConnectionPoolQueueGrowing` (1m) lasts",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    for: 2s",
+            "m.yaml:3:10: the rules would be evaluated every 5s, less often than the `for` of `EndpointUnhealthy` (2s) lasts",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    for: 3w",
+            "m.yaml:3:10: the `for` of `EndpointUnhealthy` is longer than samples are kept (15d)",
+        ),
+        (
+            "prometheus:\n  retention: 8m",
+            "m.yaml:2:14: the `window` of `ConnectionPoolHighChurn` is longer than samples are kept (8m)",
+        ),
+        (
+            "time_scale: 120\nprometheus: { scrape_timeout: 1s }",
+            "m.yaml:2:31: a scrape would have to end within 8ms: every target would be down",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighUtilization:\n    threshold: 0.9999999",
+            "m.yaml:3:16: a threshold of 1; allowed: share of the usable slots",
+        ),
+        (
+            "time_scale: 60\nalerts:\n  ConnectionPoolHighChurn:\n    threshold: 0.00001",
+            "m.yaml:4:16: a threshold of 0.00001; allowed: seconds of mean connection life, above 0",
+        ),
+        (
+            "alerts:\n  ConnectionPoolQueueGrowing:\n    threshold: 10000000",
+            "m.yaml:3:16: a threshold of 10000000; allowed: waiting callers, 0 or more, and fewer than a pool can hold",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighLatency:\n    min_rate: 1e9",
+            "m.yaml:3:15: `min_rate` must be above 0 and at most 100000",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighErrorRate:\n    min_rate: 0.0000001",
+            "m.yaml:3:15: `min_rate` must be above 0 and at most 100000",
+        ),
+        (
+            "alerts:\n  ConnectionPoolHighChurn:\n    min_count: 1e9",
+            "m.yaml:3:16: `min_count` must be from 1 to 1000000",
+        ),
+    ];
+    for (text, message) in table {
+        let found = problems(text);
+        assert!(
+            found.first().is_some_and(|first| first.starts_with(message)),
+            "{text}: {found:#?}"
+        );
+    }
+    for text in [
+        "alerts: { CircuitBreakerOpen: { for: 4m35s } }",
+        "alerts: { CircuitBreakerOpen: { for: 6m, window: 7m } }",
+        "alerts: { CircuitBreakerOpen: { for: 6m, enabled: false } }",
+        "alerts: { ConnectionPoolHighErrorRate: { for: 10m } }",
+        "prometheus: { evaluation_interval: 1m, scrape_interval: 15s }",
+        "time_scale: 120",
+    ] {
+        assert_eq!(problems(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_text_is_named_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.yaml");
+    std::fs::write(&path, b"time_scale: 1\nlinks: { team: \xc3\xa9quipe \xe9 }\n").unwrap();
+    let found = Spec::load(&path).unwrap_err().to_string();
+    assert_eq!(
+        found,
+        format!(
+            "{}:2:23: not UTF-8 text; save the file as UTF-8, for example with `iconv -f latin1 -t utf-8`",
+            path.display()
+        )
+    );
+}
+
+#[test]
+fn addresses_are_no_secrets_by_their_length_alone() {
+    for url in [
+        "http://127.0.0.1:8080/alertmanager-notifications",
+        "https://h/AlertmanagerWebhookReceiver/v2",
+        "https://h/api/v1/relayer-operations-channel2",
+    ] {
+        let text = format!("receivers: {{ webhook: {{ a: {{ url: '{url}' }} }} }}");
+        assert_eq!(problems(&text), Vec::<String>::new(), "{url}");
+    }
+}
+
 #[test]
 fn inline_secrets_are_refused_and_never_repeated() {
     let secret = "T0PSECRET";
+    let token = |token: &str| {
+        format!("receivers:\n  webhook:\n    a:\n      url: https://h.example.org/hooks/{token}/{secret}")
+    };
     for (text, place) in [
+        (token("aGk2dDhXzq81LmNpQ4"), "m.yaml:4:12:"),
+        (token("550e8400-e29b-41d4-a716-446655440000"), "m.yaml:4:12:"),
+        (token("9f86d081884c7d659a2feaa0c55ad015"), "m.yaml:4:12:"),
+        (
+            format!("receivers:\n  webhook:\n    a:\n      url: https://h/x#{secret}"),
+            "m.yaml:4:12:",
+        ),
         (
             format!(
                 "receivers:\n  slack:\n    a: {{ channel: x, api_url: 'https://hooks.slack.com/services/{secret}' }}"

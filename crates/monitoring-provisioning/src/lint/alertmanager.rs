@@ -90,7 +90,12 @@ impl Lint<'_> {
                 "define it under `receivers`",
             );
         }
-        self.matchers(file, alerts, &route.matchers, &format!("{path}/matchers"));
+        let matchers = self.matchers(file, alerts, &route.matchers, &format!("{path}/matchers"));
+        let taken: Vec<&Emitted> = alerts
+            .iter()
+            .filter(|alert| matchers.iter().all(|matcher| matcher.takes(alert)))
+            .collect();
+        self.patience(file, path, route, &taken);
         for (index, label) in route.group_by.iter().enumerate() {
             if label != "..." && !alerts.iter().any(|alert| alert.has(label)) {
                 let what = format!("grouped by `{label}`, which no alert has");

@@ -12,6 +12,10 @@ use crate::{
 /// Columns of Grafana's grid.
 const GRID_WIDTH: u32 = 24;
 
+/// Stands for a variable's value. A regular expression that matches every value in use, in ASCII: the tables of a Unicode
+/// `.+` took two thirds of the lint's time, once for each matcher of each query.
+const ANYTHING: &str = "[ -~]+";
+
 impl Lint<'_> {
     pub(super) fn dashboard(&mut self, file: &Read<'_, Dashboard>) {
         let variables: Vec<&str> = file
@@ -161,7 +165,7 @@ impl Lint<'_> {
             rest = after[end..].strip_prefix('}').unwrap_or(&after[end..]);
             match name {
                 "__rate_interval" | "__interval" | "__range" => expanded.push_str(&interval),
-                name if variables.contains(&name) => expanded.push_str(".+"),
+                name if variables.contains(&name) => expanded.push_str(ANYTHING),
                 name => {
                     self.report(
                         file.path,

@@ -1,6 +1,7 @@
 //! Follows labels through an expression, and finds what Prometheus would evaluate to nothing without a word.
 
 mod selector;
+mod traps;
 
 use std::collections::BTreeSet;
 
@@ -199,6 +200,7 @@ impl<'a> Flow<'a> {
     fn aggregate(&mut self, aggregate: &AggregateExpr, reads: Reads) -> Labels {
         let counts = matches!(aggregate.op.id(), T_COUNT | T_GROUP);
         let inner = self.follow(&aggregate.expr, if counts { Reads::Existence } else { reads });
+        self.adds_up(aggregate, &inner);
         if matches!(aggregate.op.id(), T_TOPK | T_BOTTOMK) {
             return inner;
         }
@@ -230,6 +232,7 @@ impl<'a> Flow<'a> {
         let left = self.labels(&binary.lhs);
         let right = self.labels(&binary.rhs);
         self.quantile_limit(binary);
+        self.flag_limit(binary);
         if left == Labels::None {
             return right;
         }
@@ -325,13 +328,14 @@ impl<'a> Flow<'a> {
 }
 
 /// The first catalogue metric within an expression.
-fn first_metric(expr: &Expr) -> Option<Series> {
+pub(super) fn first_metric(expr: &Expr) -> Option<Series> {
     match expr {
         Expr::Aggregate(aggregate) => first_metric(&aggregate.expr),
         Expr::Paren(paren) => first_metric(&paren.expr),
         Expr::Call(call) => call.args.args.iter().find_map(|argument| first_metric(argument)),
         Expr::MatrixSelector(matrix) => series(matrix.vs.name.as_deref()?).ok(),
         Expr::VectorSelector(selector) => series(selector.name.as_deref()?).ok(),
+        Expr::Binary(binary) => first_metric(&binary.lhs).or_else(|| first_metric(&binary.rhs)),
         _ => None,
     }
 }

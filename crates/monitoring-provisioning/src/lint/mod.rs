@@ -5,9 +5,11 @@
 //! alerts that exist.
 
 mod alertmanager;
+mod compose;
 mod dashboard;
 mod flow;
 mod known;
+mod memory;
 mod promql;
 mod rules;
 mod stack;
@@ -50,6 +52,10 @@ pub fn validate(spec: &Spec, files: &[GeneratedFile]) -> Vec<Problem> {
     }
     if let Some(config) = lint.read::<PrometheusConfig>(paths::PROMETHEUS) {
         lint.prometheus(&config);
+        // A native stack has no Compose file.
+        if lint.find(paths::COMPOSE).is_some() {
+            lint.loopback(&config);
+        }
     }
     if let Some(dashboard) = lint.read::<Dashboard>(paths::DASHBOARD) {
         lint.dashboard(&dashboard);

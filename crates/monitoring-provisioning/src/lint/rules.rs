@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use promql_parser::parser::{BinaryExpr, Expr};
 
-use super::{Checked, Lint, Read, flow::Labels, template::references};
+use super::{
+    Checked, Lint, Read,
+    flow::{Labels, first_metric},
+    known::Series,
+    template::references,
+};
 use crate::{
     alert::{DEFINITIONS, alerts},
     duration::PromDuration,
@@ -17,6 +22,8 @@ pub(super) struct Emitted {
     pub(super) name: String,
     pub(super) severity: String,
     pub(super) for_: PromDuration,
+    /// How long it stays firing after a single event, at least; `None` when it doesn't rest on single events.
+    pub(super) outlasts: Option<PromDuration>,
     /// All labels; `None` when they aren't known.
     pub(super) labels: Option<BTreeSet<String>>,
 }
@@ -52,7 +59,13 @@ impl Lint<'_> {
         emitted
     }
 
-    fn at<T>(&mut self, file: &Read<'_, T>, path: &str, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn at<T>(
+        &mut self,
+        file: &Read<'_, T>,
+        path: &str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.report(file.path, file.document.place(path), what, remedy);
     }
 
@@ -94,8 +107,12 @@ impl Lint<'_> {
         if let Some(checked) = &checked {
             self.condition(file, &expr_path, checked);
             self.subject(file, &expr_path, rule, checked);
+            self.once(file, &expr_path, rule, checked);
             self.texts(file, path, rule, &checked.labels);
         }
+        let outlasts = checked
+            .as_ref()
+            .and_then(|checked| self.memory(file, path, rule, checked));
         let own = checked.and_then(|checked| match checked.labels {
             Labels::Set(labels) => Some(labels),
             Labels::Any | Labels::None => None,
@@ -109,6 +126,7 @@ impl Lint<'_> {
             name: rule.alert.clone(),
             severity: rule.labels.get("severity").cloned().unwrap_or_default(),
             for_: rule.for_,
+            outlasts,
             labels: own.map(|own| {
                 own.into_iter()
                     .chain(more)
@@ -145,6 +163,21 @@ impl Lint<'_> {
                     checked.labels.list(),
                     wanted.join(", ")
                 ),
+            );
+        }
+    }
+
+    /// An alert that keeps `job` fires once per job that scrapes the relayer.
+    fn once(&mut self, file: &Read<'_, RuleFile>, path: &str, rule: &Rule, checked: &Checked) {
+        if let Labels::Set(labels) = &checked.labels
+            && labels.contains("job")
+            && matches!(first_metric(&checked.expr), Some(Series::Own { .. }))
+        {
+            self.at(
+                file,
+                path,
+                format!("`{}` fires once per job that scrapes the relayer", rule.alert),
+                "fold the jobs with `max by (instance, pool, ...)`",
             );
         }
     }

@@ -1,10 +1,9 @@
-//! The configurations of Prometheus, Grafana's datasources and Compose.
+//! The configurations of Prometheus and of Grafana's datasources.
 
 use pool_metrics::catalogue::{JOB_POOLS, JOB_RELAYER, PREFIX};
 
 use super::{Lint, Read};
 use crate::model::{
-    compose::Compose,
     prometheus::{PrometheusConfig, RelabelAction},
     provisioning::Datasources,
 };
@@ -20,6 +19,28 @@ impl Lint<'_> {
                 "`scrape_timeout` is longer than `scrape_interval`",
                 "a scrape must end before the next one begins",
             );
+        }
+        let wanted = &self.spec.prometheus;
+        for (key, is, wanted) in [
+            (
+                "evaluation_interval",
+                config.global.evaluation_interval,
+                self.spec.scaled(wanted.evaluation_interval),
+            ),
+            (
+                "scrape_interval",
+                config.global.scrape_interval,
+                self.spec.scaled(wanted.scrape_interval),
+            ),
+        ] {
+            if is != wanted {
+                self.report(
+                    file.path,
+                    at(&format!("global/{key}")),
+                    format!("`{key}` is {is}, but the windows and `for` of the rules are made for {wanted}"),
+                    "change it in monitoring/monitoring.yaml and run `cargo xtask generate`",
+                );
+            }
         }
         if !config
             .rule_files
@@ -96,44 +117,6 @@ impl Lint<'_> {
                 format!("{defaults} default datasources"),
                 "exactly one must be `isDefault: true`",
             );
-        }
-    }
-
-    pub(super) fn compose(&mut self, file: &Read<'_, Compose>) {
-        for name in ["prometheus", "alertmanager", "grafana", "node-exporter"] {
-            let Some(service) = file.model.services.get(name) else {
-                let place = file.document.place("services");
-                self.report(
-                    file.path,
-                    place,
-                    format!("the service `{name}` is missing"),
-                    "run `cargo xtask generate`",
-                );
-                continue;
-            };
-            let wanted = format!("fusion-{name}");
-            if service.container_name != wanted {
-                self.report(
-                    file.path,
-                    file.document.place(&format!("services/{name}/container_name")),
-                    format!("the container is called `{}`", service.container_name),
-                    format!("it is `{wanted}`; the name is fixed"),
-                );
-            }
-            let tag = service
-                .image
-                .rsplit('/')
-                .next()
-                .and_then(|last| last.split_once(':'))
-                .map(|(_, tag)| tag);
-            if tag.is_none_or(|tag| tag == "latest") {
-                self.report(
-                    file.path,
-                    file.document.place(&format!("services/{name}/image")),
-                    format!("image `{}` has no version", service.image),
-                    "pin one in monitoring/monitoring.yaml",
-                );
-            }
         }
     }
 }

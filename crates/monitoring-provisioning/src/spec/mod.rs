@@ -140,6 +140,10 @@ pub struct Notifications {
     pub warning: Route,
 }
 
+/// Seconds that a new group of this severity waits for company unless the spec says otherwise.
+pub(crate) const CRITICAL_GROUP_WAIT: u64 = 10;
+pub(crate) const WARNING_GROUP_WAIT: u64 = 30;
+
 /// One route.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -261,11 +265,19 @@ impl Spec {
     /// # Errors
     /// All that is wrong with the file, or that it can't be read.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let bytes = std::fs::read(path).map_err(|error| {
             Problem::new(path, format!("can't be read: {error}"))
                 .remedy("an empty file would do: every setting has a default")
         })?;
-        Self::parse(&text, path)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            // What stands before the wrong byte is UTF-8.
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let last = before.rsplit('\n').next().unwrap_or_default();
+            Problem::new(path, "not UTF-8 text")
+                .at(before.matches('\n').count() + 1, last.chars().count() + 1)
+                .remedy("save the file as UTF-8, for example with `iconv -f latin1 -t utf-8`")
+        })?;
+        Self::parse(text, path)
     }
 
     /// Reads a spec from text; `file` names it in messages, and relative secret files are looked for beside it.
@@ -342,11 +354,17 @@ impl Spec {
         [
             (
                 &notifications.critical,
-                route("critical", &notifications.critical, 10, 60, 3_600),
+                route(
+                    "critical",
+                    &notifications.critical,
+                    CRITICAL_GROUP_WAIT,
+                    60,
+                    3_600,
+                ),
             ),
             (
                 &notifications.warning,
-                route("warning", &notifications.warning, 30, 300, 43_200),
+                route("warning", &notifications.warning, WARNING_GROUP_WAIT, 300, 43_200),
             ),
         ]
         .map(

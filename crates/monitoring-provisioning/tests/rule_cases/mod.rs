@@ -1,4 +1,5 @@
-//! When each alert fires and when it keeps silent. One sample every 5 s; names are without the common prefix.
+//! When each alert fires and when it keeps silent. One sample every 5 s; names are without the common prefix, and without `job`:
+//! each case is run once with one job and once with two.
 
 /// One situation.
 pub(crate) struct Case {
@@ -101,18 +102,6 @@ pub(crate) const CASES: &[Case] = &[
         CRITICAL_POOL,
     ),
     case(
-        EXHAUSTED,
-        "scraped by two jobs, one alert",
-        &[
-            (r#"slots_usable{instance="i",job="a",pool="p"}"#, "8x30"),
-            (r#"slots_usable{instance="i",job="b",pool="p"}"#, "8x30"),
-            (r#"slots_free{instance="i",job="a",pool="p"}"#, "0x30"),
-            (r#"slots_free{instance="i",job="b",pool="p"}"#, "0x30"),
-        ],
-        "70s",
-        CRITICAL_POOL,
-    ),
-    case(
         BREAKER,
         "open",
         &[(
@@ -203,6 +192,38 @@ pub(crate) const CASES: &[Case] = &[
         ],
         "70s",
         CRITICAL_POOL,
+    ),
+    case(
+        NO_HEALTHY,
+        "one failed scrape doesn't restart the minute",
+        &[
+            (
+                r#"health_status{instance="i",pool="p",endpoint="e"}"#,
+                "1x6 stale 1x20",
+            ),
+            (
+                r#"health_status{instance="i",pool="p",endpoint="f"}"#,
+                "1x6 stale 1x20",
+            ),
+        ],
+        "65s",
+        CRITICAL_POOL,
+    ),
+    case(
+        NO_HEALTHY,
+        "a failed scrape of all makes no alert",
+        &[
+            (
+                r#"health_status{instance="i",pool="p",endpoint="e"}"#,
+                "1x6 stale 1x20",
+            ),
+            (
+                r#"health_status{instance="i",pool="p",endpoint="f"}"#,
+                "0x6 stale 0x20",
+            ),
+        ],
+        "2m",
+        &[],
     ),
     case(
         TIMEOUTS,
@@ -361,30 +382,6 @@ pub(crate) const CASES: &[Case] = &[
             (
                 r#"errors_total{instance="i",pool="p",endpoint="e",error_type="timeout"}"#,
                 "0x100",
-            ),
-        ],
-        "6m",
-        &[],
-    ),
-    case(
-        ERRORS,
-        "scraped by two jobs, one alert of the same ratio",
-        &[
-            (
-                r#"requests_total{instance="i",job="a",pool="p",endpoint="e"}"#,
-                "0+100x100",
-            ),
-            (
-                r#"requests_total{instance="i",job="b",pool="p",endpoint="e"}"#,
-                "0+100x100",
-            ),
-            (
-                r#"errors_total{instance="i",job="a",pool="p",endpoint="e",error_type="timeout"}"#,
-                "0+4x100",
-            ),
-            (
-                r#"errors_total{instance="i",job="b",pool="p",endpoint="e",error_type="timeout"}"#,
-                "0+4x100",
             ),
         ],
         "6m",

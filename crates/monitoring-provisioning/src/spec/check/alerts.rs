@@ -3,8 +3,18 @@
 use super::Checker;
 use crate::{
     alert::{DEFINITIONS, Definition, LOOK_BACK_SCRAPES, number},
-    spec::AlertOverride,
+    spec::{AlertName, AlertOverride},
 };
+
+/// Attempts per second that no endpoint serves.
+const MOST_RATE: f64 = 100_000.0;
+/// Connections that no endpoint opens within a window.
+const MOST_COUNT: f64 = 1_000_000.0;
+
+/// A number as it stands in a rule. `0.9999999` is written as 1 there, and nothing is more than the whole.
+fn written(value: f64) -> f64 {
+    number(value).parse().unwrap_or(f64::NAN)
+}
 
 impl Checker<'_> {
     pub(super) fn alerts(&mut self) {
@@ -64,9 +74,16 @@ impl Checker<'_> {
         }
     }
 
+    /// A limit in seconds is divided by `time_scale`, and must not become 0 by that.
+    fn survives(&self, definition: &Definition, value: f64) -> bool {
+        definition.name != AlertName::ConnectionPoolHighChurn || written(value / self.spec.time_scale) > 0.0
+    }
+
     fn limits(&mut self, path: &str, definition: &Definition, given: &AlertOverride) {
         if let (Some(value), Some(limit)) = (given.threshold, definition.threshold)
-            && !(value > limit.above && value < limit.below)
+            && !(written(value) > limit.above
+                && written(value) < limit.below
+                && self.survives(definition, value))
         {
             self.report(
                 &format!("{path}/threshold"),
@@ -76,22 +93,23 @@ impl Checker<'_> {
         }
         if given
             .min_rate
-            .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
+            .is_some_and(|rate| !(written(rate) > 0.0 && rate <= MOST_RATE))
         {
             self.report(
                 &format!("{path}/min_rate"),
-                "`min_rate` must be above 0",
-                "without a floor on traffic, one failed attempt is an error rate of 100 %",
+                format!("`min_rate` must be above 0 and at most {MOST_RATE}"),
+                "without a floor on traffic, one failed attempt is an error rate of 100 %; above a floor that no endpoint \
+                 reaches, nothing ever fires",
             );
         }
         if given
             .min_count
-            .is_some_and(|count| !(count >= 1.0 && count.is_finite()))
+            .is_some_and(|count| !(1.0..=MOST_COUNT).contains(&count))
         {
             self.report(
                 &format!("{path}/min_count"),
-                "`min_count` must be at least 1",
-                "the default is 20",
+                format!("`min_count` must be from 1 to {MOST_COUNT}"),
+                "the default is 20; above what an endpoint ever opens, nothing ever fires",
             );
         }
     }

@@ -1,6 +1,7 @@
 //! What no type can say about a spec: ranges, formats, and settings that contradict each other.
 
 mod alerts;
+mod firing;
 mod notify;
 mod secrets;
 
@@ -42,6 +43,7 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.access();
     checker.links();
     checker.alerts();
+    checker.firing();
     checker.receivers();
     checker.routes();
 }
@@ -203,7 +205,19 @@ impl Checker<'_> {
     }
 
     fn relayers(&mut self) {
-        for (index, target) in self.spec.relayers.iter().enumerate() {
+        let relayers = &self.spec.relayers;
+        for (index, target) in relayers.iter().enumerate() {
+            if let Some(first) = relayers[..index]
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(target))
+            {
+                let first = self.document.place(&format!("relayers/{first}")).line;
+                self.report(
+                    &format!("relayers/{index}"),
+                    "a relayer is listed twice",
+                    format!("it already stands in line {first}; keep one"),
+                );
+            }
             if !is_host_port(target) {
                 self.report(
                     &format!("relayers/{index}"),

@@ -48,8 +48,8 @@ fn walk(node: &Node, file: &Path, problems: &mut Vec<Problem>) {
                     Problem::new(file, format!("a secret in the spec: {why}"))
                         .at(node.place.line, node.place.column)
                         .remedy(
-                            "put it into a file of its own and name that file (`api_url_file`, `credentials_file`); \
-                             generated files are committed",
+                            "put it into a file of its own and name that file (`api_url_file`, `credentials_file`), or post to \
+                             a relay of your own on this host that knows the address; generated files are committed",
                         ),
                 );
             }
@@ -82,6 +82,27 @@ fn secret_address(text: &str) -> Option<&'static str> {
     if SECRET_ADDRESSES.iter().any(|part| rest.contains(part)) {
         return Some("an address that lets whoever knows it post messages");
     }
-    rest.contains('?')
-        .then_some("an address with a query, which may hold a key")
+    if rest.contains(['?', '#']) {
+        return Some("an address with a query, which may hold a key");
+    }
+    rest.split('/')
+        .skip(1)
+        .any(is_token)
+        .then_some("an address whose path looks like it holds a token")
+}
+
+/// Shortest part of a path that may be a token.
+const TOKEN_LENGTH: usize = 16;
+/// Least changes between small letters, capitals and digits within a token. A name, even `AlertmanagerWebhookV2`, has fewer
+/// than a random text, a hash or a UUID; a capital that begins a word is no change.
+const TOKEN_CHANGES: usize = 4;
+
+fn is_token(segment: &str) -> bool {
+    let letters: Vec<char> = segment.chars().filter(char::is_ascii_alphanumeric).collect();
+    let changes = letters.windows(2).filter(|pair| {
+        let class = |c: char| (c.is_ascii_digit(), c.is_ascii_uppercase());
+        let begins_a_word = pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase();
+        class(pair[0]) != class(pair[1]) && !begins_a_word
+    });
+    segment.len() >= TOKEN_LENGTH && changes.count() >= TOKEN_CHANGES
 }
