@@ -449,6 +449,51 @@ metric!(
     "Height of the newest block that the endpoint reported to its health check; 0 before the first.",
     "Does this node keep up with the chain?"
 );
+metric!(
+    RETRIES_TOTAL,
+    "retries_total",
+    Counter,
+    Count,
+    PER_POOL,
+    "Attempts begun because the one before had failed.",
+    "How many calls cost more than one request?"
+);
+metric!(
+    HEDGES_TOTAL,
+    "hedges_total",
+    Counter,
+    Count,
+    PER_POOL,
+    "Second attempts sent elsewhere because the first took long.",
+    "What does hedging cost?"
+);
+metric!(
+    HEDGES_WON_TOTAL,
+    "hedges_won_total",
+    Counter,
+    Count,
+    PER_POOL,
+    "Hedges that answered before the first attempt did.",
+    "Is hedging worth it?"
+);
+metric!(
+    RETRY_BUDGET_EXHAUSTED_TOTAL,
+    "retry_budget_exhausted_total",
+    Counter,
+    Count,
+    PER_POOL,
+    "Retries and hedges that were wanted while their budget was spent.",
+    "Do retries run into their limit?"
+);
+metric!(
+    LEASE_LEAKS_TOTAL,
+    "lease_leaks_total",
+    Counter,
+    Count,
+    PER_POOL,
+    "Leases that were held for longer than leak_after.",
+    "Does the relayer forget to give connections back?"
+);
 
 /// Every metric, the fourteen frozen ones and the five of capacity first.
 pub const METRICS: &[Metric] = &[
@@ -475,6 +520,11 @@ pub const METRICS: &[Metric] = &[
     QUEUE_LIMIT,
     QUEUE_REJECTIONS_TOTAL,
     BLOCK_HEIGHT,
+    RETRIES_TOTAL,
+    HEDGES_TOTAL,
+    HEDGES_WON_TOTAL,
+    RETRY_BUDGET_EXHAUSTED_TOTAL,
+    LEASE_LEAKS_TOTAL,
 ];
 
 /// Finds a metric by its exposed name (without `_bucket`, `_sum`, `_count`).

@@ -83,6 +83,14 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         catalogue::BLOCK_HEIGHT,
         Read::Endpoint(|e| e.position.unwrap_or(0)),
     ),
+    (catalogue::RETRIES_TOTAL, Read::Pool(|p| p.retries)),
+    (catalogue::HEDGES_TOTAL, Read::Pool(|p| p.hedges)),
+    (catalogue::HEDGES_WON_TOTAL, Read::Pool(|p| p.hedges_won)),
+    (
+        catalogue::RETRY_BUDGET_EXHAUSTED_TOTAL,
+        Read::Pool(|p| p.budget_exhausted),
+    ),
+    (catalogue::LEASE_LEAKS_TOTAL, Read::Pool(|p| p.leaks)),
 ];
 
 /// The one metric that is recorded as it happens.

@@ -337,5 +337,37 @@ fn queue(spec: &Spec) -> Vec<Draft> {
             rate(&metrics::QUEUE_REJECTIONS_TOTAL, Subject::Pool),
             "{{pool}} · {{instance}} rejected",
         ),
+        timeseries(
+            "Second attempts",
+            "Retries and hedges per second, hedges that won, and those that the budget refused.",
+            "reqps",
+            &[],
+        )
+        .query(
+            rate(&metrics::RETRIES_TOTAL, Subject::Pool),
+            "{{pool}} · {{instance}} retries",
+        )
+        .query(
+            rate(&metrics::HEDGES_TOTAL, Subject::Pool),
+            "{{pool}} · {{instance}} hedges",
+        )
+        .query(
+            rate(&metrics::HEDGES_WON_TOTAL, Subject::Pool),
+            "{{pool}} · {{instance}} hedges won",
+        )
+        .query(
+            rate(&metrics::RETRY_BUDGET_EXHAUSTED_TOTAL, Subject::Pool),
+            "{{pool}} · {{instance}} refused",
+        ),
+        timeseries(
+            "Leaked leases",
+            "Leases per second that were held for longer than leak_after; the relayer's log names the place.",
+            "ops",
+            &[],
+        )
+        .query(
+            rate(&metrics::LEASE_LEAKS_TOTAL, Subject::Pool),
+            "{{pool}} · {{instance}} leaked",
+        ),
     ]
 }

@@ -24,6 +24,11 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         pool.queue_rejections = 14;
         pool.slots_usable = 15;
         pool.slots_free = 16;
+        pool.retries = 17;
+        pool.hedges = 18;
+        pool.hedges_won = 19;
+        pool.budget_exhausted = 20;
+        pool.leaks = 10;
         let b = &mut pool.endpoints[1];
         b.connections_active = 21;
         b.connections_idle = 22;
@@ -53,6 +58,11 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("queue_rejections_total", 14.0),
         ("slots_usable", 15.0),
         ("slots_free", 16.0),
+        ("retries_total", 17.0),
+        ("hedges_total", 18.0),
+        ("hedges_won_total", 19.0),
+        ("retry_budget_exhausted_total", 20.0),
+        ("lease_leaks_total", 10.0),
     ] {
         assert_eq!(exposed.value(&full(name), "pool=eth"), Some(value), "{name}");
     }
