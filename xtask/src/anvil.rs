@@ -37,7 +37,7 @@ pub(crate) fn obtain(root: &Path, install: bool) -> Result<PathBuf, String> {
                 .to_owned(),
         );
     };
-    println!("installing @foundry-rs/anvil below {}", folder.display());
+    outln!("installing @foundry-rs/anvil below {}", folder.display());
     let status = Command::new(npm)
         .args([
             "install",

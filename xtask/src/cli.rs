@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Generate, check, run and test the monitoring of the connection pools.
 ///
-/// Exit codes: 0 done, 1 failed, 2 bad input; `monitoring-status` also 3 when nothing runs.
+/// Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted; `monitoring-status` also 3 when nothing runs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 110)]
 pub(crate) struct Cli {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use monitoring_provisioning::Problems;
 
+use crate::interrupt::{self, Interrupted};
+
 /// The user's input can't be used: exit code 2.
 #[derive(Debug)]
 pub(crate) struct BadInput(pub(crate) String);
@@ -33,16 +35,20 @@ impl std::error::Error for AlreadyReported {}
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         for problem in &problems.0 {
-            eprintln!("error: {problem}");
+            errln!("error: {problem}");
         }
         return ExitCode::from(2);
     }
     if let Some(bad) = error.downcast_ref::<BadInput>() {
-        eprintln!("error: {bad}");
+        errln!("error: {bad}");
         return ExitCode::from(2);
     }
+    if error.downcast_ref::<Interrupted>().is_some() {
+        errln!("{error:#}");
+        return ExitCode::from(interrupt::EXIT_CODE);
+    }
     if error.downcast_ref::<AlreadyReported>().is_none() {
-        eprintln!("error: {error:#}");
+        errln!("error: {error:#}");
     }
     ExitCode::from(1)
 }

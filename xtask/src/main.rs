@@ -1,7 +1,10 @@
 //! The project's command line. `cargo xtask help` lists the commands.
 //!
-//! Exit codes, the same for every command: 0 done, 1 failed, 2 bad input (flags, the spec). `monitoring-status`
+//! Exit codes, the same for every command: 0 done, 1 failed, 2 bad input (flags, the spec), 130 interrupted. `monitoring-status`
 //! adds 3: nothing runs.
+
+#[macro_use]
+mod output;
 
 mod anvil;
 mod atomic;
@@ -9,6 +12,7 @@ mod binaries;
 mod cli;
 mod commands;
 mod compose;
+mod engine;
 mod failure;
 mod interrupt;
 mod logs;

@@ -45,7 +45,7 @@ pub(crate) fn serve(addresses: &[SocketAddr], file: &Path) -> Result<()> {
     let mut threads = Vec::new();
     for address in addresses {
         let listener = TcpListener::bind(address).with_context(|| format!("can't listen on {address}"))?;
-        println!("listening on http://{}", listener.local_addr()?);
+        outln!("listening on http://{}", listener.local_addr()?);
         let shared = Arc::clone(&shared);
         threads.push(std::thread::spawn(move || accept(&listener, &shared)));
     }
@@ -69,7 +69,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             Ok(stream) => stream,
             Err(error) => {
                 // Out of file handles, mostly: without a pause this would spin.
-                eprintln!("can't accept a connection: {error}");
+                errln!("can't accept a connection: {error}");
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             }
@@ -81,7 +81,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             if let Err(error) = converse(stream, &shared) {
-                eprintln!("a connection ended: {error:#}");
+                errln!("a connection ended: {error:#}");
             }
             shared.connections.fetch_sub(1, Ordering::SeqCst);
         });
@@ -151,7 +151,7 @@ fn record(body: &[u8], shared: &Shared) -> Result<(), Refused> {
             .map_err(|error| Refused::Disk(format!("can't keep it: {error}")))?;
     }
     for line in lines(&payload, now.as_secs()) {
-        println!("{line}");
+        outln!("{line}");
     }
     Ok(())
 }

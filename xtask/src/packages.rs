@@ -128,7 +128,7 @@ fn asked(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    print!("{question} [y/N] ");
+    crate::output::out(format_args!("{question} [y/N] "));
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -142,7 +142,7 @@ fn install(manager: Manager, packages: &[&str], commands: &[Vec<String>]) -> Res
         .filter(|package| !is_installed(manager, package))
         .collect();
     for words in commands {
-        println!("  running   {}", words.join(" "));
+        outln!("  running   {}", words.join(" "));
         let (program, arguments) = words.split_first().context("an empty command")?;
         let status = Command::new(program)
             .args(arguments)
@@ -192,12 +192,12 @@ fn disable_units(new: &[&str]) {
             .status()
             .is_ok_and(|status| status.success());
         if done {
-            println!(
+            outln!(
                 "  disabled  the system's {package} service, which the package had started (`{}`)",
                 words.join(" ")
             );
         } else {
-            println!(
+            outln!(
                 "  notice    `{}` failed; the system's {package} may hold our port",
                 words.join(" ")
             );

@@ -27,6 +27,8 @@ struct ActiveTarget {
     health: String,
     #[serde(default)]
     last_error: String,
+    #[serde(default)]
+    last_scrape: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +58,44 @@ pub(crate) struct Target {
     pub(crate) health: String,
     /// Why the last scrape failed; empty when it did not.
     pub(crate) last_error: String,
+    /// When the last scrape began, RFC 3339; the year 1 before the first one.
+    pub(crate) last_scrape: String,
+}
+
+impl Target {
+    /// True when the last scrape began after this moment, in seconds since 1970.
+    pub(crate) fn scraped_after(&self, since: f64) -> bool {
+        seconds(&self.last_scrape).is_some_and(|scraped| scraped > since)
+    }
+}
+
+/// RFC 3339, with any offset, as seconds since 1970; `None` when it is none.
+fn seconds(text: &str) -> Option<f64> {
+    let (date, time) = text.split_once('T')?;
+    let numbers = |text: &str, separator: char| -> Option<Vec<f64>> {
+        text.split(separator).map(|part| part.parse().ok()).collect()
+    };
+    let [year, month, day] = numbers(date, '-')?[..] else {
+        return None;
+    };
+    let (time, zone) = time.split_at(time.find(['Z', '+', '-'])?);
+    let [hour, minute, second] = numbers(time, ':')?[..] else {
+        return None;
+    };
+    let east = match numbers(&zone[1..], ':').as_deref() {
+        Some([hours, minutes]) => (hours * 60.0 + minutes) * 60.0,
+        _ => 0.0,
+    };
+    let east = if zone.starts_with('-') { -east } else { east };
+    // Years begin with March here, so that the leap day is the last one: days since 0000-03-01.
+    let (year, month) = if month > 2.0 {
+        (year, month - 3.0)
+    } else {
+        (year - 1.0, month + 9.0)
+    };
+    let leap = (year / 4.0).floor() - (year / 100.0).floor() + (year / 400.0).floor();
+    let days = year * 365.0 + leap + ((month * 153.0 + 2.0) / 5.0).floor() + day - 1.0;
+    Some((days - 719_468.0) * 86_400.0 + hour * 3600.0 + minute * 60.0 + second - east)
 }
 
 /// The rules that Prometheus evaluates.
@@ -80,6 +120,7 @@ pub(crate) fn targets(probe: &Probe, prometheus: &str) -> Result<Vec<Target>> {
             instance: target.labels.remove("instance").unwrap_or_default(),
             health: target.health,
             last_error: target.last_error,
+            last_scrape: target.last_scrape,
         })
         .collect();
     targets.sort_by(|a, b| (&a.job, &a.instance).cmp(&(&b.job, &b.instance)));
@@ -108,5 +149,21 @@ fn get<T: serde::de::DeserializeOwned>(probe: &Probe, prometheus: &str, path: &s
             "Prometheus refuses {path}: {}",
             envelope.error.unwrap_or(envelope.status)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_with_fraction_and_offset() {
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0.0));
+        assert_eq!(seconds("2000-02-29T12:00:00.5Z"), Some(951_825_600.5));
+        assert_eq!(seconds("2026-01-02T03:04:05Z"), Some(1_767_323_045.0));
+        assert_eq!(seconds("2026-01-02T05:04:05+02:00"), Some(1_767_323_045.0));
+        assert_eq!(seconds("2026-01-01T21:34:05-05:30"), Some(1_767_323_045.0));
+        assert!(seconds("0001-01-01T00:00:00Z").is_some_and(|long_ago| long_ago < 0.0));
+        assert_eq!(seconds("soon"), None);
     }
 }

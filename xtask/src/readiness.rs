@@ -26,11 +26,13 @@ pub(crate) struct NotReady {
 }
 
 /// Waits until all services say that they are ready, all rules are loaded and all awaited targets are up; shows
-/// each as it comes. The outer error is an interruption.
+/// each as it comes. Scrapes of a relayer before `relayer_since` (seconds since 1970) don't count. The outer error is
+/// an interruption.
 pub(crate) fn wait(
     stack: &Stack,
     state_dir: &Path,
     timeout: Duration,
+    relayer_since: Option<f64>,
     interrupt: &Interrupt,
 ) -> Result<Result<Report, NotReady>> {
     let probe = Probe::new(Duration::from_millis(800));
@@ -39,7 +41,8 @@ pub(crate) fn wait(
     let mut shown: BTreeSet<String> = BTreeSet::new();
     loop {
         interrupt.check()?;
-        let report = look(stack, state_dir, &probe);
+        let mut report = look(stack, state_dir, &probe);
+        report.relayer_since = relayer_since;
         let missing = report.missing();
         let names = report.services.iter().map(|service| service.name.clone());
         waited_for.extend(
@@ -49,7 +52,7 @@ pub(crate) fn wait(
         );
         for name in waited_for.iter().filter(|name| !missing.contains_key(*name)) {
             if shown.insert(name.clone()) {
-                println!("  ready     {name} ({:.1} s)", begun.elapsed().as_secs_f64());
+                outln!("  ready     {name} ({:.1} s)", begun.elapsed().as_secs_f64());
             }
         }
         if missing.is_empty() {

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{self, Container};
+use crate::engine::{self, Container};
 use crate::probe::Probe;
 use crate::prometheus_api::{self, Rules, Target};
+use crate::stack::RELAYER_JOBS;
 use crate::state::{Component, Stack, State};
 
 /// The stack at one moment; `monitoring-status --json` prints it. Fields are only ever added.
@@ -29,6 +30,12 @@ pub(crate) struct Report {
     /// Jobs whose targets must be up.
     #[serde(skip)]
     pub(crate) jobs: Vec<String>,
+    /// Of the relayers' jobs only the targets at these addresses must be up; all when empty.
+    #[serde(skip)]
+    pub(crate) own_relayer: Vec<String>,
+    /// An earlier scrape of a relayer tells about the one that ran before.
+    #[serde(skip)]
+    pub(crate) relayer_since: Option<f64>,
 }
 
 /// One service.
@@ -84,6 +91,8 @@ impl Report {
             notifications: 0,
             notices: Vec::new(),
             jobs: Vec::new(),
+            own_relayer: Vec::new(),
+            relayer_since: None,
         }
     }
 
@@ -109,10 +118,18 @@ impl Report {
             missing.insert(service.name.clone(), reason);
         }
         for job in &self.jobs {
-            let of_job: Vec<&Target> = self.targets.iter().filter(|target| target.job == *job).collect();
-            let down = of_job.iter().find(|target| target.health != "up");
+            let of_relayer = RELAYER_JOBS.contains(&job.as_str());
+            let asked = |target: &&Target| {
+                let own = self.own_relayer.is_empty() || self.own_relayer.contains(&target.instance);
+                target.job == *job && (own || !of_relayer)
+            };
+            let of_job: Vec<&Target> = self.targets.iter().filter(asked).collect();
+            let since = self.relayer_since.filter(|_| of_relayer);
+            let down = of_job.iter().find(|target| {
+                target.health != "up" || since.is_some_and(|since| !target.scraped_after(since))
+            });
             if let Some(target) = down {
-                let why = if target.last_error.is_empty() {
+                let why = if target.last_error.is_empty() || target.health == "up" {
                     "not scraped yet"
                 } else {
                     &target.last_error
@@ -171,7 +188,7 @@ fn yes() -> bool {
 pub(crate) fn look(stack: &Stack, state_dir: &Path, probe: &Probe) -> Report {
     let state = State::read(state_dir);
     let containers = if stack.has_containers() {
-        compose::containers()
+        engine::containers(state_dir)
     } else {
         BTreeMap::new()
     };
@@ -192,6 +209,7 @@ pub(crate) fn look(stack: &Stack, state_dir: &Path, probe: &Probe) -> Report {
         runtime: Some(stack.runtime.name()),
         services,
         jobs: stack.jobs.clone(),
+        own_relayer: stack.own_relayer.clone(),
         ..Report::nothing()
     };
     if report
@@ -287,6 +305,7 @@ mod tests {
             instance: "here".into(),
             health: health.into(),
             last_error: String::new(),
+            last_scrape: "2026-01-02T03:04:05Z".into(),
         }
     }
 
@@ -316,6 +335,27 @@ mod tests {
     #[test]
     fn a_target_nobody_asked_for_may_be_down() {
         assert!(well().is_well());
+    }
+
+    #[test]
+    fn of_the_relayers_only_our_own_must_be_up_and_scraped_since_its_start() {
+        let mut report = well();
+        report.jobs.push("fusion-relayer".into());
+        report.targets[1].instance = "elsewhere:9090".into();
+        let mut own = target("fusion-relayer", "up");
+        own.instance = "localhost:9090".into();
+        report.targets.push(own);
+        assert!(!report.is_well(), "without an address of ours all must be up");
+        report.own_relayer = vec!["127.0.0.1:9090".into(), "localhost:9090".into()];
+        assert!(report.is_well(), "{:?}", report.missing());
+        // 2026-01-02T03:04:05Z is when it was scraped.
+        report.relayer_since = Some(1_767_323_044.5);
+        assert!(report.is_well(), "{:?}", report.missing());
+        report.relayer_since = Some(1_767_323_045.5);
+        assert_eq!(
+            report.missing()["target fusion-relayer"],
+            "localhost:9090: not scraped yet"
+        );
     }
 
     #[test]

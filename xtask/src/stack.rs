@@ -17,6 +17,8 @@ use crate::workspace::Workspace;
 
 /// The relayer's name in state and logs.
 pub(crate) const RELAYER: &str = "relayer";
+/// The scrape jobs of relayers.
+pub(crate) const RELAYER_JOBS: [&str; 2] = ["fusion-relayer", "connection-pools"];
 /// The notification log's name in state and logs.
 pub(crate) const NOTIFICATION_LOG: &str = "notification-log";
 
@@ -102,10 +104,31 @@ impl Inputs<'_> {
         if self.wants(Optional::NodeExporter) {
             jobs.push("node");
         }
-        if self.relayer.is_some() {
-            jobs.extend(["fusion-relayer", "connection-pools"]);
+        if self.relayer.is_some() && self.relayer_is_scraped() {
+            jobs.extend(RELAYER_JOBS);
         }
         jobs.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The addresses by which Prometheus may know the relayer of this run; other relayers that the spec names are not
+    /// ours to wait for. Empty without a relayer.
+    pub(crate) fn own_relayer(&self) -> Vec<String> {
+        if self.relayer.is_none() {
+            return Vec::new();
+        }
+        let port = self.spec.ports.relayer;
+        let names = ["host.docker.internal", "localhost"].map(|name| format!("{name}:{port}"));
+        let addresses = self.host_addresses(port).into_iter().chain([self.reach(port)]);
+        names
+            .into_iter()
+            .chain(addresses.map(|address| address.to_string()))
+            .collect()
+    }
+
+    /// True unless the spec names other relayers only.
+    pub(crate) fn relayer_is_scraped(&self) -> bool {
+        let own = self.own_relayer();
+        self.spec.relayers.is_empty() || self.spec.relayers.iter().any(|target| own.contains(target))
     }
 
     /// The processes that run on the host whatever the runtime is.

@@ -99,6 +99,9 @@ pub(crate) struct Stack {
     pub(crate) prometheus_url: String,
     /// Jobs whose targets must all be up for the stack to be well.
     pub(crate) jobs: Vec<String>,
+    /// Where Prometheus may find the relayer of this run; empty without one.
+    #[serde(default)]
+    pub(crate) own_relayer: Vec<String>,
     /// How many rules Prometheus must have loaded.
     pub(crate) rules_expected: usize,
     /// The folder with the compose file of the run.

@@ -198,5 +198,5 @@ fn say(text: &str) {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
-    println!("{} {text}", crate::notifications::utc(now.as_secs()));
+    outln!("{} {text}", crate::notifications::utc(now.as_secs()));
 }

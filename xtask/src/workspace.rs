@@ -81,6 +81,14 @@ impl Workspace {
 
     /// Reads the spec. Every problem in it is reported at once; a missing file is bad input, too.
     pub(crate) fn load_spec(&self) -> Result<Spec> {
+        if self.spec_path.is_dir() {
+            return Err(BadInput(format!(
+                "{}: is a folder; --spec names a file, for instance {}",
+                self.spec_path.display(),
+                self.spec_path.join("monitoring.yaml").display()
+            ))
+            .into());
+        }
         if !self.spec_path.is_file() {
             return Err(BadInput(format!(
                 "{}: no such file; name the spec with --spec, or restore it with `git checkout -- monitoring/monitoring.yaml`",

@@ -4,6 +4,7 @@
 //! as ignored, with the reason, otherwise.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::disallowed_macros, reason = "a test prints for its own runner")]
 
 mod common;
 

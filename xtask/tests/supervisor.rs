@@ -212,6 +212,7 @@ fn a_taken_port_is_named_with_its_holder_before_anything_starts() {
     assert!(run.err.contains(&format!("(pid {me})")), "{}", run.err);
     assert!(run.err.contains("nothing was started"), "{}", run.err);
     assert!(state(&place).is_none() && !Path::new(&place.state().join("stack.json")).exists());
+    assert!(!place.state().exists(), "data or a lock are left behind");
     drop(holder);
 }
 
@@ -257,14 +258,21 @@ fn ctrl_c_amid_the_start_stops_what_was_started() {
     let mut place = Place::new();
     place.stand_ins(FOREVER);
     place.spec_with_free_ports("");
-    let mut up = place
+    let up = place
         .command(&["monitoring-up", "--runtime", "native", "--without", "grafana"])
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let pid = eventually("a start", || pid_of(&place, "alertmanager"));
     kill("-INT", u64::from(up.id()));
-    assert_eq!(up.wait().unwrap().code(), Some(1));
+    let run = common::Run::of(&up.wait_with_output().unwrap()).expect(130);
+    assert_eq!(run.err, "interrupted\n");
+    assert!(
+        run.out.contains("stopped everything that was started: "),
+        "{}",
+        run.out
+    );
     assert!(!alive(pid) && state(&place).is_none());
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use crate::compose;
+use crate::engine::{self, Removed};
 use crate::process::{self, Identity};
 use crate::state::{self, Runtime, Stack, State};
 use crate::workspace::Workspace;
@@ -21,44 +21,53 @@ pub(super) fn run(workspace: &Workspace, purge: bool) -> Result<u8> {
     } else {
         None
     };
-    let mut stopped = stop(workspace, purge)?;
+    let (mut stopped, removed) = stop(workspace, purge)?;
     stopped.sort();
     if stopped.is_empty() {
-        println!("nothing was running");
+        outln!("nothing was running");
     } else {
-        println!(
+        outln!(
             "stopped {} ({:.1} s)",
             stopped.join(", "),
             begun.elapsed().as_secs_f64()
         );
     }
+    if let Some(stranger) = &removed.stranger {
+        outln!("left alone: {stranger}");
+    }
+    if !removed.volumes.is_empty() {
+        outln!("removed the Docker volumes {}", removed.volumes.join(", "));
+    }
+    if !removed.foreign_volumes.is_empty() {
+        outln!(
+            "left alone: the Docker volumes {0}, which this state folder knows nothing of; `docker volume rm {1}` removes them",
+            removed.foreign_volumes.join(", "),
+            removed.foreign_volumes.join(" ")
+        );
+    }
     if purge && workspace.state_dir.is_dir() {
         purge_files(&workspace.state_dir)?;
-        println!("removed data, logs and state");
+        outln!("removed data, logs and state");
     } else if workspace.state_dir.join("data").is_dir() {
-        println!("data are kept; `cargo xtask monitoring-down --purge` removes them");
+        outln!("data are kept; `cargo xtask monitoring-down --purge` removes them");
     }
     drop(lock);
     Ok(0)
 }
 
 /// Stops processes and containers, and forgets the run. Names what was stopped.
-pub(super) fn stop(workspace: &Workspace, purge: bool) -> Result<Vec<String>> {
-    let stack = Stack::read(&workspace.state_dir);
-    let native = stack
-        .as_ref()
-        .is_some_and(|stack| stack.runtime == Runtime::Native);
+pub(super) fn stop(workspace: &Workspace, purge: bool) -> Result<(Vec<String>, Removed)> {
+    let native = Stack::read(&workspace.state_dir).is_some_and(|stack| stack.runtime == Runtime::Native);
     let mut stopped = stop_processes(&workspace.state_dir)?;
-    if !native {
-        // The run's own compose file, where it is known and still there.
-        let own = stack.map(|stack| stack.root).filter(|root| root.is_dir());
-        stopped.extend(compose::remove(
-            own.as_deref().unwrap_or(&workspace.stack_root),
-            purge,
-        )?);
-    }
+    // A native run knows nothing of containers, unless there were some before it whose volumes are to go now.
+    let removed = if native && !(purge && engine::owner_file(&workspace.state_dir).is_file()) {
+        Removed::default()
+    } else {
+        engine::remove(&workspace.state_dir, purge)?
+    };
+    stopped.extend(removed.containers.iter().cloned());
     Stack::remove(&workspace.state_dir);
-    Ok(stopped)
+    Ok((stopped, removed))
 }
 
 /// Stops the supervisor and its services. When the supervisor was killed, its services are found by the state it
@@ -89,7 +98,8 @@ pub(super) fn stop_processes(state_dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn purge_files(state_dir: &Path) -> Result<()> {
+/// Removes what this program has written below the state folder.
+pub(super) fn purge_files(state_dir: &Path) -> Result<()> {
     for name in ["data", "config", "logs", "generated"] {
         let folder = state_dir.join(name);
         if folder.exists() {
@@ -101,6 +111,7 @@ fn purge_files(state_dir: &Path) -> Result<()> {
         "state.json",
         "stack.json",
         "notifications.jsonl",
+        "compose.owner.yml",
         "supervisor.lock",
         "lock",
     ] {

@@ -17,7 +17,7 @@ pub(super) fn run(workspace: &Workspace, check: bool) -> Result<u8> {
         return check_all(workspace, &files);
     }
     let changed = write(&workspace.root, &files)?;
-    println!("{} files, {changed} changed", files.len());
+    outln!("{} files, {changed} changed", files.len());
     Ok(0)
 }
 
@@ -26,7 +26,7 @@ pub(super) fn write(root: &Path, files: &[GeneratedFile]) -> Result<usize> {
     let mut changed = 0;
     for file in files {
         if atomic::write_if_changed(&root.join(&file.path), file.contents.as_bytes())? {
-            println!("  written   {}", file.path.display());
+            outln!("  written   {}", file.path.display());
             changed += 1;
         }
     }
@@ -46,17 +46,20 @@ fn check_all(workspace: &Workspace, files: &[GeneratedFile]) -> Result<u8> {
         };
         if old.as_deref() != Some(&file.contents) {
             stale += 1;
-            print!("{}", diff(&file.path, old.as_deref(), &file.contents));
+            crate::output::out(format_args!(
+                "{}",
+                diff(&file.path, old.as_deref(), &file.contents)
+            ));
         }
     }
     if stale > 0 {
-        eprintln!(
+        errln!(
             "error: {stale} of {} generated files are stale; run `cargo xtask generate`",
             files.len()
         );
         return Err(AlreadyReported.into());
     }
-    println!("{} generated files are up to date", files.len());
+    outln!("{} generated files are up to date", files.len());
     Ok(0)
 }
 

@@ -1,16 +1,20 @@
 //! `monitoring-logs`: the end of one log or of all, and what comes after.
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use signal_hook::consts::SIGPIPE;
 
 use crate::cli::Logs;
 use crate::compose::Compose;
 use crate::failure::BadInput;
 use crate::interrupt::Interrupt;
 use crate::logs::{Follower, path, tail};
+use crate::output::{self, Out};
 use crate::stack::NOTIFICATION_LOG;
 use crate::state::Stack;
 use crate::supervisor::LOG;
@@ -100,13 +104,16 @@ fn show_all(workspace: &Workspace, options: &Logs, containers: &[String]) -> Res
         .map(|name| path(&workspace.state_dir, name))
         .collect();
     for (name, file) in names.iter().zip(&paths) {
-        println!("== {name}");
+        outln!("== {name}");
         show(file, options.lines)?;
     }
     if !containers.is_empty() {
-        let compose = Compose::find(&compose_root(workspace))?;
+        let compose = Compose::find(&compose_root(workspace), &workspace.state_dir)?;
         let lines = options.lines.to_string();
-        compose.run(&["logs", "--tail", &lines])?;
+        let status = compose.command(&["logs", "--tail", &lines]).status()?;
+        if !status.success() && !reader_left(status) {
+            bail!("`docker compose logs` failed: {status}");
+        }
     }
     if options.follow {
         let mut followers: Vec<Follower> = paths.into_iter().map(Follower::from_end).collect();
@@ -122,15 +129,22 @@ fn container(workspace: &Workspace, options: &Logs, name: &str) -> Result<u8> {
         arguments.push("--follow");
     }
     arguments.push(name);
-    let status = Compose::find(&compose_root(workspace))?
+    let status = Compose::find(&compose_root(workspace), &workspace.state_dir)?
         .command(&arguments)
         .status()?;
     // Ctrl-C ends a follow; that is no failure.
-    Ok(u8::from(!status.success() && !options.follow))
+    Ok(u8::from(
+        !status.success() && !options.follow && !reader_left(status),
+    ))
+}
+
+/// True when a program was ended by the pipe that it wrote to: `| head -1`.
+fn reader_left(status: ExitStatus) -> bool {
+    status.signal() == Some(SIGPIPE) || status.code() == Some(128 + SIGPIPE)
 }
 
 fn show(file: &Path, lines: usize) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = Out;
     for line in tail(file, lines) {
         writeln!(out, "{line}")?;
     }
@@ -139,8 +153,8 @@ fn show(file: &Path, lines: usize) -> Result<()> {
 
 fn follow(followers: &mut [Follower]) -> Result<()> {
     let interrupt = Interrupt::install()?;
-    let mut out = std::io::stdout().lock();
-    while !interrupt.is_set() {
+    let mut out = Out;
+    while !interrupt.is_set() && !output::nobody_reads() {
         let mut quiet = true;
         for follower in followers.iter_mut() {
             quiet &= !follower.copy_new(&mut out)?;

@@ -19,13 +19,13 @@ pub(super) fn run(workspace: &Workspace, json: bool) -> Result<u8> {
         None => Report::nothing(),
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        outln!("{}", serde_json::to_string_pretty(&report)?);
     } else if report.nothing_runs() {
-        println!("nothing runs; start it with `cargo xtask monitoring-up`");
+        outln!("nothing runs; start it with `cargo xtask monitoring-up`");
     } else {
-        print!("{}", render(&report));
+        crate::output::out(format_args!("{}", render(&report)));
         for (name, reason) in report.missing() {
-            println!("  not well  {name}: {reason}");
+            outln!("  not well  {name}: {reason}");
         }
     }
     Ok(if report.nothing_runs() {

@@ -22,7 +22,7 @@ const NEEDED: [Program; 5] = [
 pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]) -> Result<u8> {
     let mut summary = Vec::new();
     if !no_install && let Err(error) = packages::obtain(&NEEDED, true) {
-        println!("notice: {error:#}");
+        outln!("notice: {error:#}");
         summary.push(format!("could not obtain everything: {error:#}"));
     }
     let missing: Vec<&str> = NEEDED
@@ -73,9 +73,9 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
         Ok(path) => format!("tests with a real Ethereum node: run, with {}", path.display()),
         Err(reason) => format!("tests with a real Ethereum node: NOT RUN, no anvil: {reason}"),
     });
-    println!("\nsummary");
+    outln!("\nsummary");
     for line in &summary {
-        println!("  {line}");
+        outln!("  {line}");
     }
     // The servers are what the suite is about: without them it has not passed. anvil serves one test and comes by npm
     // only; that it was missing stands in the summary.
@@ -88,7 +88,7 @@ fn call(command: &mut Command) -> Result<bool> {
         .get_args()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    println!("running: cargo {}", words.join(" "));
+    outln!("running: cargo {}", words.join(" "));
     let status = command.status().context("can't run cargo")?;
     Ok(status.success())
 }

@@ -3,16 +3,17 @@
 mod bring;
 mod prepare;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use monitoring_provisioning::{Runtime as Rendering, generate};
+use monitoring_provisioning::{Runtime as Rendering, Spec, generate};
 
 use self::bring::Before;
 use self::prepare::Prepared;
 use crate::cli::Up;
 use crate::failure::{AlreadyReported, BadInput};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt, Interrupted};
 use crate::readiness::{self, NotReady};
 use crate::report::Report;
 use crate::state::{self, Runtime, Stack};
@@ -41,14 +42,23 @@ pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
             .into());
         }
     }
+    let new_folder = !workspace.state_dir.exists();
     let _lock = state::lock(&workspace.state_dir, "lock")?;
-    super::generate::write(&workspace.stack_root, &generate(&spec, Rendering::Docker)?)?;
-
-    let prepared = prepare::prepare(workspace, &spec, up, &interrupt)?;
-    let before = Before::now(workspace);
-    prepare::refuse_taken_ports(workspace, &prepared)?;
-    let outcome = bring::bring(workspace, &prepared, &before)
-        .and_then(|()| readiness::wait(&prepared.stack, &workspace.state_dir, up.timeout, &interrupt));
+    let ready = ready_to_start(workspace, &spec, up, &interrupt);
+    let (prepared, before) = ready.map_err(|error| {
+        if new_folder {
+            // Nothing was started: what was prepared goes, so that nothing seems to be kept.
+            let _ = super::down::purge_files(&workspace.state_dir);
+        }
+        if interrupt.is_set() {
+            return anyhow::Error::new(Interrupted).context("nothing was started or changed");
+        }
+        error
+    })?;
+    let outcome = bring::bring(workspace, &prepared, &before, &interrupt).and_then(|since| {
+        let state_dir = &workspace.state_dir;
+        readiness::wait(&prepared.stack, state_dir, up.timeout, since, &interrupt)
+    });
     match outcome {
         Ok(Ok(report)) => {
             conclude(&report, &prepared, up, begun);
@@ -59,42 +69,74 @@ pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
             before.restore(workspace, &prepared)?;
             Err(AlreadyReported.into())
         }
+        Err(_) if interrupt.is_set() => {
+            errln!("interrupted");
+            before.restore(workspace, &prepared)?;
+            Ok(interrupt::EXIT_CODE)
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            errln!("error: {error:#}");
             before.restore(workspace, &prepared)?;
             Err(AlreadyReported.into())
         }
     }
 }
 
+/// Everything before the first start; an error means that nothing was started.
+fn ready_to_start(
+    workspace: &Workspace,
+    spec: &Spec,
+    up: &Up,
+    interrupt: &Interrupt,
+) -> Result<(Prepared, Before)> {
+    super::generate::write(&workspace.stack_root, &generate(spec, Rendering::Docker)?)?;
+    let prepared = prepare::prepare(workspace, spec, up, interrupt)?;
+    let before = Before::now(workspace);
+    prepare::refuse_taken_ports(workspace, &prepared)?;
+    interrupt.check()?;
+    Ok((prepared, before))
+}
+
+/// How the user's own relayer is started so that Prometheus reaches it.
+fn relayer_command(listen: &[SocketAddr]) -> String {
+    let usual = [SocketAddr::from(([127, 0, 0, 1], 9090))];
+    let addresses = if listen == usual { &[] } else { listen };
+    let flags: String = addresses
+        .iter()
+        .map(|address| format!(" --listen {address}"))
+        .collect();
+    format!("relayer --config pools.yaml{flags}")
+}
+
 fn conclude(report: &Report, prepared: &Prepared, up: &Up, begun: Instant) {
-    print!("{}", super::status::render(report));
+    crate::output::out(format_args!("{}", super::status::render(report)));
     let awaited = prepared.stack.jobs.join(", ");
-    println!(
+    outln!(
         "\nready in {:.1} s ({}): every service answers, every rule is loaded, and a scrape",
         begun.elapsed().as_secs_f64(),
         prepared.stack.runtime.name()
     );
-    println!("of each of these jobs has succeeded: {awaited}");
+    outln!("of each of these jobs has succeeded: {awaited}");
     for note in &prepared.notes {
-        println!("note: {note}");
+        outln!("note: {note}");
     }
     if prepared.relayer_runs() {
-        println!(
+        outln!(
             "next: open the dashboard or Prometheus above; `cargo xtask monitoring-logs notifications` shows what is sent"
         );
     } else if up.relayer_config.is_none() {
-        println!(
-            "next: start your relayer (its /metrics belong on the port that the spec names), or add --demo"
+        outln!(
+            "next: start your relayer with `{}`, or let this command run it: --relayer-config pools.yaml, or --demo",
+            relayer_command(&prepared.listen)
         );
     }
-    println!("stop: cargo xtask monitoring-down");
+    outln!("stop: cargo xtask monitoring-down");
 }
 
 fn explain(workspace: &Workspace, prepared: &Prepared, not_ready: &NotReady) {
-    eprintln!("error: {}", not_ready.why);
+    errln!("error: {}", not_ready.why);
     for (name, reason) in &not_ready.missing {
-        eprintln!("  {name}: {reason}");
+        errln!("  {name}: {reason}");
     }
     for component in &prepared.stack.components {
         if !not_ready.missing.contains_key(&component.name) {
@@ -104,14 +146,14 @@ fn explain(workspace: &Workspace, prepared: &Prepared, not_ready: &NotReady) {
             Some(compose) if component.container => compose.log(&component.name, LAST_LINES),
             _ => logs::tail(&logs::path(&workspace.state_dir, &component.name), LAST_LINES),
         };
-        eprintln!("  last lines of {}:", component.name);
+        errln!("  last lines of {}:", component.name);
         for line in &lines {
-            eprintln!("    {line}");
+            errln!("    {line}");
         }
         if lines.is_empty() {
-            eprintln!("    (it wrote none)");
+            errln!("    (it wrote none)");
             for line in logs::tail(&logs::path(&workspace.state_dir, supervisor::LOG), 3) {
-                eprintln!("    supervisor: {line}");
+                errln!("    supervisor: {line}");
             }
         }
     }
@@ -126,4 +168,22 @@ fn refuse_other_runtime(workspace: &Workspace, wanted: Runtime) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_of_the_users_relayer_listens_where_prometheus_looks() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(
+            relayer_command(&[at("127.0.0.1:9090")]),
+            "relayer --config pools.yaml"
+        );
+        assert_eq!(
+            relayer_command(&[at("127.0.0.1:9090"), at("172.17.0.1:9090")]),
+            "relayer --config pools.yaml --listen 127.0.0.1:9090 --listen 172.17.0.1:9090"
+        );
+    }
 }

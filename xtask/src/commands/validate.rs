@@ -47,18 +47,20 @@ pub(super) fn run(workspace: &Workspace, require_tools: bool) -> Result<u8> {
     }
 
     for problem in &problems {
-        eprintln!("error: {problem}");
+        errln!("error: {problem}");
     }
     let missing_tools = tools(workspace, &files, folder.path(), &native, &mut problems)?;
     if !problems.is_empty() {
-        eprintln!("error: {} problems", problems.len());
+        let many = if problems.len() == 1 { "" } else { "s" };
+        errln!("error: {} problem{many}", problems.len());
         return Err(AlreadyReported.into());
     }
     if require_tools && missing_tools > 0 {
-        eprintln!("error: --require-tools: {missing_tools} tools are missing");
+        let many = if missing_tools == 1 { " is" } else { "s are" };
+        errln!("error: --require-tools: {missing_tools} tool{many} missing");
         return Err(AlreadyReported.into());
     }
-    println!("{} files are valid", files.len());
+    outln!("{} files are valid", files.len());
     Ok(0)
 }
 
@@ -100,7 +102,7 @@ fn tools(
     let mut missing = 0;
     for (program, checks) in CHECKS {
         let Some(path) = program.find() else {
-            println!(
+            outln!(
                 "notice: {} was not found: not checked with it",
                 program.names()[0]
             );
@@ -115,9 +117,9 @@ fn tools(
                 for file in matching(files, ending) {
                     let shown = format!("{} {}", program.names()[0], arguments.join(" "));
                     match call(&path, arguments, &root.join(&file))? {
-                        Ok(()) => println!("{shown}: {} ok{variant}", file.display()),
+                        Ok(()) => outln!("{shown}: {} ok{variant}", file.display()),
                         Err(output) => {
-                            eprintln!("error: {}: {shown}{variant}:\n{output}", file.display());
+                            errln!("error: {}: {shown}{variant}:\n{output}", file.display());
                             problems.push(Problem::new(&file, format!("{shown} refuses it")));
                         }
                     }

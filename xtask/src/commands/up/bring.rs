@@ -1,18 +1,22 @@
 //! Starts or changes what runs, and takes that back when it fails.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::prepare::{Prepared, config_folder};
 use crate::commands::down;
-use crate::compose::{self, Compose};
+use crate::compose::Compose;
+use crate::interrupt::Interrupt;
 use crate::plan::Plan;
+use crate::process::Identity;
+use crate::stack::RELAYER;
 use crate::state::{Stack, State};
 use crate::workspace::Workspace;
-use crate::{atomic, logs, supervisor};
+use crate::{atomic, engine, logs, supervisor};
 
 /// A supervisor that starts needs some milliseconds; taking over a plan may include stopping services.
 const SUPERVISOR_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -24,6 +28,8 @@ pub(super) struct Before {
     plan: Option<Plan>,
     /// Running containers by service, with their process.
     containers: BTreeMap<String, Option<u32>>,
+    /// The relayer that a supervisor of ours runs.
+    relayer: Option<Identity>,
 }
 
 impl Before {
@@ -34,13 +40,13 @@ impl Before {
         if !supervised {
             match down::stop_processes(state_dir) {
                 Ok(left) if !left.is_empty() => {
-                    println!(
+                    outln!(
                         "  stopped   {}: left behind by a supervisor that is gone",
                         left.join(", ")
                     );
                 }
                 Ok(_) => {}
-                Err(error) => println!("  notice    {error:#}"),
+                Err(error) => outln!("  notice    {error:#}"),
             }
         }
         let plan = if supervised {
@@ -49,7 +55,7 @@ impl Before {
             None
         };
         let containers = match Stack::read(state_dir) {
-            Some(stack) if stack.has_containers() => running_containers(),
+            Some(stack) if stack.has_containers() => running_containers(state_dir),
             _ => BTreeMap::new(),
         };
         let stack = Stack::read(state_dir).filter(|_| plan.is_some() || !containers.is_empty());
@@ -57,15 +63,19 @@ impl Before {
             stack,
             plan,
             containers,
+            relayer: relayer(state_dir),
         }
     }
 
     /// Stops what this command has started; what ran before goes on as it was.
+    /// Says what that was.
     pub(super) fn restore(&self, workspace: &Workspace, prepared: &Prepared) -> Result<()> {
         let Some(stack) = &self.stack else {
-            let stopped = down::stop(workspace, false)?;
-            if !stopped.is_empty() {
-                println!("stopped everything that was started: {}", stopped.join(", "));
+            let (stopped, _) = down::stop(workspace, false)?;
+            if stopped.is_empty() {
+                outln!("nothing was running yet: there was nothing to stop");
+            } else {
+                outln!("stopped everything that was started: {}", stopped.join(", "));
             }
             return Ok(());
         };
@@ -86,13 +96,19 @@ impl Before {
             }
         }
         stack.write(&workspace.state_dir)?;
-        println!("went back to what ran before");
+        outln!("went back to what ran before");
         Ok(())
     }
 }
 
-/// Starts what is missing, changes what differs, leaves the rest alone.
-pub(super) fn bring(workspace: &Workspace, prepared: &Prepared, before: &Before) -> Result<()> {
+/// Starts what is missing, changes what differs, leaves the rest alone. When the relayer is a new one, the moment
+/// (seconds since 1970) since which it has run.
+pub(super) fn bring(
+    workspace: &Workspace,
+    prepared: &Prepared,
+    before: &Before,
+    interrupt: &Interrupt,
+) -> Result<Option<f64>> {
     let state_dir = &workspace.state_dir;
     // First of all: whatever happens from here on, monitoring-down knows what to look for.
     prepared.stack.write(state_dir)?;
@@ -105,22 +121,38 @@ pub(super) fn bring(workspace: &Workspace, prepared: &Prepared, before: &Before)
     if !prepared.plan.services.is_empty() || before.plan.is_some() {
         apply(workspace, &prepared.plan)?;
     }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let relayer_since = (relayer(state_dir) != before.relayer).then_some(now.as_secs_f64());
     if let Some(compose) = &prepared.compose {
-        containers(compose, prepared, before)?;
+        engine::claim(state_dir, &workspace.root, &prepared.containers())?;
+        containers(workspace, compose, prepared, before, interrupt)?;
     }
-    Ok(())
+    Ok(relayer_since)
 }
 
-fn running_containers() -> BTreeMap<String, Option<u32>> {
-    let running = compose::containers()
+fn relayer(state_dir: &Path) -> Option<Identity> {
+    let state = State::read(state_dir)?;
+    let process = state.service(RELAYER)?.process.clone();
+    process.filter(Identity::is_alive)
+}
+
+fn running_containers(state_dir: &Path) -> BTreeMap<String, Option<u32>> {
+    let running = engine::containers(state_dir)
         .into_iter()
         .filter(|(_, container)| container.state == "running");
     running.map(|(name, container)| (name, container.pid)).collect()
 }
 
-fn containers(compose: &Compose, prepared: &Prepared, before: &Before) -> Result<()> {
+fn containers(
+    workspace: &Workspace,
+    compose: &Compose,
+    prepared: &Prepared,
+    before: &Before,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let names = prepared.containers();
-    compose.run(&[&["up", "--detach", "--no-build"], names.as_slice()].concat())?;
+    let up = [&["up", "--detach", "--no-build"], names.as_slice()].concat();
+    compose.run_unless_interrupted(&up, interrupt)?;
     let Some(old) = &before.stack else { return Ok(()) };
     let unwanted: Vec<&str> = before
         .containers
@@ -132,7 +164,7 @@ fn containers(compose: &Compose, prepared: &Prepared, before: &Before) -> Result
         compose.run(&[&["rm", "--stop", "--force"], unwanted.as_slice()].concat())?;
     }
     // A file that was replaced is not the one that a running container has mounted: a restart mounts it anew.
-    let now = running_containers();
+    let now = running_containers(&workspace.state_dir);
     let changed = |name: &&str| {
         let find = |stack: &Stack| {
             stack
@@ -149,7 +181,7 @@ fn containers(compose: &Compose, prepared: &Prepared, before: &Before) -> Result
     };
     let stale: Vec<&str> = names.iter().copied().filter(changed).collect();
     if !stale.is_empty() {
-        println!("  restart   {}: new configuration", stale.join(", "));
+        outln!("  restart   {}: new configuration", stale.join(", "));
         compose.run(&[&["restart", "--timeout", "3"], stale.as_slice()].concat())?;
     }
     Ok(())

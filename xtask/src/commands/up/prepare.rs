@@ -1,20 +1,27 @@
 //! Everything that can be done, and refused, before anything is started.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use monitoring_provisioning::{GeneratedFile, Runtime as Rendering, Spec, generate};
 
-use crate::binaries::Program;
+use crate::binaries::{Program, output_within};
 use crate::cli::{Optional, RuntimeChoice, Up};
 use crate::compose::{self, Compose};
+use crate::failure::BadInput;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 use crate::ports::{self, Needed};
 use crate::stack::{self, Inputs, Programs, RELAYER};
 use crate::state::{Runtime, Stack, State};
 use crate::workspace::{self, Workspace};
-use crate::{packages, state};
+use crate::{engine, packages, state};
+
+/// The relayer reads a file for it.
+const CHECKS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A run that can be started.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) config: Vec<GeneratedFile>,
     /// What the user should know at the end.
     pub(super) notes: Vec<String>,
+    /// Where a relayer that the user starts must listen to be scraped.
+    pub(super) listen: Vec<SocketAddr>,
 }
 
 impl Prepared {
@@ -68,7 +77,12 @@ pub(super) fn prepare(
         Runtime::Native
     };
     super::refuse_other_runtime(workspace, wanted)?;
-    println!("runtime: {}", wanted.name());
+    if compose.is_some()
+        && let Some(stranger) = engine::stranger(&workspace.state_dir)
+    {
+        bail!("nothing was started: {stranger}");
+    }
+    outln!("runtime: {}", wanted.name());
     if compose.is_none() {
         let mut programs = vec![Program::Prometheus, Program::Alertmanager];
         if !up.without.contains(&Optional::NodeExporter) {
@@ -77,7 +91,7 @@ pub(super) fn prepare(
         packages::obtain(&programs, up.yes)?;
     }
     interrupt.check()?;
-    let relayer = relayer(workspace, up)?;
+    let relayer = relayer(workspace, up, interrupt)?;
     interrupt.check()?;
     let mut inputs = Inputs {
         workspace,
@@ -87,7 +101,7 @@ pub(super) fn prepare(
         gateway: None,
     };
     match compose {
-        Some(compose) => docker(&mut inputs, compose),
+        Some(compose) => docker(&mut inputs, compose, interrupt),
         None => native(&inputs),
     }
 }
@@ -99,28 +113,58 @@ fn choose(workspace: &Workspace, choice: RuntimeChoice) -> Result<Option<Compose
         (RuntimeChoice::Native, _) | (RuntimeChoice::Auto, Some(Runtime::Native)) => Ok(None),
         (RuntimeChoice::Docker, _) | (RuntimeChoice::Auto, Some(Runtime::Docker)) => {
             let explain = || "the Docker runtime can't be used; `--runtime native` needs no engine";
-            Compose::find(&workspace.stack_root)
+            Compose::find(&workspace.stack_root, &workspace.state_dir)
                 .map(Some)
                 .with_context(explain)
         }
-        (RuntimeChoice::Auto, None) => match Compose::find(&workspace.stack_root) {
+        (RuntimeChoice::Auto, None) => match Compose::find(&workspace.stack_root, &workspace.state_dir) {
             Ok(compose) => Ok(Some(compose)),
             Err(why) => {
-                println!("{why}: using the native runtime");
+                outln!("{why}: using the native runtime");
                 Ok(None)
             }
         },
     }
 }
 
-/// Builds the relayer beside this program, in the same profile.
-fn relayer(workspace: &Workspace, up: &Up) -> Result<Option<PathBuf>> {
+/// The relayer's program, when one is wanted, with a configuration that it accepts.
+fn relayer(workspace: &Workspace, up: &Up, interrupt: &Interrupt) -> Result<Option<PathBuf>> {
     if !up.demo && up.relayer_config.is_none() {
         return Ok(None);
     }
-    if let Some(program) = &up.relayer_bin {
-        return Ok(Some(std::path::absolute(program)?));
+    let program = match &up.relayer_bin {
+        Some(program) => std::path::absolute(program)?,
+        None => build_relayer(workspace, interrupt)?,
+    };
+    if let Some(file) = &up.relayer_config {
+        check_config(workspace, &program, file)?;
     }
+    Ok(Some(program))
+}
+
+/// The relayer itself says what it thinks of a configuration, before anything is started with it.
+fn check_config(workspace: &Workspace, program: &Path, file: &Path) -> Result<()> {
+    let mut check = Command::new(program);
+    check
+        .arg("--config")
+        .arg(std::path::absolute(file)?)
+        .arg("--check")
+        .current_dir(&workspace.root);
+    let answer = output_within(&mut check, CHECKS_WITHIN)
+        .with_context(|| format!("{} can't check {}", program.display(), file.display()))?;
+    if answer.success {
+        return Ok(());
+    }
+    let said = answer.stderr.trim();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    Err(BadInput(format!(
+        "{said}\nnothing was started: the relayer refuses --relayer-config"
+    ))
+    .into())
+}
+
+/// Builds the relayer beside this program, in the same profile.
+fn build_relayer(workspace: &Workspace, interrupt: &Interrupt) -> Result<PathBuf> {
     let own = std::env::current_exe().context("can't tell this program's own path")?;
     let folder = own.parent().context("this program stands in no folder")?;
     let mut build = workspace::cargo(&workspace.root);
@@ -128,7 +172,7 @@ fn relayer(workspace: &Workspace, up: &Up) -> Result<Option<PathBuf>> {
     if folder.ends_with("release") {
         build.arg("--release");
     }
-    let status = build.status().context("can't run cargo")?;
+    let status = interrupt.status(&mut build).context("can't run cargo")?;
     if !status.success() {
         bail!("the relayer can't be built: {status}");
     }
@@ -136,7 +180,7 @@ fn relayer(workspace: &Workspace, up: &Up) -> Result<Option<PathBuf>> {
     if !program.is_file() {
         bail!("cargo built the relayer, but not as {}", program.display());
     }
-    Ok(Some(program))
+    Ok(program)
 }
 
 fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
@@ -146,7 +190,7 @@ fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
     }
     let programs = Programs::find(&wanted);
     let grafana = programs.has(Program::Grafana);
-    let mut notes = Vec::new();
+    let mut notes = foreign_relayers(inputs);
     if !grafana && inputs.wants(Optional::Grafana) {
         notes.push(
             "Grafana is not installed, so there is no dashboard; get it from https://grafana.com/grafana/download (apt, brew, \
@@ -172,10 +216,11 @@ fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
         needed,
         config,
         notes,
+        listen: inputs.host_addresses(inputs.spec.ports.relayer),
     })
 }
 
-fn docker(inputs: &mut Inputs<'_>, compose: Compose) -> Result<Prepared> {
+fn docker(inputs: &mut Inputs<'_>, compose: Compose, interrupt: &Interrupt) -> Result<Prepared> {
     inputs.gateway = compose.host_has_gateway().then_some(compose.gateway);
     let files = generate(inputs.spec, Rendering::Docker)?;
     let mut stack = stack_of(inputs, Runtime::Docker, &files, inputs.wants(Optional::Grafana));
@@ -187,7 +232,7 @@ fn docker(inputs: &mut Inputs<'_>, compose: Compose) -> Result<Prepared> {
             "grafana" => &images.grafana,
             _ => &images.node_exporter,
         };
-        compose::obtain_image(image).with_context(|| match component.name.as_str() {
+        compose::obtain_image(image, interrupt).with_context(|| match component.name.as_str() {
             name @ ("grafana" | "node-exporter") => {
                 format!("{name} can't run (`--without {name}` leaves it out)")
             }
@@ -206,14 +251,35 @@ fn docker(inputs: &mut Inputs<'_>, compose: Compose) -> Result<Prepared> {
         services: inputs.host_services()?,
     };
     let needed = needed(inputs, &stack);
+    let mut notes = foreign_relayers(inputs);
+    let inherited = engine::inherited_volumes(&inputs.workspace.state_dir);
+    if !inherited.is_empty() {
+        notes.push(format!(
+            "the Docker volumes {} were there before; this run goes on with the data in them, and --purge removes them",
+            inherited.join(", ")
+        ));
+    }
     Ok(Prepared {
         stack,
         plan,
         compose: Some(compose),
         needed,
         config: Vec::new(),
-        notes: Vec::new(),
+        notes,
+        listen: inputs.host_addresses(inputs.spec.ports.relayer),
     })
+}
+
+/// What to say when Prometheus doesn't scrape the relayer that runs.
+fn foreign_relayers(inputs: &Inputs<'_>) -> Vec<String> {
+    if inputs.relayer.is_none() || inputs.relayer_is_scraped() {
+        return Vec::new();
+    }
+    vec![format!(
+        "`relayers` in {} names other relayers only, so the one that runs here isn't scraped; add {}",
+        inputs.workspace.spec_path.display(),
+        inputs.own_relayer()[0]
+    )]
 }
 
 fn stack_of(inputs: &Inputs<'_>, runtime: Runtime, files: &[GeneratedFile], grafana: bool) -> Stack {
@@ -222,6 +288,7 @@ fn stack_of(inputs: &Inputs<'_>, runtime: Runtime, files: &[GeneratedFile], graf
         components: inputs.components(runtime == Runtime::Docker, grafana),
         prometheus_url: format!("http://{}", inputs.reach(inputs.spec.ports.prometheus)),
         jobs: inputs.jobs(),
+        own_relayer: inputs.own_relayer(),
         rules_expected: stack::count_rules(files),
         root: inputs.workspace.stack_root.clone(),
         container_configs: Vec::new(),
@@ -268,7 +335,7 @@ pub(super) fn refuse_taken_ports(workspace: &Workspace, prepared: &Prepared) -> 
         return Ok(());
     }
     for one in &taken {
-        eprintln!("error: {one}");
+        errln!("error: {one}");
     }
     bail!(
         "nothing was started; free the port{}, or choose others under `ports` in {}",
@@ -286,7 +353,7 @@ fn held_by_us(state_dir: &Path, prepared: &Prepared) -> (Vec<u32>, Vec<String>) 
         .map(|process| process.pid)
         .collect();
     let containers = if prepared.compose.is_some() {
-        compose::containers()
+        engine::containers(state_dir)
     } else {
         Default::default()
     };
