@@ -19,7 +19,7 @@ use crate::{
     breaker::Ticket,
     connect::ConnectFailure,
     core::Core,
-    member::Stored,
+    member::{Member, Stored},
 };
 
 /// A caller's deadline, what it demands, what it has tried and what the balancer may know.
@@ -53,6 +53,8 @@ impl<E: Endpoint> Core<E> {
                     }
                 }
                 Err(Failed::Final(error)) => return Err(error),
+                // the endpoint has left: another, or the same question again
+                Err(Failed::Gone) => {}
             }
             now = Instant::now();
         }
@@ -167,10 +169,11 @@ impl<E: Endpoint> Core<E> {
             return Vec::new();
         }
         let avoided = |id: &EndpointId| request.requirements.avoid.contains(id);
-        let members = self.members.iter().zip(0..);
+        let setup = self.setup.load();
+        let members = setup.members();
         members
-            .filter(|(member, _)| avoided(&member.id))
-            .map(|(_, key)| key)
+            .filter(|(_, seat)| avoided(&seat.member.id))
+            .map(|(key, _)| key)
             .collect()
     }
 
@@ -186,9 +189,11 @@ impl<E: Endpoint> Core<E> {
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
         let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
+        // read after the keys: who may be picked is always in it
         let choose = |keys: &[u32]| {
-            let candidates = Candidates::new(keys, &self.stats, self.heaviest, now);
-            let picked = self.balancer.pick(&candidates, &cx);
+            let setup = self.setup.load();
+            let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
+            let picked = setup.balancer.pick(&candidates, &cx);
             picked.and_then(|index| keys.get(index).copied())
         };
         if wish.avoid.is_empty() && wish.min_position.is_none() {
@@ -211,7 +216,7 @@ impl<E: Endpoint> Core<E> {
         match refusal {
             Refusal::QueueFull => AcquireError::QueueFull {
                 pool,
-                max_waiters: self.config.max_waiters,
+                max_waiters: self.setup.load().config.max_waiters,
             },
             Refusal::Closed => AcquireError::Closed { pool },
             Refusal::Hopeless => AcquireError::NoHealthyEndpoint {
@@ -235,10 +240,9 @@ impl<E: Endpoint> Core<E> {
     /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
     fn connect_failed(
         &self,
-        key: u32,
+        member: &Member<E>,
         failure: ConnectFailure<E::Error>,
     ) -> (Settle, Option<Duration>, Failed<E::Error>) {
-        let member = &self.members[key as usize];
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
         match failure {
             ConnectFailure::Endpoint(source) => {
@@ -292,6 +296,7 @@ impl<E: Endpoint> Core<E> {
                     Failed::Connect(AcquireError::NoConnection { pool, endpoint, why }),
                 )
             }
+            ConnectFailure::Closed if !self.is_closed() => (Settle::Neutral, None, Failed::Gone),
             ConnectFailure::AtLimit | ConnectFailure::Closed => (
                 Settle::Neutral,
                 None,
@@ -306,6 +311,8 @@ enum Failed<X> {
     /// Another endpoint may be tried.
     Connect(AcquireError<X>),
     Final(AcquireError<X>),
+    /// The endpoint has left the pool.
+    Gone,
 }
 
 /// A place in line that is left when dropped.
@@ -387,7 +394,10 @@ impl<'a, E: Endpoint> Held<'a, E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, Failed<E::Error>> {
-        let member = &self.core.members[self.key as usize];
+        let member = self.core.setup.load().member(self.key).map(Arc::clone);
+        let Some(member) = member else {
+            unreachable!("an endpoint stays until the last slot on it has come back")
+        };
         let connection = if let Some(mut stored) = self.stored.take() {
             stored.lane.set_busy(true);
             Ok(Ok(stored))
@@ -407,10 +417,17 @@ impl<'a, E: Endpoint> Held<'a, E> {
             Ok(Ok(stored)) => {
                 self.open = false;
                 let core = Arc::clone(self.core);
-                Ok(Lease::new(core, self.key, self.ticket, stored, now, location))
+                Ok(Lease::new(
+                    core,
+                    member,
+                    (self.key, self.ticket),
+                    stored,
+                    now,
+                    location,
+                ))
             }
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(self.key, failure);
+                let (settle, throttle, failed) = self.core.connect_failed(&member, failure);
                 self.give_back(settle, throttle);
                 self.started = false;
                 self.core.feed(self.key, Feedback::NoConnection);

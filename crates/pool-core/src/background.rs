@@ -14,25 +14,28 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     CheckCx, Endpoint, HealthConfig, Report, Unfit,
-    admission::{Checked, Settle},
+    admission::{Checked, GateId, Settle},
     core::Core,
     health::HealthReason,
+    member::Member,
     warm::LOOK_EVERY,
 };
 
-pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>, seed: u64) {
-    for key in 0..core.members.len() {
-        let rng = fastrand::Rng::with_seed(seed.wrapping_add(key as u64));
-        tokio::spawn(until_shutdown(
-            core.shutdown.subscribe(),
-            check(Arc::clone(core), key as u32, rng),
-        ));
+pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>) {
+    for (key, seat) in core.setup.load().members() {
+        check_endpoint(core, key.into(), Arc::clone(&seat.member));
     }
     tokio::spawn(until_shutdown(
         core.shutdown.subscribe(),
         let_time_pass(Arc::clone(core)),
     ));
     tokio::spawn(until_shutdown(core.shutdown.subscribe(), prune(Arc::clone(core))));
+}
+
+/// Begins the checks of an endpoint; they end with it.
+pub(crate) fn check_endpoint<E: Endpoint>(core: &Arc<Core<E>>, id: GateId, member: Arc<Member<E>>) {
+    let ended = member.shutdown.subscribe();
+    tokio::spawn(until_shutdown(ended, check(Arc::clone(core), id, member)));
 }
 
 async fn until_shutdown(mut shutdown: watch::Receiver<bool>, task: impl Future<Output = ()>) {
@@ -44,24 +47,38 @@ async fn until_shutdown(mut shutdown: watch::Receiver<bool>, task: impl Future<O
     }
 }
 
-/// Checks one endpoint for ever. The first check is at once.
-async fn check<E: Endpoint>(core: Arc<Core<E>>, key: u32, mut rng: fastrand::Rng) {
-    let config = core.config.health.clone();
+/// Checks one endpoint for ever. The first check is at once. Other settings count from the next check on, and that is
+/// planned anew.
+async fn check<E: Endpoint>(core: Arc<Core<E>>, id: GateId, member: Arc<Member<E>>) {
     loop {
-        check_once(&core, key, &config).await;
-        let share = 1.0 + config.jitter * (rng.f64() * 2.0 - 1.0);
-        let now = Instant::now();
-        let next = now + config.interval.mul_f64(share);
-        let (next, effects) = core.admission.check_planned(key, next, now);
-        core.apply(effects);
-        tokio::time::sleep_until(next).await;
+        let mut reconfigured = pin!(core.reconfigured.notified());
+        reconfigured.as_mut().enable();
+        let config = core.setup.load().config.health.clone();
+        check_once(&core, id, &member, &config).await;
+        let ended = Instant::now();
+        let mut interval = config.interval;
+        loop {
+            let share = 1.0 + config.jitter * (core.chance.share() * 2.0 - 1.0);
+            let now = Instant::now();
+            let (next, effects) = core
+                .admission
+                .check_planned(id, ended + interval.mul_f64(share), now);
+            core.apply(effects);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => break,
+                () = reconfigured.as_mut() => {
+                    reconfigured.set(core.reconfigured.notified());
+                    reconfigured.as_mut().enable();
+                    interval = core.setup.load().config.health.interval;
+                }
+            }
+        }
     }
 }
 
-async fn check_once<E: Endpoint>(core: &Arc<Core<E>>, key: u32, config: &HealthConfig) {
-    let member = &core.members[key as usize];
+async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>, config: &HealthConfig) {
     let begun = Instant::now();
-    let (ticket, effects) = core.admission.check_begins(key, begun, begun);
+    let (ticket, effects) = core.admission.check_begins(id, begun, begun);
     core.apply(effects);
     let cx = CheckCx {
         timeout: config.timeout,
@@ -89,12 +106,12 @@ async fn check_once<E: Endpoint>(core: &Arc<Core<E>>, key: u32, config: &HealthC
             }
             checked
         }
-        Ok(Ok(Ok(report))) => judge(core, key, report, config, now),
+        Ok(Ok(Ok(report))) => judge(core, id.key, report, config, now),
     };
     if checked.result.is_err() {
         member.stats.check_failed();
     }
-    core.apply(core.admission.check_ended(key, ticket, checked, now));
+    core.apply(core.admission.check_ended(id, ticket, checked, now));
 }
 
 /// The endpoint answered. One that is merely unfit works, so its breaker hears nothing.
@@ -179,12 +196,15 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = Instant::now();
         let eligible = core.admission.eligible().to_vec();
-        for (key, member) in core.members.iter().enumerate() {
-            member.prune(core.config.idle_timeout, now);
-            if eligible.contains(&(key as u32)) {
-                member.keep_warm(now);
+        let setup = core.setup.load_full();
+        for (key, seat) in setup.members() {
+            seat.member.prune(setup.config.idle_timeout, now);
+            if eligible.contains(&key) {
+                seat.member.keep_warm(now);
             }
         }
+        core.trim(&setup);
+        core.sweep();
         core.look_for_leaks(now);
     }
 }

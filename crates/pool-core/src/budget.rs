@@ -100,14 +100,21 @@ struct Account {
 
 impl Account {
     fn new(config: &BudgetConfig, origin: Instant) -> Self {
-        Self {
+        let mut account = Self {
             origin,
-            // validated: at most 100, so it fits
-            earns: (config.share * PRICE as f64).round() as u64,
-            floor: u64::from(config.floor) * SLICES * PRICE,
+            earns: 0,
+            floor: 0,
             newest: 0,
             slices: [Slice::default(); SLICES as usize],
-        }
+        };
+        account.configure(config);
+        account
+    }
+
+    fn configure(&mut self, config: &BudgetConfig) {
+        // validated: at most 100, so it fits
+        self.earns = (config.share * PRICE as f64).round() as u64;
+        self.floor = u64::from(config.floor) * SLICES * PRICE;
     }
 
     /// The slice of this moment. A caller who read the clock before another and came to the lock after it books into
@@ -167,6 +174,11 @@ impl Budget {
 
     fn lock(&self) -> MutexGuard<'_, Account> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes other settings; what was earned and spent stays.
+    pub(crate) fn configure(&self, config: &BudgetConfig) {
+        self.lock().configure(config);
     }
 
     /// A request came.

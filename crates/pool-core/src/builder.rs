@@ -2,10 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
-use deadpool::managed::{self, QueueMode};
+use arc_swap::ArcSwap;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -13,19 +13,20 @@ use tokio::{
 
 use crate::{
     Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
-    PoolId, Source, Tiered,
-    admission::{Admission, Gate},
+    PoolId, Source,
+    admission::Admission,
+    assembly::{Assembly, Part},
     background,
     budget::Budget,
+    ceiling::Ceiling,
     chance::Chance,
-    connect::Connects,
-    connection::Connector,
     core::Core,
     effort::Effort,
+    knobs::Knobs,
     latencies::Latencies,
     leak::Leaks,
-    member::Member,
-    stats::Stats,
+    setup::{Seat, Setup},
+    update,
 };
 
 /// Why a pool was not built.
@@ -61,6 +62,17 @@ pub enum BuildError {
     /// The pool has no endpoints. Add one.
     #[error("pool {0} has no endpoints")]
     Empty(PoolId),
+    /// An update keeps an endpoint that the pool does not have. Give the update the endpoint itself.
+    #[error("pool {pool} has no endpoint {endpoint} to keep")]
+    Unknown {
+        /// The pool.
+        pool: PoolId,
+        /// The id.
+        endpoint: EndpointId,
+    },
+    /// The pool is closed and cannot be changed. Build another.
+    #[error("pool {0} is closed")]
+    Closed(PoolId),
     /// There is no tokio runtime. Build pools inside one: they start their health checks at once.
     #[error("a pool must be built inside a tokio runtime, because it starts its health checks at once")]
     NoRuntime,
@@ -130,28 +142,8 @@ impl<E: Endpoint> PoolBuilder<E> {
     }
 
     fn validate(&self) -> Result<(), BuildError> {
-        let pool = || self.id.clone();
-        self.config
-            .validate()
-            .map_err(|error| BuildError::Pool { pool: pool(), error })?;
-        if self.endpoints.is_empty() {
-            return Err(BuildError::Empty(pool()));
-        }
-        for (i, (id, _, config)) in self.endpoints.iter().enumerate() {
-            let named = |error| BuildError::Endpoint {
-                pool: pool(),
-                endpoint: id.clone(),
-                error,
-            };
-            config.validate().map_err(named)?;
-            if self.endpoints[..i].iter().any(|(other, _, _)| other == id) {
-                return Err(BuildError::Duplicate {
-                    pool: pool(),
-                    endpoint: id.clone(),
-                });
-            }
-        }
-        Ok(())
+        let endpoints = self.endpoints.iter().map(|(id, _, config)| (id, config));
+        update::validate(&self.id, &self.config, endpoints)
     }
 
     /// Builds the pool and starts its health checks.
@@ -166,146 +158,75 @@ impl<E: Endpoint> PoolBuilder<E> {
         let now = Instant::now();
         let (shutdown, _) = watch::channel(false);
         let observer = self.observer.clone();
-        let config = self.config.clone();
-        let weights = self.endpoints.iter().map(|(_, _, endpoint)| endpoint.weight);
-        let heaviest = weights.fold(0.0, f64::max);
-        let balancer = tiered(self.balancer, &self.endpoints);
+        let (config, balancer) = (self.config, self.balancer);
+        let (knobs, ceiling) = (
+            Arc::new(Knobs::new(&config)),
+            Arc::new(Ceiling::new(config.max_connections)),
+        );
         let core = Arc::new_cyclic(|weak: &Weak<Core<E>>| {
-            let gate = |endpoint: &EndpointConfig| {
-                Gate::new(
-                    endpoint.max_connections,
-                    &config.health,
-                    config.breaker.clone(),
-                    now,
-                )
+            let assembly = Assembly {
+                core: Weak::clone(weak),
+                config: &config,
+                chance: Arc::clone(&chance),
+                knobs: Arc::clone(&knobs),
+                ceiling: Arc::clone(&ceiling),
+                epoch: now,
             };
-            let gates = self
-                .endpoints
+            let seat = |(key, (id, endpoint, settings)): (u32, (EndpointId, E, EndpointConfig))| {
+                let observer = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
+                let member = assembly.member(Part {
+                    id,
+                    endpoint,
+                    settings: &settings,
+                    gate: key.into(),
+                    stats: None,
+                    observer,
+                });
+                Seat {
+                    member: Arc::new(member),
+                    config: settings,
+                    leaving: false,
+                }
+            };
+            let seats: Vec<_> = (0..).zip(self.endpoints).map(seat).collect();
+            let stats: Vec<_> = seats.iter().map(|seat| Arc::clone(&seat.member.stats)).collect();
+            let gates = seats
                 .iter()
-                .map(|(_, _, endpoint)| gate(endpoint))
+                .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), now))
                 .collect();
-            let members: Vec<_> = self
-                .endpoints
-                .into_iter()
-                .enumerate()
-                .map(|(key, (id, endpoint, settings))| {
-                    let told = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
-                    let unasked = unasked_failure(Weak::clone(weak), key as u32);
-                    let plan = Plan {
-                        id,
-                        endpoint,
-                        settings,
-                        pool: &config,
-                        chance: Arc::clone(&chance),
-                        shutdown: shutdown.subscribe(),
-                        epoch: now,
-                    };
-                    Arc::new(plan.member(told, unasked))
-                })
-                .collect();
-            let stats: Vec<_> = members.iter().map(|member| Arc::clone(&member.stats)).collect();
+            let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
+            let setup = Setup::new(
+                config.clone(),
+                seats.into_iter().map(Some).collect(),
+                stats,
+                balancer,
+            );
             Core {
                 id: self.id,
-                members,
-                stats: stats.clone(),
-                admission: Admission::new(
-                    gates,
-                    stats,
-                    (config.max_waiters as usize, config.priority_ageing),
-                    seed,
-                ),
-                balancer,
+                admission: Admission::new(gates, setup.rules(), seed),
+                setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
                 chance,
                 rearm: Notify::new(),
                 changed: Notify::new(),
                 closed: false.into(),
                 shutdown,
-                budget: Budget::new(&config.budget, now),
+                budget,
                 effort: Effort::default(),
                 latencies: Latencies::new(now),
-                leaks: Leaks::new(config.leak_after),
-                config,
-                heaviest,
+                leaks,
+                knobs: Arc::clone(&knobs),
+                ceiling: Arc::clone(&ceiling),
+                departed: Mutex::default(),
+                epoch: now,
+                reconfigured: Notify::new(),
             }
         });
         if let Some(observer) = &observer {
             let source: Arc<dyn Source> = Arc::clone(&core) as _;
             observer.attached(&core.id, Arc::downgrade(&source));
         }
-        background::spawn(&core, seed);
+        background::spawn(&core);
         Ok(Pool::of(core))
     }
-}
-
-/// The balancer itself, or over tiers if there are several.
-fn tiered<E>(
-    balancer: Arc<dyn Balancer>,
-    endpoints: &[(EndpointId, E, EndpointConfig)],
-) -> Arc<dyn Balancer> {
-    let mut tiers = endpoints.iter().map(|(_, _, config)| config.tier);
-    let first = tiers.next();
-    if tiers.all(|tier| Some(tier) == first) {
-        balancer
-    } else {
-        Arc::new(Tiered::new(balancer))
-    }
-}
-
-/// What one endpoint is made of.
-struct Plan<'a, E: Endpoint> {
-    id: EndpointId,
-    endpoint: E,
-    settings: EndpointConfig,
-    pool: &'a PoolConfig,
-    chance: Arc<Chance>,
-    shutdown: watch::Receiver<bool>,
-    epoch: Instant,
-}
-
-impl<E: Endpoint> Plan<'_, E> {
-    fn member(
-        self,
-        observer: Option<Arc<dyn crate::EndpointObserver>>,
-        unasked_failure: Box<dyn Fn() + Send + Sync>,
-    ) -> Member<E> {
-        let (settings, pool) = (self.settings, self.pool);
-        let stats = Stats::new(self.id.clone(), settings.weight, settings.max_connections);
-        let stats = Arc::new(stats.tier(settings.tier).slow_start(pool.slow_start, self.epoch));
-        let endpoint = Arc::new(self.endpoint);
-        let connects = Arc::new(Connects::new(
-            Arc::clone(&endpoint),
-            Arc::clone(&stats),
-            (pool.connect_timeout, pool.max_lifetime),
-            settings.max_connections,
-            self.chance,
-            unasked_failure,
-            self.shutdown,
-        ));
-        let connector = Connector::new(connects, pool.recycle_timeout, pool.validate_after_idle);
-        // last in, first out: what is not needed stays idle and is closed in time
-        let storage = managed::Pool::builder(connector)
-            .max_size(settings.max_connections as usize)
-            .queue_mode(QueueMode::Lifo)
-            .build();
-        let Ok(storage) = storage else {
-            unreachable!("deadpool refuses only time-outs without a runtime")
-        };
-        Member {
-            id: self.id,
-            endpoint,
-            config: settings,
-            stats,
-            storage,
-            observer,
-        }
-    }
-}
-
-fn unasked_failure<E: Endpoint>(core: Weak<Core<E>>, key: u32) -> Box<dyn Fn() + Send + Sync> {
-    Box::new(move || {
-        if let Some(core) = core.upgrade() {
-            core.apply(core.admission.failed_unasked(key, Instant::now()));
-        }
-    })
 }

@@ -41,6 +41,9 @@ pub struct EndpointConfig {
     /// Connections at the most. Default 16: an HTTP/1.1 provider answers in tens of milliseconds, so 16 carry several
     /// hundred requests a second, which is above the quota of most plans.
     pub max_connections: u32,
+    /// Requests at once at the most (slots). `None`, the default, means one for each connection; more make sense only
+    /// where a connection carries several, as with HTTP/2.
+    pub max_requests: Option<u32>,
     /// Share of the traffic relative to the other endpoints. Default 1; at least 0.001.
     pub weight: f64,
     /// Endpoints of a higher tier are used only when those of the lower ones are full or may not be picked, whatever
@@ -55,6 +58,7 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             max_connections: 16,
+            max_requests: None,
             weight: 1.0,
             tier: 0,
             min_idle: 0,
@@ -75,6 +79,18 @@ impl EndpointConfig {
     pub const fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections;
         self
+    }
+
+    /// Sets the requests at once at the most.
+    #[must_use]
+    pub const fn max_requests(mut self, requests: u32) -> Self {
+        self.max_requests = Some(requests);
+        self
+    }
+
+    /// Requests at once at the most.
+    pub(crate) fn slots(&self) -> u32 {
+        self.max_requests.unwrap_or(self.max_connections)
     }
 
     /// Sets the weight.
@@ -101,6 +117,15 @@ impl EndpointConfig {
                 "max_connections",
                 self.max_connections.to_string(),
                 "1 to 100000",
+            ));
+        }
+        if let Some(requests) = self.max_requests
+            && !(self.max_connections..=100_000).contains(&requests)
+        {
+            return Err(ConfigError::new(
+                "max_requests",
+                requests.to_string(),
+                "max_connections to 100000",
             ));
         }
         if self.min_idle > self.max_connections {
@@ -130,6 +155,11 @@ impl EndpointConfig {
 )]
 #[non_exhaustive]
 pub struct PoolConfig {
+    /// Connections over all endpoints at the most. `None`, the default, leaves it at the sum of the endpoints' own
+    /// limits: providers limit what one account does on one endpoint, so a limit over all serves only the relayer's
+    /// own sockets. When it is reached, an idle connection of another endpoint is closed rather than a caller kept
+    /// waiting. Where each request has a connection of its own, so many requests run at once at the most.
+    pub max_connections: Option<u32>,
     /// Callers that may wait for a slot; one more is rejected at once. Default 1024. 0 means nobody waits.
     pub max_waiters: u32,
     /// Time for queue and connect together when the caller names none. Default 5 s: a claim that waits longer for a
@@ -197,6 +227,7 @@ pub struct PoolConfig {
 impl Default for PoolConfig {
     fn default() -> Self {
         Self {
+            max_connections: None,
             max_waiters: 1024,
             acquire_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
@@ -253,6 +284,16 @@ impl PoolConfig {
             if value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "at most 7 days"));
             }
+        }
+        if let Some(connections) = self
+            .max_connections
+            .filter(|most| !(1..=10_000_000).contains(most))
+        {
+            return Err(ConfigError::new(
+                "max_connections",
+                connections.to_string(),
+                "1 to 10000000",
+            ));
         }
         if self.max_waiters > 10_000_000 {
             return Err(ConfigError::new(

@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -16,7 +16,14 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{ConnectCx, Endpoint, chance::Chance, stats::Stats, transport::Transport};
+use crate::{
+    ConnectCx, Endpoint,
+    ceiling::{Ceiling, Room},
+    chance::Chance,
+    knobs::{Knobs, Limits},
+    stats::Stats,
+    transport::{Lane, Transport},
+};
 
 /// Why a connect gave nothing.
 #[derive(Debug)]
@@ -42,18 +49,27 @@ struct State<E: Endpoint> {
     waiting: VecDeque<oneshot::Sender<Outcome<E>>>,
     /// Opened, and nobody was there any more.
     spare: Vec<Arc<Transport<E>>>,
+    /// Those that carry several lanes.
+    shared: Vec<Weak<Transport<E>>>,
+}
+
+/// What connects ask of their pool.
+pub(crate) struct Hooks {
+    /// A connect failed that nobody waits for.
+    pub(crate) unasked_failure: Box<dyn Fn() + Send + Sync>,
+    /// The pool's limit on connections is reached: closes an idle one of another endpoint, if there is one.
+    pub(crate) make_room: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Opens an endpoint's connections.
 pub(crate) struct Connects<E: Endpoint> {
     pub(crate) endpoint: Arc<E>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) timeout: Duration,
-    pub(crate) max_lifetime: Duration,
-    pub(crate) max_connections: u32,
+    pub(crate) knobs: Arc<Knobs>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) ceiling: Arc<Ceiling>,
     pub(crate) chance: Arc<Chance>,
-    /// Told of a failed connect that nobody waits for.
-    pub(crate) unasked_failure: Box<dyn Fn() + Send + Sync>,
+    pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Receiver<bool>,
     state: Mutex<State<E>>,
 }
@@ -62,26 +78,25 @@ impl<E: Endpoint> Connects<E> {
     pub(crate) fn new(
         endpoint: Arc<E>,
         stats: Arc<Stats>,
-        timeouts: (Duration, Duration),
-        max_connections: u32,
+        (knobs, limits, ceiling): (Arc<Knobs>, Arc<Limits>, Arc<Ceiling>),
         chance: Arc<Chance>,
-        unasked_failure: Box<dyn Fn() + Send + Sync>,
+        hooks: Hooks,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
-        let (timeout, max_lifetime) = timeouts;
         let state = Mutex::new(State {
             pending: 0,
             waiting: VecDeque::new(),
             spare: Vec::new(),
+            shared: Vec::new(),
         });
         Self {
             endpoint,
             stats,
-            timeout,
-            max_lifetime,
-            max_connections,
+            knobs,
+            limits,
+            ceiling,
             chance,
-            unasked_failure,
+            hooks,
             shutdown,
             state,
         }
@@ -105,33 +120,57 @@ impl<E: Endpoint> Connects<E> {
             let mut state = self.lock();
             let (sender, receiver) = oneshot::channel();
             state.waiting.push_back(sender);
-            let begin = self.room_for_more(&mut state);
-            if state.pending == 0 && begin == 0 {
-                state.waiting.pop_back();
-                return Err(ConnectFailure::AtLimit);
-            }
-            state.pending += begin;
             drop(state);
-            self.begin(begin);
             let connects = self;
             Arrival { connects, receiver }
         };
+        if !self.begin_missing() {
+            // nobody would ever deliver
+            return Err(ConnectFailure::AtLimit);
+        }
         (&mut arrival.receiver)
             .await
             .unwrap_or(Err(ConnectFailure::AtLimit))
     }
 
-    /// Connects to begin so that everybody in line is served, within the limit.
-    fn room_for_more(&self, state: &mut State<E>) -> u32 {
-        state.waiting.retain(|sender| !sender.is_closed());
-        let wanted = u32::try_from(state.waiting.len())
-            .unwrap_or(u32::MAX)
-            .saturating_sub(state.pending);
+    /// Begins connects so that everybody in line is served, within the limits. Returns whether any is under way.
+    fn begin_missing(self: &Arc<Self>) -> bool {
+        let mut may_make_room = true;
+        loop {
+            let mut state = self.lock();
+            state.waiting.retain(|sender| !sender.is_closed());
+            let waiting = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
+            // one connect serves as many as a connection carries
+            let wanted = waiting.div_ceil(self.lanes_expected());
+            if wanted <= state.pending || !self.has_room(&state) {
+                return state.pending > 0;
+            }
+            if let Some(room) = self.ceiling.reserve() {
+                state.pending += 1;
+                drop(state);
+                self.begin(room);
+                continue;
+            }
+            let under_way = state.pending > 0;
+            drop(state);
+            // the idle connection is closed outside the lock
+            if !may_make_room || !(self.hooks.make_room)() {
+                return under_way;
+            }
+            // somebody else may take what was made free; then the next look is his
+            may_make_room = false;
+        }
+    }
+
+    fn has_room(&self, state: &State<E>) -> bool {
         let open = u32::try_from(self.stats.connections_open()).unwrap_or(u32::MAX);
-        wanted.min(
-            self.max_connections
-                .saturating_sub(open.saturating_add(state.pending)),
-        )
+        open.saturating_add(state.pending) < self.limits.max_connections()
+    }
+
+    /// How many requests a connection is expected to carry.
+    fn lanes_expected(&self) -> u32 {
+        let slots = u32::try_from(self.stats.slots_max()).unwrap_or(u32::MAX);
+        slots.div_ceil(self.limits.max_connections().max(1)).max(1)
     }
 
     /// Begins connects that nobody waits for, within the limit, so that so many are under way.
@@ -139,15 +178,18 @@ impl<E: Endpoint> Connects<E> {
         if self.shut_down() {
             return;
         }
-        let mut state = self.lock();
-        let open = u32::try_from(self.stats.connections_open()).unwrap_or(u32::MAX);
-        let room = self
-            .max_connections
-            .saturating_sub(open.saturating_add(state.pending));
-        let begin = connects.saturating_sub(state.pending).min(room);
-        state.pending += begin;
-        drop(state);
-        self.begin(begin);
+        loop {
+            let mut state = self.lock();
+            if state.pending >= connects || !self.has_room(&state) {
+                return;
+            }
+            let Some(room) = self.ceiling.reserve() else {
+                return;
+            };
+            state.pending += 1;
+            drop(state);
+            self.begin(room);
+        }
     }
 
     /// What is open and waits for its first use.
@@ -155,51 +197,74 @@ impl<E: Endpoint> Connects<E> {
         self.lock().spare.clone()
     }
 
-    fn begin(self: &Arc<Self>, connects: u32) {
-        for _ in 0..connects {
-            let underway = Underway(Some(Arc::clone(self)));
-            tokio::spawn(underway.connect());
-        }
+    fn begin(self: &Arc<Self>, room: Room) {
+        let underway = Underway(Some(Arc::clone(self)));
+        tokio::spawn(underway.connect(room));
     }
 
-    async fn connect(&self) -> Outcome<E> {
-        let cx = ConnectCx {
-            timeout: self.timeout,
-        };
+    async fn connect(&self, room: Room) -> Outcome<E> {
+        let timeout = self.knobs.connect_timeout.get();
+        let cx = ConnectCx { timeout };
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
             biased;
             // an error means that the pool is gone, which is as good
             _closed = shutdown.wait_for(|closed| *closed) => Err(ConnectFailure::Closed),
-            result = tokio::time::timeout(self.timeout, self.endpoint.connect(&cx)) => match result {
-                Ok(Ok(inner)) => Ok(self.wrap(inner)),
+            result = tokio::time::timeout(timeout, self.endpoint.connect(&cx)) => match result {
+                Ok(Ok(inner)) => Ok(self.wrap(inner, room)),
                 Ok(Err(error)) => Err(ConnectFailure::Endpoint(error)),
-                Err(_elapsed) => Err(ConnectFailure::TimedOut(self.timeout)),
+                Err(_elapsed) => Err(ConnectFailure::TimedOut(timeout)),
             },
         }
     }
 
     /// Lifetimes are shortened by a random 10 to 25 %, so that what was opened together does not expire together.
-    fn wrap(&self, inner: E::Transport) -> Arc<Transport<E>> {
+    fn wrap(&self, inner: E::Transport, room: Room) -> Arc<Transport<E>> {
         let share = 0.75 + 0.15 * self.chance.share();
         let now = Instant::now();
-        let expires_at = now + self.max_lifetime.mul_f64(share);
-        Arc::new(Transport::new(inner, now, expires_at, Arc::clone(&self.stats)))
+        let expires_at = now + self.knobs.max_lifetime.get().mul_f64(share);
+        Arc::new(Transport::new(
+            inner,
+            (now, expires_at),
+            room,
+            Arc::clone(&self.stats),
+        ))
     }
 
     /// A connect ended. Its result goes to whoever waits longest, and further connects are begun for the others.
     fn deliver(self: &Arc<Self>, result: Outcome<E>) {
-        let (left_over, begin) = {
+        let lanes = result.as_ref().map_or(1, |t| self.endpoint.lanes(&t.inner));
+        let left_over = {
             let mut state = self.lock();
             state.pending -= 1;
+            if let Ok(transport) = &result
+                && lanes > 1
+            {
+                state.shared.retain(|weak| weak.strong_count() > 0);
+                state.shared.push(Arc::downgrade(transport));
+            }
             let left_over = self.hand_out(&mut state, result);
-            let begin = self.room_for_more(&mut state);
-            state.pending += begin;
-            Self::release_the_stuck(&mut state);
-            (left_over, begin)
+            // it carries others too: they look again
+            for sender in (1..lanes).map_while(|_| state.waiting.pop_front()) {
+                let _gone = sender.send(Err(ConnectFailure::AtLimit));
+            }
+            left_over
         };
-        self.begin(begin);
+        if !self.begin_missing() {
+            Self::release_the_stuck(&mut self.lock());
+        }
         self.dispose(left_over);
+    }
+
+    /// A lane on a connection that has one to spare.
+    pub(crate) fn spare_lane(&self, now: Instant) -> Option<Lane<E>> {
+        // the endpoint is asked, and a handle that became the last one is dropped, outside the lock
+        let transports: Vec<_> = {
+            let state = self.lock();
+            state.shared.iter().filter_map(Weak::upgrade).collect()
+        };
+        let mut usable = transports.iter().filter(|t| now < t.expires_at);
+        usable.find_map(|transport| transport.reserve(&self.endpoint))
     }
 
     /// A connect ended without a result: it panicked, or its runtime is gone. Begins nothing, because it runs in a drop.
@@ -245,7 +310,7 @@ impl<E: Endpoint> Connects<E> {
     fn dispose(&self, left_over: Option<Outcome<E>>) {
         match left_over {
             None | Some(Ok(_) | Err(ConnectFailure::Closed | ConnectFailure::AtLimit)) => {}
-            Some(Err(_failure)) => (self.unasked_failure)(),
+            Some(Err(_failure)) => (self.hooks.unasked_failure)(),
         }
     }
 
@@ -257,6 +322,12 @@ impl<E: Endpoint> Connects<E> {
                 return Some(transport);
             }
         }
+    }
+
+    /// Closes one spare that nobody has asked for, if there is any.
+    pub(crate) fn drop_one_spare(&self) -> bool {
+        let spare = self.lock().spare.pop();
+        spare.is_some()
     }
 
     /// Drops the spares, all of them or only the expired and closed ones.
@@ -291,9 +362,9 @@ impl<E: Endpoint> Drop for Arrival<'_, E> {
 struct Underway<E: Endpoint>(Option<Arc<Connects<E>>>);
 
 impl<E: Endpoint> Underway<E> {
-    async fn connect(mut self) {
+    async fn connect(mut self, room: Room) {
         if let Some(connects) = &self.0 {
-            let result = connects.connect().await;
+            let result = connects.connect(room).await;
             if let Some(connects) = self.0.take() {
                 connects.deliver(result);
             }

@@ -3,10 +3,7 @@
 //! deadpool is the storage. Its limit, queue and time-outs are not used: slots are admission's business, and a `get`
 //! never waits. Its clock is not used either, because it reads std's: a connection carries its own times.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
@@ -15,7 +12,7 @@ use crate::{
     Endpoint, RecycleCx,
     connect::{ConnectFailure, Connects},
     moment::after,
-    transport::{Lane, Transport},
+    transport::Lane,
 };
 
 /// A connection as stored and leased.
@@ -34,27 +31,15 @@ impl<E: Endpoint> Pooled<E> {
 /// deadpool's manager of one endpoint.
 pub(crate) struct Connector<E: Endpoint> {
     pub(crate) connects: Arc<Connects<E>>,
-    pub(crate) recycle_timeout: Duration,
-    pub(crate) validate_after_idle: Duration,
-    /// Transports with lanes to spare, for endpoints whose transports carry several.
-    shared: Mutex<Vec<Weak<Transport<E>>>>,
     /// Connections that were returned before this are not used any more: the endpoint failed since.
     stale_before: Mutex<Option<Instant>>,
 }
 
 impl<E: Endpoint> Connector<E> {
-    pub(crate) fn new(
-        connects: Arc<Connects<E>>,
-        recycle_timeout: Duration,
-        validate_after_idle: Duration,
-    ) -> Self {
-        let (shared, stale_before) = (Mutex::default(), Mutex::default());
+    pub(crate) fn new(connects: Arc<Connects<E>>) -> Self {
         Self {
             connects,
-            recycle_timeout,
-            validate_after_idle,
-            shared,
-            stale_before,
+            stale_before: Mutex::default(),
         }
     }
 
@@ -79,21 +64,9 @@ impl<E: Endpoint> Connector<E> {
         lock(&self.stale_before).is_some_and(|moment| pooled.returned_at <= moment)
     }
 
-    fn spare_lane(&self) -> Option<Lane<E>> {
-        // the endpoint is asked, and a handle that became the last one is dropped, outside the lock
-        let transports: Vec<_> = {
-            let mut shared = lock(&self.shared);
-            shared.retain(|weak| weak.strong_count() > 0);
-            shared.iter().filter_map(Weak::upgrade).collect()
-        };
-        let now = Instant::now();
-        let mut usable = transports.iter().filter(|t| now < t.expires_at);
-        usable.find_map(|transport| transport.reserve(&self.connects.endpoint))
-    }
-
     /// A lane, and whether it is the first on a transport that was opened a while ago.
     async fn lane(&self) -> Result<(Lane<E>, bool), ConnectFailure<E::Error>> {
-        if let Some(lane) = self.spare_lane() {
+        if let Some(lane) = self.connects.spare_lane(Instant::now()) {
             return Ok((lane, false));
         }
         let transport = self.connects.next().await?;
@@ -102,19 +75,17 @@ impl<E: Endpoint> Connector<E> {
             .ok_or(ConnectFailure::Useless(
                 "the connection was closed as soon as it was opened",
             ))?;
-        if self.connects.endpoint.lanes(&transport.inner) > 1 {
-            lock(&self.shared).push(Arc::downgrade(&transport));
-        }
-        let rested = transport.opened_at.elapsed() >= self.validate_after_idle;
+        let rested = transport.opened_at.elapsed() >= self.connects.knobs.validate_after_idle.get();
         Ok((lane, rested))
     }
 
     async fn open(&self, lane: Lane<E>) -> Result<Pooled<E>, ConnectFailure<E::Error>> {
         let opening = self.connects.endpoint.open(&lane.transport().inner);
         // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
-        let opened = tokio::time::timeout(self.connects.timeout, opening).await;
+        let timeout = self.connects.knobs.connect_timeout.get();
+        let opened = tokio::time::timeout(timeout, opening).await;
         let conn = opened
-            .map_err(|_elapsed| ConnectFailure::TimedOut(self.connects.timeout))?
+            .map_err(|_elapsed| ConnectFailure::TimedOut(timeout))?
             .map_err(ConnectFailure::Endpoint)?;
         Ok(Pooled {
             conn,
@@ -135,7 +106,7 @@ impl<E: Endpoint> Connector<E> {
             let answer = self.connects.endpoint.recycle(&mut pooled.conn, &cx).await;
             answer.is_ok().then_some(pooled)
         };
-        let pooled = tokio::time::timeout(self.recycle_timeout, first_use)
+        let pooled = tokio::time::timeout(self.connects.knobs.recycle_timeout.get(), first_use)
             .await
             .ok()
             .flatten();
@@ -177,7 +148,9 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
         {
             return Err(RecycleError::message("expired, stale or closed"));
         }
-        if now < after(pooled.returned_at, self.validate_after_idle) && endpoint.is_clean(&pooled.conn) {
+        let knobs = &self.connects.knobs;
+        if now < after(pooled.returned_at, knobs.validate_after_idle.get()) && endpoint.is_clean(&pooled.conn)
+        {
             return Ok(());
         }
         let cx = RecycleCx {
@@ -188,8 +161,11 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
             connector: Some(self),
             since: now,
         };
-        let answer =
-            tokio::time::timeout(self.recycle_timeout, endpoint.recycle(&mut pooled.conn, &cx)).await;
+        let answer = tokio::time::timeout(
+            knobs.recycle_timeout.get(),
+            endpoint.recycle(&mut pooled.conn, &cx),
+        )
+        .await;
         unanswered.connector = None;
         match answer {
             Ok(Ok(())) => Ok(()),
@@ -217,7 +193,7 @@ struct Unanswered<'a, E: Endpoint> {
 impl<E: Endpoint> Drop for Unanswered<'_, E> {
     fn drop(&mut self) {
         if let Some(connector) = self.connector
-            && self.since.elapsed() >= connector.recycle_timeout / 10
+            && self.since.elapsed() >= connector.connects.knobs.recycle_timeout.get() / 10
         {
             connector.distrust(self.since);
         }

@@ -3,37 +3,38 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
 use crate::{
-    Balancer, Endpoint, EndpointSnapshot, Event, Feedback, Observer, PoolConfig, PoolId, PoolSnapshot,
-    Source,
+    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
     budget::Budget,
+    ceiling::Ceiling,
     chance::Chance,
     effort::Effort,
     health::HealthStatus,
+    knobs::Knobs,
     latencies::Latencies,
     leak::{Leak, Leaks},
-    member::{Member, Stored},
+    member::Stored,
+    reconfigure::Departed,
+    setup::Setup,
 };
 
 pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
-    pub(crate) config: PoolConfig,
-    pub(crate) members: Vec<Arc<Member<E>>>,
-    pub(crate) stats: Vec<Arc<crate::stats::Stats>>,
+    pub(crate) setup: ArcSwap<Setup<E>>,
     pub(crate) admission: Admission<Stored<E>>,
-    pub(crate) balancer: Arc<dyn Balancer>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
@@ -42,8 +43,14 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) changed: Notify,
     pub(crate) closed: AtomicBool,
     pub(crate) shutdown: watch::Sender<bool>,
-    /// The largest of the configured weights.
-    pub(crate) heaviest: f64,
+    pub(crate) knobs: Arc<Knobs>,
+    pub(crate) ceiling: Arc<Ceiling>,
+    /// One reconfiguration at a time.
+    pub(crate) departed: Mutex<Departed>,
+    /// When the pool was built.
+    pub(crate) epoch: Instant,
+    /// Told at each reconfiguration.
+    pub(crate) reconfigured: Notify,
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
@@ -60,6 +67,15 @@ impl<E: Endpoint> Core<E> {
     pub(crate) fn apply(&self, effects: Effects) {
         if !effects.is_empty() || self.is_closed() {
             self.apply_some(effects);
+        }
+    }
+
+    /// Ends the background work: nobody holds the pool any more, or it is closed.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+        let now = Instant::now();
+        for member in self.setup.load().all() {
+            member.shut_down(now);
         }
     }
 
@@ -80,7 +96,10 @@ impl<E: Endpoint> Core<E> {
     }
 
     fn publish(&self, key: u32, change: Change) {
-        let member = &self.members[key as usize];
+        let setup = self.setup.load();
+        let Some(member) = setup.member(key) else {
+            return;
+        };
         let endpoint = member.id.clone();
         let pool = &self.id;
         let event = match change {
@@ -119,16 +138,23 @@ impl<E: Endpoint> Core<E> {
 
     /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
-        let told = catch_unwind(AssertUnwindSafe(|| self.balancer.observe(key as usize, &what)));
+        let setup = self.setup.load();
+        let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
         if told.is_err() {
             tracing::error!(pool = %self.id, "the balancer panicked");
         }
     }
 
+    fn endpoint_id(&self, key: u32) -> Option<EndpointId> {
+        self.setup.load().member(key).map(|member| member.id.clone())
+    }
+
     /// Tells of leases that are held too long.
     pub(crate) fn look_for_leaks(&self, now: Instant) {
         for Leak { key, held, location } in self.leaks.look(now) {
-            let endpoint = self.members[key as usize].id.clone();
+            let Some(endpoint) = self.endpoint_id(key) else {
+                continue;
+            };
             tracing::warn!(pool = %self.id, %endpoint, ?held, %location, "a lease is held for too long");
             self.tell(&Event::Leak {
                 endpoint,
@@ -141,7 +167,9 @@ impl<E: Endpoint> Core<E> {
     /// Tells that one of them came back.
     pub(crate) fn leak_returned(&self, leak: Leak) {
         let Leak { key, held, location } = leak;
-        let endpoint = self.members[key as usize].id.clone();
+        let Some(endpoint) = self.endpoint_id(key) else {
+            return;
+        };
         tracing::info!(pool = %self.id, %endpoint, ?held, %location, "a lease that was held for too long came back");
         self.tell(&Event::LeakReturned {
             endpoint,
@@ -164,18 +192,20 @@ impl<E: Endpoint> Core<E> {
 impl<E: Endpoint> Source for Core<E> {
     fn snapshot(&self) -> PoolSnapshot {
         let now = Instant::now();
-        let mut endpoints = Vec::with_capacity(self.members.len());
+        let setup = self.setup.load();
+        let mut endpoints = Vec::with_capacity(setup.seats.len());
         let totals = self.admission.read(now, |key, gate| {
-            let member = &self.members[key];
-            let stats = &member.stats;
+            let stats = &gate.stats;
+            let limits = setup.seats.get(key).and_then(|seat| seat.as_ref());
+            let connections_max = limits.map_or(0, |seat| seat.member.limits.max_connections());
             let (active, idle) = stats.connections();
             // errors before requests, so that they never exceed them
             let errors = stats.errors();
             endpoints.push(EndpointSnapshot {
-                id: member.id.clone(),
+                id: stats.id.clone(),
                 connections_active: active,
                 connections_idle: idle,
-                connections_max: member.config.max_connections.into(),
+                connections_max: connections_max.into(),
                 connections_created: stats.connections_created(),
                 connections_destroyed: stats.connections_destroyed(),
                 slots_active: gate.taken.into(),
@@ -201,7 +231,7 @@ impl<E: Endpoint> Source for Core<E> {
             id: self.id.clone(),
             taken_at: now,
             queue_size: totals.queue_size as u64,
-            queue_limit: self.config.max_waiters.into(),
+            queue_limit: totals.queue_limit as u64,
             queue_timeouts: totals.timeouts,
             queue_rejections: totals.rejections,
             slots_usable: totals.usable,

@@ -3,7 +3,7 @@
 use std::{panic::Location, time::Duration};
 
 use crate::{
-    EndpointId,
+    Applied, EndpointId,
     breaker::BreakerState,
     health::{HealthReason, HealthStatus},
 };
@@ -56,6 +56,13 @@ pub enum Event {
         held: Duration,
         /// Where it was acquired.
         location: &'static Location<'static>,
+    },
+    /// The pool was reconfigured.
+    Reconfigured(Applied),
+    /// The last request has ended on an endpoint that was removed or replaced; noticed within a second.
+    Drained {
+        /// The endpoint.
+        endpoint: EndpointId,
     },
     /// The pool takes no more requests.
     Closed,

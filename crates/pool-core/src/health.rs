@@ -160,6 +160,12 @@ impl Health {
         }
     }
 
+    /// Takes other thresholds; what is known stays.
+    pub fn configure(&mut self, config: &HealthConfig) {
+        self.rise = config.rise;
+        self.fall = config.fall;
+    }
+
     /// The status now.
     pub const fn status(&self) -> HealthStatus {
         self.status

@@ -161,7 +161,8 @@ pub(crate) struct Plan<'a> {
 impl<E: Endpoint> Core<E> {
     /// When the hedge is due, if there may be one.
     pub(crate) fn hedge_delay(&self) -> Option<Duration> {
-        let config = self.config.hedge.as_ref()?;
+        let setup = self.setup.load();
+        let config = setup.config.hedge.as_ref()?;
         let least = u64::from(config.min_samples);
         let usual = self.latencies.quantile(Instant::now(), config.quantile, least)?;
         Some(usual.clamp(config.min_delay, config.max_delay))
@@ -169,7 +170,7 @@ impl<E: Endpoint> Core<E> {
 
     /// An attempt succeeded, or was beaten after so long.
     pub(crate) fn note_latency(&self, latency: Duration) {
-        if self.config.hedge.is_some() {
+        if self.setup.load().config.hedge.is_some() {
             self.latencies.record(Instant::now(), latency);
         }
     }
@@ -227,7 +228,7 @@ impl<E: Endpoint> Core<E> {
             return None;
         };
         // without a slot or a connection the permit goes back
-        let connecting = after(Instant::now(), self.config.acquire_timeout);
+        let connecting = after(Instant::now(), self.setup.load().config.acquire_timeout);
         let wish = Wish {
             avoid,
             min_position: plan.request.requirements.min_position,

@@ -102,6 +102,11 @@ impl Latency {
         self.update(now, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
     }
 
+    /// Another endpoint goes by this name now: nothing is known of it.
+    pub(crate) fn start_again(&self, now: Instant) {
+        self.update(now, |_, _, _| Some(DEFAULT));
+    }
+
     /// `change` gets the stored value, its amount, and the share of it that time has left.
     fn update(&self, now: Instant, change: impl Fn(f32, f64, f64) -> Option<f32>) {
         let now = self.tick(now);

@@ -15,6 +15,8 @@ use std::{
 use slab::Slab;
 use tokio::time::Instant;
 
+use crate::knobs::AtomicDuration;
+
 /// A lease that is held too long, or was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leak {
@@ -49,7 +51,8 @@ pub(crate) struct Watch(usize);
 /// The leases that are out.
 #[derive(Debug)]
 pub(crate) struct Leaks {
-    after: Option<Duration>,
+    /// 0 switches the search off.
+    after: AtomicDuration,
     out: Mutex<Slab<Entry>>,
     found: AtomicU64,
 }
@@ -57,10 +60,15 @@ pub(crate) struct Leaks {
 impl Leaks {
     pub(crate) fn new(after: Option<Duration>) -> Self {
         Self {
-            after,
+            after: AtomicDuration::new(after.unwrap_or_default()),
             out: Mutex::default(),
             found: AtomicU64::new(0),
         }
+    }
+
+    /// For leases that go out from now on, and for those that are in the list.
+    pub(crate) fn set_after(&self, after: Option<Duration>) {
+        self.after.set(after.unwrap_or_default());
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Entry>> {
@@ -74,7 +82,9 @@ impl Leaks {
         location: &'static Location<'static>,
         now: Instant,
     ) -> Option<Watch> {
-        self.after?;
+        if self.after.get().is_zero() {
+            return None;
+        }
         let entry = Entry {
             key,
             since: now,
@@ -92,9 +102,10 @@ impl Leaks {
 
     /// Those that are held too long and have not been told of yet.
     pub(crate) fn look(&self, now: Instant) -> Vec<Leak> {
-        let Some(after) = self.after else {
+        let after = self.after.get();
+        if after.is_zero() {
             return Vec::new();
-        };
+        }
         let mut found = Vec::new();
         for (_, entry) in self.lock().iter_mut() {
             let leak = entry.leak(now);

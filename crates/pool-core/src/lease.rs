@@ -15,8 +15,12 @@ use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
-    leak::Watch, member::Stored,
+    Endpoint, EndpointId, ErrorType, Feedback, Verdict,
+    admission::Settle,
+    breaker::Ticket,
+    core::Core,
+    leak::Watch,
+    member::{Member, Stored},
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -30,6 +34,7 @@ use crate::{
 #[must_use = "a lease that is dropped gives its slot back"]
 pub struct Lease<E: Endpoint> {
     core: Arc<Core<E>>,
+    member: Arc<Member<E>>,
     key: u32,
     ticket: Ticket,
     /// Gone once reported.
@@ -45,8 +50,8 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        key: u32,
-        ticket: Ticket,
+        member: Arc<Member<E>>,
+        (key, ticket): (u32, Ticket),
         stored: Stored<E>,
         now: Instant,
         location: &'static Location<'static>,
@@ -55,6 +60,7 @@ impl<E: Endpoint> Lease<E> {
         Self {
             watch,
             core,
+            member,
             key,
             ticket,
             stored: Some(stored),
@@ -66,7 +72,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// The endpoint it leads to.
     pub fn endpoint(&self) -> &EndpointId {
-        &self.core.members[self.key as usize].id
+        &self.member.id
     }
 
     pub(crate) const fn key(&self) -> u32 {
@@ -87,7 +93,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// What the endpoint says of the error.
     pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
-        self.core.members[self.key as usize].endpoint.classify(error)
+        self.member.endpoint.classify(error)
     }
 
     /// Since it was leased.
@@ -118,7 +124,7 @@ impl<E: Endpoint> Lease<E> {
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
-        let member = &self.core.members[self.key as usize];
+        let member = &self.member;
         let now = Instant::now();
         let latency = now.saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
@@ -127,8 +133,7 @@ impl<E: Endpoint> Lease<E> {
             observer.attempt_ended(latency, error);
         }
         let outcome = error.into();
-        let slow_call = self.core.config.breaker.slow_call;
-        let slow = settle == Settle::Success && slow_call.is_some_and(|slow| latency >= slow);
+        let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
         self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
     }
@@ -145,9 +150,9 @@ impl<E: Endpoint> Lease<E> {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let member = &self.core.members[self.key as usize];
+        let member = &self.member;
         let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !self.core.is_closed();
+        let keep = keep && !judged_before && !stored.expired(now) && !member.keeps_nothing();
         if keep {
             stored.lane.set_busy(false);
             stored.returned_at = now;
@@ -168,9 +173,9 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && self.core.is_closed() {
-            // closed while it was on its way into the storage
-            member.purge_idle(now);
+        if keep && member.keeps_nothing() {
+            // that came while it was on its way into the storage
+            member.tidy(now);
         }
         self.core.feed(self.key, what);
     }

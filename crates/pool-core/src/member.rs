@@ -1,14 +1,21 @@
 //! One endpoint of a pool, with everything the pool keeps about it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool::managed::{self, Object, PoolError, Timeouts};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Endpoint, EndpointConfig, EndpointId, EndpointObserver,
+    Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
     connect::ConnectFailure,
     connection::{Connector, Pooled},
+    knobs::Limits,
     stats::Stats,
 };
 
@@ -25,10 +32,14 @@ const AT_ONCE: Timeouts = Timeouts {
 pub(crate) struct Member<E: Endpoint> {
     pub(crate) id: EndpointId,
     pub(crate) endpoint: Arc<E>,
-    pub(crate) config: EndpointConfig,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) storage: managed::Pool<Connector<E>>,
     pub(crate) observer: Option<Arc<dyn EndpointObserver>>,
+    /// Ends its tasks and connects.
+    pub(crate) shutdown: watch::Sender<bool>,
+    /// What comes back is closed: the pool is closed, the endpoint has left, or there are more than may be.
+    pub(crate) keeps_nothing: AtomicBool,
 }
 
 impl<E: Endpoint> Member<E> {
@@ -63,7 +74,7 @@ impl<E: Endpoint> Member<E> {
     /// Drops idle connections that are too old or distrusted, and those too long idle that are more than `min_idle`.
     pub(crate) fn prune(&self, idle_timeout: Duration, now: Instant) {
         let connector = self.storage.manager();
-        let mut surplus = match self.config.min_idle {
+        let mut surplus = match self.limits.min_idle() {
             0 => u64::MAX,
             least => self.stats.connections().1.saturating_sub(least.into()),
         };
@@ -75,6 +86,67 @@ impl<E: Endpoint> Member<E> {
         });
         drop(gone);
         connector.connects.drop_spares(false, now);
+    }
+
+    /// Takes other settings. The storage's own limit only ever grows.
+    pub(crate) fn configure(&self, endpoint: &EndpointConfig, pool: &PoolConfig) {
+        self.stats.configure(endpoint, pool.slow_start);
+        self.limits.configure(endpoint);
+        let slots = endpoint.slots() as usize;
+        if slots > self.storage.status().max_size {
+            self.storage.resize(slots);
+        }
+    }
+
+    /// Takes no more requests: the pool is closed, or the endpoint has left.
+    pub(crate) fn shut_down(&self, now: Instant) {
+        self.keeps_nothing.store(true, Ordering::Release);
+        self.shutdown.send_replace(true);
+        self.purge_idle(now);
+    }
+
+    /// Whether what comes back is closed and not kept.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.keeps_nothing.load(Ordering::Acquire)
+    }
+
+    /// Closes what has become too much on its way into the storage.
+    #[cold]
+    pub(crate) fn tidy(&self, now: Instant) {
+        if *self.shutdown.borrow() {
+            self.purge_idle(now);
+        } else {
+            self.trim(0);
+        }
+    }
+
+    /// Closes idle connections until no more are open than may be; until then what comes back is closed too. deadpool's
+    /// own limit is never lowered: its `resize` loses count of what is idle.
+    pub(crate) fn trim(&self, excess_of_pool: u32) {
+        let most = u64::from(self.limits.max_connections());
+        let mut excess = (self.stats.connections_open().saturating_sub(most)).max(excess_of_pool.into());
+        while excess > 0 && self.close_one_idle() {
+            excess -= 1;
+        }
+        if !*self.shutdown.borrow() {
+            self.keeps_nothing.store(excess > 0, Ordering::Release);
+        }
+    }
+
+    /// Closes an idle connection, if there is any.
+    pub(crate) fn close_one_idle(&self) -> bool {
+        if self.storage.manager().connects.drop_one_spare() {
+            return true;
+        }
+        let mut found = false;
+        let gone = self.storage.retain(|pooled, _| {
+            // a lane whose connection carries others would close nothing
+            let take = !found && !pooled.lane.transport().is_busy();
+            found |= take;
+            !take
+        });
+        drop(gone);
+        found
     }
 
     /// The endpoint has failed: what is idle is probably dead.

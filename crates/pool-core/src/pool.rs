@@ -10,8 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot, Request, RunError,
-    Source, Unusable, acquire::Wish, core::Core, moment::after,
+    AcquireError, Applied, BuildError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot,
+    PoolUpdate, Request, RunError, Source, Unusable, acquire::Wish, core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -26,7 +26,7 @@ struct Handle<E: Endpoint> {
 
 impl<E: Endpoint> Drop for Handle<E> {
     fn drop(&mut self) {
-        self.core.shutdown.send_replace(true);
+        self.core.shut_down();
     }
 }
 
@@ -81,7 +81,7 @@ impl<E: Endpoint> Pool<E> {
     /// begun goes on and serves the next caller.
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<Lease<E>, AcquireError<E::Error>>> {
-        self.acquire_within(self.handle.core.config.acquire_timeout)
+        self.acquire_within(self.handle.core.setup.load().config.acquire_timeout)
     }
 
     /// Leases a connection within the given time, for queue and connect together.
@@ -119,7 +119,9 @@ impl<E: Endpoint> Pool<E> {
         async move {
             let core = &self.handle.core;
             let now = Instant::now();
-            let timeout = request.timeout.unwrap_or(core.config.acquire_timeout);
+            let timeout = request
+                .timeout
+                .unwrap_or_else(|| core.setup.load().config.acquire_timeout);
             let mut wish = core.wish(request, after(now, timeout));
             core.acquire(&mut wish, now, location).await
         }
@@ -142,6 +144,20 @@ impl<E: Endpoint> Pool<E> {
     ) -> impl Future<Output = Result<O::Output, RunError<E::Error>>> {
         let location = Location::caller();
         async move { self.handle.core.run(operation, request, location).await }
+    }
+
+    /// Makes the pool what the update says, without disturbing what is in flight: endpoints join, leave, or get other
+    /// settings; so does the pool. Those who wait keep their places, and whatever becomes free by it is given to them
+    /// at once. A limit that is lowered below what is in use is reached as requests end. Removed endpoints take no more
+    /// requests, and drain; a request that runs on one ends there.
+    ///
+    /// # Errors
+    /// [`BuildError`] names what cannot work; then nothing has changed. A closed pool cannot be changed any more.
+    ///
+    /// # Panics
+    /// Where the [`Observer`](crate::Observer) panics when it is told of an endpoint that joins; nothing has changed then.
+    pub fn apply(&self, update: PoolUpdate<E>) -> Result<Applied, BuildError> {
+        self.handle.core.reconfigure(update)
     }
 
     /// The pool's numbers now.
@@ -182,10 +198,7 @@ impl<E: Endpoint> Pool<E> {
         let deadline = after(Instant::now(), within);
         if !core.closed.swap(true, Ordering::AcqRel) {
             core.apply(core.admission.close());
-            core.shutdown.send_replace(true);
-            for member in &core.members {
-                member.purge_idle(Instant::now());
-            }
+            core.shut_down();
             tracing::info!(pool = %core.id, "pool closed, draining");
             core.tell(&Event::Closed);
         }

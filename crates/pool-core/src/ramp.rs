@@ -11,6 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::knobs::AtomicDuration;
+
 /// Share of its weight with which an endpoint comes back.
 const FIRST: f64 = 0.1;
 
@@ -18,18 +20,23 @@ const FIRST: f64 = 0.1;
 #[derive(Debug)]
 pub(crate) struct Ramp {
     epoch: Instant,
-    length: Duration,
+    length: AtomicDuration,
     /// Milliseconds from the epoch to the start, plus 1; 0 before the first recovery.
     start: AtomicU64,
 }
 
 impl Ramp {
-    pub(crate) const fn new(epoch: Instant, length: Duration) -> Self {
+    pub(crate) fn new(epoch: Instant, length: Duration) -> Self {
         Self {
             epoch,
-            length,
+            length: AtomicDuration::new(length),
             start: AtomicU64::new(0),
         }
+    }
+
+    /// Takes another length; a rise under way goes on with it.
+    pub(crate) fn set_length(&self, length: Duration) {
+        self.length.set(length);
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -37,7 +44,7 @@ impl Ramp {
     }
 
     pub(crate) fn begin(&self, now: Instant) {
-        if !self.length.is_zero() {
+        if !self.length.get().is_zero() {
             self.start.store(self.millis(now) + 1, Relaxed);
         }
     }
@@ -54,10 +61,11 @@ impl Ramp {
     #[cold]
     fn share_since(&self, start: u64, now: Instant) -> f64 {
         let past = Duration::from_millis((self.millis(now) + 1).saturating_sub(start));
-        if past >= self.length {
+        let length = self.length.get();
+        if past >= length {
             return 1.0;
         }
-        FIRST + (1.0 - FIRST) * past.as_secs_f64() / self.length.as_secs_f64()
+        FIRST + (1.0 - FIRST) * past.as_secs_f64() / length.as_secs_f64()
     }
 }
 

@@ -49,7 +49,10 @@ impl<E: Endpoint> Core<E> {
         let now = Instant::now();
         self.budget.deposit(now);
         let overall = request.timeout.map(|timeout| after(now, timeout));
-        let most = request.max_attempts.unwrap_or(self.config.max_attempts).max(1);
+        let most = request
+            .max_attempts
+            .unwrap_or_else(|| self.setup.load().config.max_attempts)
+            .max(1);
         let mut run = Run {
             core: self,
             request,
@@ -78,7 +81,7 @@ impl<E: Endpoint> Run<'_, E> {
     async fn lease(&mut self) -> Result<Lease<E>, RunError<E::Error>> {
         loop {
             let now = Instant::now();
-            let queue = now + self.core.config.acquire_timeout;
+            let queue = now + self.core.setup.load().config.acquire_timeout;
             let deadline = self.overall.map_or(queue, |overall| overall.min(queue));
             let mut wish = Wish {
                 avoid: std::mem::take(&mut self.avoid),
@@ -193,7 +196,7 @@ impl<E: Endpoint> Run<'_, E> {
             }
             None => {
                 // the caller's impatience is not the node's fault, but a node that hangs must be noticed
-                let hung = lease.held() >= self.core.config.hangs_after();
+                let hung = lease.held() >= self.core.setup.load().config.hangs_after();
                 lease.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
                 None
             }
@@ -276,7 +279,8 @@ impl<E: Endpoint> Run<'_, E> {
 
     /// Full jitter: anywhere between nothing and a maximum that doubles with each attempt.
     fn backoff(&self) -> Duration {
-        let config = &self.core.config;
+        let setup = self.core.setup.load();
+        let config = &setup.config;
         let factor = 1_u32
             .checked_shl(self.attempts.saturating_sub(1))
             .unwrap_or(u32::MAX);

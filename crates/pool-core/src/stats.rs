@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{
-        AtomicU64,
+        AtomicU8, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
     },
     time::Duration,
@@ -10,15 +10,16 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, ErrorType, chance::mix, latency::Latency, ramp::Ramp};
+use crate::{EndpointConfig, EndpointId, ErrorType, chance::mix, latency::Latency, ramp::Ramp};
 
 /// Counters of one endpoint, and what balancers read of it.
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) id: EndpointId,
-    pub(crate) configured_weight: f64,
-    pub(crate) slots_max: u64,
-    pub(crate) tier: u8,
+    /// The bits of an `f64`.
+    configured_weight: AtomicU64,
+    slots_max: AtomicU64,
+    tier: AtomicU8,
     /// Of the id: the same in every process.
     pub(crate) hash: u64,
     pub(crate) latency: Latency,
@@ -47,9 +48,9 @@ impl Stats {
         Self {
             hash: stable_hash(id.as_str()),
             id,
-            configured_weight,
-            slots_max: slots_max.into(),
-            tier: 0,
+            configured_weight: AtomicU64::new(configured_weight.to_bits()),
+            slots_max: AtomicU64::new(slots_max.into()),
+            tier: AtomicU8::new(0),
             latency: Latency::new(epoch),
             ramp: Ramp::new(epoch, Duration::ZERO),
             slots_active: AtomicU64::new(0),
@@ -60,22 +61,40 @@ impl Stats {
         }
     }
 
-    pub(crate) const fn tier(mut self, tier: u8) -> Self {
-        self.tier = tier;
+    /// `epoch` must be the same for all endpoints of a pool.
+    pub(crate) fn starting_at(mut self, epoch: Instant) -> Self {
+        self.latency = Latency::new(epoch);
+        self.ramp = Ramp::new(epoch, Duration::ZERO);
         self
     }
 
-    /// `epoch` must be the same for all endpoints of a pool.
-    pub(crate) fn slow_start(mut self, length: Duration, epoch: Instant) -> Self {
-        self.latency = Latency::new(epoch);
-        self.ramp = Ramp::new(epoch, length);
-        self
+    /// Takes the settings of the endpoint, and the length of the pool's slow start.
+    pub(crate) fn configure(&self, config: &EndpointConfig, slow_start: Duration) {
+        self.configured_weight.store(config.weight.to_bits(), Relaxed);
+        self.slots_max.store(config.slots().into(), Relaxed);
+        self.tier.store(config.tier, Relaxed);
+        self.ramp.set_length(slow_start);
+    }
+
+    pub(crate) fn configured_weight(&self) -> f64 {
+        f64::from_bits(self.configured_weight.load(Relaxed))
+    }
+
+    /// Requests it takes at the most.
+    #[inline]
+    pub(crate) fn slots_max(&self) -> u64 {
+        self.slots_max.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn tier(&self) -> u8 {
+        self.tier.load(Relaxed)
     }
 
     /// The configured weight, or less of it for a while after a recovery.
     #[inline]
     pub(crate) fn weight(&self, now: Instant) -> f64 {
-        self.configured_weight * self.ramp.share(now)
+        self.configured_weight() * self.ramp.share(now)
     }
 
     /// The endpoint works again, by its health checks or its breaker.

@@ -10,7 +10,7 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-use crate::{Endpoint, stats::Stats};
+use crate::{Endpoint, ceiling::Room, stats::Stats};
 
 /// An open physical connection. Dropping the last handle closes it and counts it as closed.
 pub(crate) struct Transport<E: Endpoint> {
@@ -23,13 +23,15 @@ pub(crate) struct Transport<E: Endpoint> {
     /// Lanes that are leased.
     busy: AtomicU32,
     stats: Arc<Stats>,
+    /// Given back when it is closed.
+    _room: Room,
 }
 
 impl<E: Endpoint> Transport<E> {
     pub(crate) fn new(
         inner: E::Transport,
-        opened_at: Instant,
-        expires_at: Instant,
+        (opened_at, expires_at): (Instant, Instant),
+        room: Room,
         stats: Arc<Stats>,
     ) -> Self {
         stats.connection_opened();
@@ -40,6 +42,7 @@ impl<E: Endpoint> Transport<E> {
             lanes: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             stats,
+            _room: room,
         }
     }
 

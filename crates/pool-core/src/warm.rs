@@ -29,7 +29,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl<E: Endpoint> Member<E> {
     /// Begins the connects that are missing.
     pub(crate) fn keep_warm(&self, now: Instant) {
-        let least = self.config.min_idle;
+        let least = self.limits.min_idle();
         if least == 0 {
             return;
         }
@@ -41,7 +41,8 @@ impl<E: Endpoint> Member<E> {
             return;
         }
         // enough time for each in turn, and not a good part of their lives
-        let ahead = (connects.timeout + LOOK_EVERY * least).min(connects.max_lifetime / 10);
+        let knobs = &connects.knobs;
+        let ahead = (knobs.connect_timeout.get() + LOOK_EVERY * least).min(knobs.max_lifetime.get() / 10);
         let lasting = idle.iter().filter(|transport| transport.expires_at > now + ahead);
         if count(lasting.count()) < least {
             connects.warm(1);

@@ -35,7 +35,7 @@ impl<O> Admission<O> {
             state.timeouts += 1;
             return (Err(Refusal::Hopeless), effects);
         }
-        if state.queue.waiting() >= self.max_waiters {
+        if state.queue.waiting() >= state.max_waiters {
             state.rejections += 1;
             return (Err(Refusal::QueueFull), effects);
         }
@@ -77,6 +77,9 @@ impl<O> Admission<O> {
         now: Instant,
         effects: &mut Effects,
     ) -> Option<(u32, Ticket)> {
+        if state.taken >= state.limit {
+            return None;
+        }
         let gate = state.gates.get_mut(key as usize)?;
         if !gate.breaker.state().is_closed() {
             // time may have passed since anybody looked
@@ -84,7 +87,8 @@ impl<O> Admission<O> {
         }
         let ticket = gate.take(now)?;
         let half_open = !gate.breaker.state().is_closed();
-        self.stats[key as usize].slot_taken();
+        gate.stats.slot_taken();
+        state.taken += 1;
         if half_open {
             self.refresh(state, now, effects);
         }
@@ -110,9 +114,8 @@ impl<O> Admission<O> {
 
     /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
     pub(super) fn load(&self, state: &State<O>, key: u32, now: Instant) -> Load {
-        let stats = &self.stats[key as usize];
-        let taken = state.gates[key as usize].taken;
-        Load(stats.tier, f64::from(taken + 1) / stats.weight(now))
+        let Gate { stats, taken, .. } = &state.gates[key as usize];
+        Load(stats.tier(), f64::from(taken + 1) / stats.weight(now))
     }
 
     /// When the first endpoint can become usable for those who demand this position, if none is: then whoever gives up
@@ -126,7 +129,8 @@ impl<O> Admission<O> {
         if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
             return None;
         }
-        let soonest = gates.iter().map(|gate| gate.earliest(min, now)).min();
+        let members = gates.iter().filter(|gate| gate.is_member());
+        let soonest = members.map(|gate| gate.earliest(min, now)).min();
         soonest.filter(|at| *at > now)
     }
 

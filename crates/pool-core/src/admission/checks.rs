@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, Change, Effects, Settle};
+use super::{Admission, Change, Effects, Gate, GateId, Settle, State};
 use crate::{
     breaker::Ticket,
     health::{HealthReason, HealthStatus},
@@ -28,13 +28,15 @@ impl<O> Admission<O> {
     /// breaker.
     pub(crate) fn check_begins(
         &self,
-        key: u32,
+        id: GateId,
         now: Instant,
         latest_end: Instant,
     ) -> (Option<Ticket>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
-        let gate = &mut state.gates[key as usize];
+        let Some(gate) = Self::gate_of(&mut state, id) else {
+            return (None, effects);
+        };
         gate.next_check = latest_end;
         let ticket = gate.breaker.admit_check(now);
         if !gate.breaker.state().is_closed() {
@@ -48,7 +50,7 @@ impl<O> Admission<O> {
     /// believed, and `outcome` what the breaker hears.
     pub(crate) fn check_ended(
         &self,
-        key: u32,
+        id: GateId,
         ticket: Option<Ticket>,
         Checked {
             position,
@@ -60,6 +62,10 @@ impl<O> Admission<O> {
     ) -> Effects {
         let mut effects = Effects::default();
         let mut state = self.lock();
+        if Self::gate_of(&mut state, id).is_none() {
+            return effects;
+        }
+        let key = id.key;
         if let Some(ticket) = ticket {
             self.settle(&mut state, key, ticket, outcome, now, &mut effects);
         }
@@ -74,7 +80,7 @@ impl<O> Admission<O> {
         };
         if let Some(from) = from {
             if (from, gate.health.status()) == (HealthStatus::Unhealthy, HealthStatus::Healthy) {
-                self.stats[key as usize].recovered(now);
+                gate.stats.recovered(now);
             }
             let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
             effects.changes.push((key, Change::Health { from, to, reason }));
@@ -88,10 +94,12 @@ impl<O> Admission<O> {
     ///
     /// While the endpoint is throttled none is planned: a check would spend the quota that has run out. Returns when it
     /// will be.
-    pub(crate) fn check_planned(&self, key: u32, at: Instant, now: Instant) -> (Instant, Effects) {
+    pub(crate) fn check_planned(&self, id: GateId, at: Instant, now: Instant) -> (Instant, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
-        let gate = &mut state.gates[key as usize];
+        let Some(gate) = Self::gate_of(&mut state, id) else {
+            return (at, effects);
+        };
         gate.next_check = gate.throttled(now).map_or(at, |until| at.max(until));
         let at = gate.next_check;
         self.refresh(&mut state, now, &mut effects);
@@ -99,13 +107,20 @@ impl<O> Admission<O> {
     }
 
     /// A connect that nobody waits for any more failed.
-    pub(crate) fn failed_unasked(&self, key: u32, now: Instant) -> Effects {
+    pub(crate) fn failed_unasked(&self, id: GateId, now: Instant) -> Effects {
         let mut effects = Effects::default();
         let mut state = self.lock();
-        if let Some(ticket) = state.gates[key as usize].breaker.admit_check(now) {
-            self.settle(&mut state, key, ticket, Settle::Failure, now, &mut effects);
+        let ticket = Self::gate_of(&mut state, id).and_then(|gate| gate.breaker.admit_check(now));
+        if let Some(ticket) = ticket {
+            self.settle(&mut state, id.key, ticket, Settle::Failure, now, &mut effects);
         }
         effects
+    }
+
+    /// The gate, unless its endpoint has left.
+    fn gate_of(state: &mut State<O>, id: GateId) -> Option<&mut Gate> {
+        let gate = state.gates.get_mut(id.key as usize)?;
+        (gate.is_member() && gate.serial == id.serial).then_some(gate)
     }
 
     /// By how much an endpoint at `position` is behind the others' fresh positions.
@@ -115,7 +130,7 @@ impl<O> Admission<O> {
             .gates
             .iter()
             .enumerate()
-            .filter(|(other, _)| *other != key as usize);
+            .filter(|(other, gate)| *other != key as usize && gate.is_member());
         let fresh = others.filter_map(|(_, gate)| gate.position.filter(|(_, seen)| *seen >= fresh_since));
         let mut positions: Vec<u64> = fresh.map(|(position, _)| position).chain([position]).collect();
         drop(state);

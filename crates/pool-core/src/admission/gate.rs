@@ -1,15 +1,46 @@
 //! One endpoint as admission sees it: slots, health, breaker, throttle.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::{
     BreakerConfig, HealthConfig, NotUsable,
     breaker::{Breaker, BreakerState, Ticket},
     health::{Health, HealthStatus},
+    stats::Stats,
 };
+
+/// Which gate, and whose: the place of an endpoint that has left is given to a later one, and what is still under way
+/// for the old one must not count for the new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GateId {
+    pub(crate) key: u32,
+    pub(crate) serial: u64,
+}
+
+impl From<u32> for GateId {
+    /// The first one in this place.
+    fn from(key: u32) -> Self {
+        Self { key, serial: 0 }
+    }
+}
+
+/// Whether an endpoint belongs to the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Membership {
+    Member,
+    /// It has been removed; what is under way on it may end.
+    Leaving,
+    /// Nobody stands here.
+    Vacant,
+}
 
 #[derive(Debug)]
 pub(crate) struct Gate {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) serial: u64,
+    pub(crate) membership: Membership,
     pub(crate) slots: u32,
     pub(crate) taken: u32,
     pub(crate) health: Health,
@@ -23,8 +54,17 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(slots: u32, health: &HealthConfig, breaker: BreakerConfig, now: Instant) -> Self {
+    pub(crate) fn new(
+        stats: Arc<Stats>,
+        slots: u32,
+        health: &HealthConfig,
+        breaker: BreakerConfig,
+        now: Instant,
+    ) -> Self {
         Self {
+            stats,
+            serial: 0,
+            membership: Membership::Member,
             slots,
             taken: 0,
             health: Health::new(health),
@@ -34,6 +74,23 @@ impl Gate {
             next_check: now,
             position: None,
         }
+    }
+
+    pub(crate) fn is_member(&self) -> bool {
+        self.membership == Membership::Member
+    }
+
+    /// Takes other settings; what is known of the endpoint stays.
+    pub(crate) fn configure(
+        &mut self,
+        slots: u32,
+        health: &HealthConfig,
+        breaker: &BreakerConfig,
+        now: Instant,
+    ) {
+        self.slots = slots;
+        self.health.configure(health);
+        self.breaker.configure(breaker, now);
     }
 
     /// Until when it is throttled, if it is.
@@ -48,7 +105,8 @@ impl Gate {
 
     /// Whether it may be picked, slots aside.
     pub(crate) fn eligible(&self, now: Instant) -> bool {
-        self.health.status() == HealthStatus::Healthy
+        self.is_member()
+            && self.health.status() == HealthStatus::Healthy
             && self.throttled(now).is_none()
             && self.breaker.admits(now)
     }
@@ -62,9 +120,15 @@ impl Gate {
         self.slots.saturating_sub(self.taken)
     }
 
+    /// Whether more is taken than may be: the limit was lowered meanwhile.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.taken > self.slots
+    }
+
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
-        self.health.status() == HealthStatus::Healthy
+        self.is_member()
+            && self.health.status() == HealthStatus::Healthy
             && self.throttled(now).is_none()
             && self.breaker.is_current(ticket)
     }

@@ -6,14 +6,17 @@
 //! exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
 //! an argument. Not covered: the counters of `Stats` (they synchronise nothing), deadpool and tokio.
 
-use std::{sync::atomic::AtomicBool, task::Wake};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    task::Wake,
+};
 
 use loom::thread;
 
 use tokio::time::Instant;
 
 use super::*;
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, stats::Stats};
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -58,21 +61,21 @@ fn line(slots: u32, now: Instant) -> Line {
         consecutive_failures: 1,
         ..BreakerConfig::default()
     };
-    let gate = Gate::new(slots, &HealthConfig::default(), breaker, now);
     let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, slots));
-    let line = Arc::new(Admission::new(
-        vec![gate],
-        vec![stats],
-        (8, Duration::from_secs(1)),
-        1,
-    ));
+    let gate = Gate::new(stats, slots, &HealthConfig::default(), breaker, now);
+    let rules = Rules {
+        max_waiters: 8,
+        ageing: Duration::from_secs(1),
+        limit: u32::MAX,
+    };
+    let line = Arc::new(Admission::new(vec![gate], rules, 1));
     let passed = Checked {
         position: None,
         outcome: Settle::Neutral,
         throttle: None,
         result: Ok(()),
     };
-    apply(line.check_ended(0, None, passed, now));
+    apply(line.check_ended(0.into(), None, passed, now));
     line
 }
 
@@ -372,7 +375,7 @@ fn a_rising_position_meets_one_who_joins_and_demands_it() {
                     throttle: None,
                     result: Ok(()),
                 };
-                apply(line.check_ended(0, None, risen, now));
+                apply(line.check_ended(0.into(), None, risen, now));
             })
         };
         let want = Want {

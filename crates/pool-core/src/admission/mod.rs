@@ -19,25 +19,26 @@ mod gate;
 mod lines;
 mod queue;
 mod read;
+mod reconfigure;
 mod release;
 mod upkeep;
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{PoisonError, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
 pub(crate) use checks::Checked;
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, GateId};
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
+pub(crate) use reconfigure::Reconfiguration;
 
 use crate::{
     breaker::{Ticket, Transition},
     health::{HealthReason, HealthStatus},
-    stats::Stats,
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
 };
 
@@ -116,6 +117,12 @@ struct State<O> {
     queue: Queue<Grant<O>>,
     eligible: Vec<u32>,
     closed: bool,
+    /// Slots taken, over all endpoints, and how many may be.
+    taken: u32,
+    limit: u32,
+    max_waiters: usize,
+    /// The serial of the next endpoint that joins.
+    next_serial: u64,
     timeouts: u64,
     rejections: u64,
     rng: fastrand::Rng,
@@ -141,6 +148,16 @@ pub(crate) enum Turn<O> {
     Closed,
 }
 
+/// What holds for all of a pool's endpoints together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) max_waiters: usize,
+    /// By how much later a caller of a lower priority ranks, for each class below the highest.
+    pub(crate) ageing: Duration,
+    /// Slots that may be taken at the same time.
+    pub(crate) limit: u32,
+}
+
 /// See the module's text. `O` is the connection as the storage hands it out.
 #[derive(Debug)]
 pub(crate) struct Admission<O> {
@@ -149,32 +166,26 @@ pub(crate) struct Admission<O> {
     eligible: Published<Vec<u32>>,
     /// How many wait; a hint that saves a lock.
     waiting: AtomicUsize,
-    stats: Vec<Arc<Stats>>,
-    max_waiters: usize,
 }
 
 impl<O> Admission<O> {
-    /// `ageing` is by how much later a caller of a lower priority ranks, for each class below the highest.
-    pub(crate) fn new(
-        gates: Vec<Gate>,
-        stats: Vec<Arc<Stats>>,
-        (max_waiters, ageing): (usize, Duration),
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(gates: Vec<Gate>, rules: Rules, seed: u64) -> Self {
         Self {
             state: Mutex::new(State {
                 gates,
-                queue: Queue::new(ageing),
+                queue: Queue::new(rules.ageing),
                 eligible: Vec::new(),
                 closed: false,
+                taken: 0,
+                limit: rules.limit,
+                max_waiters: rules.max_waiters,
+                next_serial: 1,
                 timeouts: 0,
                 rejections: 0,
                 rng: fastrand::Rng::with_seed(seed),
             }),
             eligible: Published::new(Vec::new()),
             waiting: AtomicUsize::new(0),
-            stats,
-            max_waiters,
         }
     }
 

@@ -122,6 +122,11 @@ pub(crate) struct Queue<G> {
 const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl<G> Queue<G> {
+    /// For those who come from now on; the others keep their rank.
+    pub(crate) fn set_ageing(&mut self, ageing: Duration) {
+        self.ageing = ageing;
+    }
+
     pub(crate) fn new(ageing: Duration) -> Self {
         let groups = LASTING.map(|priority| Group::new(Vec::new(), priority));
         Self {

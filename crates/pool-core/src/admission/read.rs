@@ -8,6 +8,7 @@ use crate::{Unusable, health::HealthStatus};
 /// Numbers read under one lock.
 pub(crate) struct Totals {
     pub(crate) queue_size: usize,
+    pub(crate) queue_limit: usize,
     pub(crate) timeouts: u64,
     pub(crate) rejections: u64,
     pub(crate) usable: u64,
@@ -18,9 +19,10 @@ impl<O> Admission<O> {
     /// Why each endpoint may not be picked by those who demand this position, or may.
     pub(crate) fn reasons(&self, min_position: Option<u64>, now: Instant) -> Vec<Unusable> {
         let state = self.lock();
-        let reasons = state.gates.iter().zip(&self.stats).filter_map(|(gate, stats)| {
+        let members = state.gates.iter().filter(|gate| gate.is_member());
+        let reasons = members.filter_map(|gate| {
             gate.why_not(min_position, now).map(|reason| Unusable {
-                endpoint: stats.id.clone(),
+                endpoint: gate.stats.id.clone(),
                 reason,
             })
         });
@@ -29,25 +31,33 @@ impl<O> Admission<O> {
 
     /// Slots that are taken, over all endpoints.
     pub(crate) fn taken(&self) -> usize {
-        self.lock().gates.iter().map(|gate| gate.taken as usize).sum()
+        self.lock().taken as usize
     }
 
     /// Reads the pool's totals and, by `each`, every gate, at one moment.
     pub(crate) fn read(&self, now: Instant, mut each: impl FnMut(usize, &Gate)) -> Totals {
         let state = self.lock();
-        for (key, gate) in state.gates.iter().enumerate() {
+        for (key, gate) in state
+            .gates
+            .iter()
+            .enumerate()
+            .filter(|(_, gate)| gate.is_member())
+        {
             each(key, gate);
         }
         let usable = || state.gates.iter().filter(|gate| gate.usable(now));
+        let limit = u64::from(state.limit);
+        let room = u64::from(state.limit.saturating_sub(state.taken));
         Totals {
             queue_size: state.queue.waiting(),
             timeouts: state.timeouts,
             rejections: state.rejections,
-            usable: usable().map(|gate| u64::from(gate.slots)).sum(),
+            queue_limit: state.max_waiters,
+            usable: usable().map(|gate| u64::from(gate.slots)).sum::<u64>().min(limit),
             free: if state.closed {
                 0
             } else {
-                usable().map(|gate| u64::from(gate.free())).sum()
+                usable().map(|gate| u64::from(gate.free())).sum::<u64>().min(room)
             },
         }
     }
@@ -57,6 +67,6 @@ impl<O> Admission<O> {
         self.lock()
             .gates
             .iter()
-            .any(|gate| gate.health.status() == HealthStatus::Healthy)
+            .any(|gate| gate.is_member() && gate.health.status() == HealthStatus::Healthy)
     }
 }

@@ -80,6 +80,10 @@ impl<O> Admission<O> {
         if state.queue.waiting() == 0 || !state.gates[key as usize].eligible(now) {
             return false;
         }
+        if state.taken > state.limit || state.gates[key as usize].is_over() {
+            // the limit was lowered meanwhile
+            return false;
+        }
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
@@ -123,7 +127,7 @@ impl<O> Admission<O> {
 
     /// Gives free slots to those who wait, oldest first, each on the least loaded endpoint that it may use.
     pub(super) fn serve(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
-        while state.queue.waiting() > 0 {
+        while state.queue.waiting() > 0 && state.taken < state.limit {
             let keys = state.eligible.iter().copied();
             let free = keys.filter(|key| state.gates[*key as usize].free() > 0);
             let turns = free.filter_map(|key| Self::oldest_for(state, key).map(|place| (place, key)));
@@ -158,7 +162,9 @@ impl<O> Admission<O> {
     }
 
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
-        state.gates[key as usize].taken -= 1;
-        self.stats[key as usize].slot_freed();
+        let gate = &mut state.gates[key as usize];
+        gate.taken -= 1;
+        gate.stats.slot_freed();
+        state.taken -= 1;
     }
 }

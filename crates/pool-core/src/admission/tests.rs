@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{lines::Rank, *};
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
@@ -92,7 +92,6 @@ impl Model {
             probe_lease: Duration::from_secs(5),
             ..BreakerConfig::default()
         };
-        let gates = SLOTS.map(|slots| Gate::new(slots, &HealthConfig::default(), breaker.clone(), now));
         let stats: Vec<_> = SLOTS
             .iter()
             .enumerate()
@@ -101,8 +100,17 @@ impl Model {
                 Arc::new(Stats::new(id, 1.0, *slots))
             })
             .collect();
+        let gates = SLOTS.iter().zip(&stats).map(|(slots, stats)| {
+            let (stats, health) = (Arc::clone(stats), HealthConfig::default());
+            Gate::new(stats, *slots, &health, breaker.clone(), now)
+        });
+        let rules = Rules {
+            max_waiters: MAX_WAITERS,
+            ageing: AGEING,
+            limit: u32::MAX,
+        };
         let mut model = Self {
-            admission: Admission::new(gates.into(), stats.clone(), (MAX_WAITERS, AGEING), seed),
+            admission: Admission::new(gates.collect(), rules, seed),
             stats,
             out: SLOTS.map(|_| Arc::default()).into(),
             rng: fastrand::Rng::with_seed(seed),
@@ -134,7 +142,7 @@ impl Model {
     }
 
     fn check_begins(&mut self, key: u32) {
-        let (ticket, effects) = self.admission.check_begins(key, self.now, self.now);
+        let (ticket, effects) = self.admission.check_begins(key.into(), self.now, self.now);
         self.apply(effects);
         self.checking[key as usize] = Some(ticket);
     }
@@ -157,10 +165,10 @@ impl Model {
             throttle: None,
             result,
         };
-        let effects = self.admission.check_ended(key, ticket, checked, self.now);
+        let effects = self.admission.check_ended(key.into(), ticket, checked, self.now);
         self.apply(effects);
         let next = self.now + Duration::from_secs(5);
-        let (_, effects) = self.admission.check_planned(key, next, self.now);
+        let (_, effects) = self.admission.check_planned(key.into(), next, self.now);
         self.apply(effects);
     }
 
@@ -317,7 +325,7 @@ impl Model {
                 }
             }
             _ => {
-                let effects = self.admission.failed_unasked(self.rng.u32(..3), self.now);
+                let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
             }
         }

@@ -34,7 +34,7 @@ impl<O> Admission<O> {
         };
         Self::note_transition(gate, key, moved, effects);
         if moved.is_some_and(|moved| moved.to.is_closed()) {
-            self.stats[key as usize].recovered(now);
+            state.gates[key as usize].stats.recovered(now);
         }
         if moved.is_some() || !was_closed {
             self.refresh(state, now, effects);

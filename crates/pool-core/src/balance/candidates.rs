@@ -21,7 +21,8 @@ impl<'a> Candidate<'a> {
         &self.stats.id
     }
 
-    /// A small number that names the endpoint as long as the pool lives; for tables that a balancer keeps.
+    /// A small number that names the endpoint as long as it belongs to the pool; for tables that a balancer keeps. An
+    /// endpoint that joins later may get the number of one that has left.
     pub const fn key(&self) -> usize {
         self.key as usize
     }
@@ -42,18 +43,18 @@ impl<'a> Candidate<'a> {
     }
 
     /// Requests it takes at the most.
-    pub const fn slots(&self) -> u64 {
-        self.stats.slots_max
+    pub fn slots(&self) -> u64 {
+        self.stats.slots_max()
     }
 
     /// Whether it works on as many requests as it takes: then the pool will not follow the balancer's pick.
-    pub const fn is_full(&self) -> bool {
-        self.in_flight >= self.stats.slots_max
+    pub fn is_full(&self) -> bool {
+        self.in_flight >= self.stats.slots_max()
     }
 
     /// Its tier; lower ones come first.
-    pub const fn tier(&self) -> u8 {
-        self.stats.tier
+    pub fn tier(&self) -> u8 {
+        self.stats.tier()
     }
 
     /// What a request on it will probably take, at least 1 ms: a moving average of what attempts took that rises at

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{Ask, Balancer, Candidates, PickCx};
-use crate::{EndpointId, ErrorType, stats::Stats};
+use crate::{EndpointConfig, EndpointId, ErrorType, stats::Stats};
 
 /// Endpoints with 16 slots, and a clock.
 pub(super) struct Field {
@@ -29,7 +29,9 @@ impl Field {
         let now = Instant::now();
         let member = |(i, (weight, load, tier)): (usize, (f64, u64, u8))| {
             let id = EndpointId::new(format!("e{i}")).unwrap();
-            let stats = Stats::new(id, weight, 16).tier(tier).slow_start(ms(10_000), now);
+            let stats = Stats::new(id, weight, 16).starting_at(now);
+            let config = EndpointConfig::default().weight(weight).tier(tier);
+            stats.configure(&config, ms(10_000));
             (0..load).for_each(|_| stats.slot_taken());
             Arc::new(stats)
         };
@@ -53,7 +55,7 @@ impl Field {
     }
 
     pub(super) fn pick_of(&mut self, balancer: &dyn Balancer, keys: &[u32]) -> Option<usize> {
-        let weights = self.members.iter().map(|member| member.configured_weight);
+        let weights = self.members.iter().map(|member| member.configured_weight());
         let heaviest = weights.fold(0.0, f64::max);
         let among = Candidates::new(keys, &self.members, heaviest, self.now);
         let ask = Ask {

@@ -103,6 +103,18 @@ impl Breaker {
         }
     }
 
+    /// Takes other settings. State, generation and probes stay: an open breaker stays open until the moment that was
+    /// set, and what it has counted is forgotten only if the window's length changed.
+    pub fn configure(&mut self, config: &BreakerConfig, now: Instant) {
+        if self.config == *config {
+            return;
+        }
+        if self.config.window != config.window {
+            self.window = Window::new(now, config.window);
+        }
+        self.config = config.clone();
+    }
+
     /// What it does now. Call [`poll`](Self::poll) first if time may have passed.
     pub const fn state(&self) -> BreakerState {
         self.state

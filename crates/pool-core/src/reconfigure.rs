@@ -1,0 +1,291 @@
+//! Applying an update: who joins, who stays, who leaves.
+//!
+//! One at a time, and all or nothing: everything that can be refused is refused before anything changes. The order is
+//! that of what readers need: limits and settings first, then the published setup, then admission, which from there on
+//! gives slots on those who joined and no more on those who leave. Once a second the background work takes those out on
+//! which nothing is under way any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    Applied, BuildError, Endpoint, EndpointConfig, EndpointId, EndpointObserver, Event, PoolConfig,
+    PoolUpdate,
+    admission::{Gate, GateId, Reconfiguration},
+    assembly::{Assembly, Part},
+    background,
+    core::Core,
+    member::Member,
+    setup::{Seat, Setup},
+    stats::Stats,
+};
+
+/// Of so many endpoints that have left the counts are kept, for the case that they return.
+const REMEMBERED: usize = 4096;
+
+/// What was counted of the endpoints that have left.
+pub(crate) type Departed = HashMap<EndpointId, Arc<Stats>>;
+
+/// An endpoint that is to join.
+struct Joiner<E> {
+    id: EndpointId,
+    endpoint: E,
+    config: EndpointConfig,
+    /// Of the one that it replaces, or that was here before.
+    stats: Option<Arc<Stats>>,
+    observer: Option<Arc<dyn EndpointObserver>>,
+}
+
+/// What an update comes to, before anything has changed.
+struct Draft<E: Endpoint> {
+    seats: Vec<Option<Seat<E>>>,
+    kept: Vec<(u32, u32)>,
+    joining: Vec<Joiner<E>>,
+    leaving: Vec<Arc<Member<E>>>,
+    applied: Applied,
+}
+
+impl<E: Endpoint> Core<E> {
+    pub(crate) fn reconfigure(self: &Arc<Self>, update: PoolUpdate<E>) -> Result<Applied, BuildError> {
+        update.validate(&self.id)?;
+        tokio::runtime::Handle::try_current().map_err(|_missing| BuildError::NoRuntime)?;
+        let mut departed = self.departed();
+        if self.is_closed() {
+            return Err(BuildError::Closed(self.id.clone()));
+        }
+        let old = self.setup.load_full();
+        let PoolUpdate {
+            config,
+            endpoints,
+            balancer,
+        } = update;
+        let mut draft = self.draft(&old, endpoints, &departed)?;
+        draft.applied.settings = old.config != config;
+        draft.applied.balancer = balancer.is_some();
+
+        // nothing is refused from here on
+        let now = Instant::now();
+        self.configure(&config);
+        for seat in draft.seats.iter().flatten().filter(|seat| !seat.leaving) {
+            seat.member.configure(&seat.config, &config);
+        }
+        let mut stats = old.stats.clone();
+        let joined = self.put_together(draft.joining, &config, now);
+        for (id, _, seat) in &joined {
+            let key = id.key as usize;
+            if key >= stats.len() {
+                stats.push(Arc::clone(&seat.member.stats));
+                draft.seats.push(None);
+            }
+            stats[key] = Arc::clone(&seat.member.stats);
+            draft.seats[key] = Some(seat.clone());
+        }
+        let balancer = balancer.unwrap_or_else(|| Arc::clone(&old.plain));
+        let new = Arc::new(Setup::new(config, draft.seats, stats, balancer));
+        self.setup.store(Arc::clone(&new));
+        let members: Vec<_> = joined
+            .iter()
+            .map(|(id, _, seat)| (*id, Arc::clone(&seat.member)))
+            .collect();
+        let plan = Reconfiguration {
+            rules: new.rules(),
+            health: &new.config.health,
+            breaker: &new.config.breaker,
+            kept: draft.kept,
+            joining: joined.into_iter().map(|(id, gate, _)| (id, gate)).collect(),
+        };
+        let effects = self.admission.reconfigure(plan, now);
+        for member in &draft.leaving {
+            if departed.len() < REMEMBERED {
+                departed.insert(member.id.clone(), Arc::clone(&member.stats));
+            }
+        }
+        drop(departed);
+        self.apply(effects);
+        draft.leaving.iter().for_each(|member| member.shut_down(now));
+        for (id, member) in members {
+            background::check_endpoint(self, id, member);
+        }
+        self.trim(&new);
+        self.reconfigured.notify_waiters();
+        if self.is_closed() {
+            // closed meanwhile, without those who have just joined
+            self.shut_down();
+        }
+        tracing::info!(pool = %self.id, applied = ?draft.applied, "pool reconfigured");
+        self.tell(&Event::Reconfigured(draft.applied.clone()));
+        Ok(draft.applied)
+    }
+
+    /// Whoever holds it is the only one to change who belongs to the pool.
+    fn departed(&self) -> MutexGuard<'_, Departed> {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sorts the endpoints into those who stay, join and leave. Observers are told of those who join before anything
+    /// has changed: if they panic, nothing has.
+    fn draft(
+        &self,
+        old: &Setup<E>,
+        endpoints: Vec<(EndpointId, Option<E>, EndpointConfig)>,
+        departed: &Departed,
+    ) -> Result<Draft<E>, BuildError> {
+        let mut seats = old.seats.clone();
+        let mut stays = vec![false; seats.len()];
+        let (mut kept, mut joining, mut applied) = (Vec::new(), Vec::new(), Applied::default());
+        let known: HashMap<_, _> = old
+            .members()
+            .map(|(key, seat)| (seat.member.id.clone(), (key, seat)))
+            .collect();
+        for (id, endpoint, config) in endpoints {
+            match (endpoint, known.get(&id)) {
+                (Some(endpoint), Some((_, seat))) => {
+                    applied.replaced.push(id.clone());
+                    joining.push(Joiner {
+                        id,
+                        endpoint,
+                        config,
+                        stats: Some(Arc::clone(&seat.member.stats)),
+                        observer: seat.member.observer.clone(),
+                    });
+                }
+                (Some(endpoint), None) => {
+                    applied.added.push(id.clone());
+                    joining.push(Joiner {
+                        stats: departed.get(&id).map(Arc::clone),
+                        observer: self
+                            .observer
+                            .as_ref()
+                            .map(|observer| observer.endpoint(&self.id, &id)),
+                        id,
+                        endpoint,
+                        config,
+                    });
+                }
+                (None, Some((key, seat))) => {
+                    if seat.config != config {
+                        applied.changed.push(id);
+                    }
+                    stays[*key as usize] = true;
+                    kept.push((*key, config.slots()));
+                    if let Some(seat) = &mut seats[*key as usize] {
+                        seat.config = config;
+                    }
+                }
+                (None, None) => {
+                    let pool = self.id.clone();
+                    return Err(BuildError::Unknown { pool, endpoint: id });
+                }
+            }
+        }
+        let mut leaving = Vec::new();
+        for (seat, stays) in seats.iter_mut().zip(stays) {
+            if let Some(seat) = seat.as_mut().filter(|seat| !stays && !seat.leaving) {
+                seat.leaving = true;
+                leaving.push(Arc::clone(&seat.member));
+                if !applied.replaced.contains(&seat.member.id) {
+                    applied.removed.push(seat.member.id.clone());
+                }
+            }
+        }
+        Ok(Draft {
+            seats,
+            kept,
+            joining,
+            leaving,
+            applied,
+        })
+    }
+
+    fn configure(&self, config: &PoolConfig) {
+        self.knobs.configure(config);
+        self.ceiling.set(config.max_connections);
+        self.budget.configure(&config.budget);
+        self.leaks.set_after(config.leak_after);
+    }
+
+    fn put_together(
+        self: &Arc<Self>,
+        joining: Vec<Joiner<E>>,
+        config: &PoolConfig,
+        now: Instant,
+    ) -> Vec<(GateId, Gate, Seat<E>)> {
+        let assembly = Assembly {
+            core: Arc::downgrade(self),
+            config,
+            chance: Arc::clone(&self.chance),
+            knobs: Arc::clone(&self.knobs),
+            ceiling: Arc::clone(&self.ceiling),
+            epoch: self.epoch,
+        };
+        let places = self.admission.places(joining.len());
+        let put_together = |(joiner, gate): (Joiner<E>, GateId)| {
+            if let Some(stats) = &joiner.stats {
+                stats.latency.start_again(now);
+            }
+            let member = Arc::new(assembly.member(Part {
+                id: joiner.id,
+                endpoint: joiner.endpoint,
+                settings: &joiner.config,
+                gate,
+                stats: joiner.stats,
+                observer: joiner.observer,
+            }));
+            let entry = assembly.gate(&joiner.config, Arc::clone(&member.stats), now);
+            let seat = Seat {
+                member,
+                config: joiner.config,
+                leaving: false,
+            };
+            (gate, entry, seat)
+        };
+        joining.into_iter().zip(places).map(put_together).collect()
+    }
+
+    /// Closes idle connections that are more than may be since a limit was lowered.
+    pub(crate) fn trim(&self, setup: &Setup<E>) {
+        for (_, seat) in setup.members() {
+            seat.member.trim(self.ceiling.excess());
+        }
+    }
+
+    /// Takes out the endpoints that have left and on which nothing is under way any more.
+    pub(crate) fn sweep(&self) {
+        let departed = self.departed();
+        let keys = self.admission.vacate();
+        if keys.is_empty() {
+            return;
+        }
+        let old = self.setup.load_full();
+        let mut seats = old.seats.clone();
+        let gone: Vec<_> = keys
+            .iter()
+            .filter_map(|key| seats[*key as usize].take())
+            .collect();
+        let (config, stats, plain) = (old.config.clone(), old.stats.clone(), Arc::clone(&old.plain));
+        self.setup
+            .store(Arc::new(Setup::new(config, seats, stats, plain)));
+        drop(departed);
+        for seat in gone {
+            let endpoint = seat.member.id.clone();
+            tracing::info!(pool = %self.id, %endpoint, "endpoint has drained");
+            self.tell(&Event::Drained { endpoint });
+        }
+    }
+
+    /// Closes an idle connection of another endpoint, the one with the most of them. Returns whether there was one.
+    pub(crate) fn make_room(&self, but: u32) -> bool {
+        let setup = self.setup.load();
+        let others = setup.members().filter(|(key, _)| *key != but);
+        let mut others: Vec<_> = others
+            .map(|(_, seat)| (seat.member.stats.connections().1, &seat.member))
+            .filter(|(idle, _)| *idle > 0)
+            .collect();
+        others.sort_unstable_by_key(|(idle, _)| std::cmp::Reverse(*idle));
+        others.iter().any(|(_, member)| member.close_one_idle())
+    }
+}
