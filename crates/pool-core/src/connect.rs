@@ -163,8 +163,7 @@ impl<E: Endpoint> Connects<E> {
     }
 
     fn has_room(&self, state: &State<E>) -> bool {
-        let open = u32::try_from(self.stats.connections_open()).unwrap_or(u32::MAX);
-        open.saturating_add(state.pending) < self.limits.max_connections()
+        self.limits.open().saturating_add(state.pending) < self.limits.max_connections()
     }
 
     /// How many requests a connection is expected to carry.
@@ -227,7 +226,7 @@ impl<E: Endpoint> Connects<E> {
             inner,
             (now, expires_at),
             room,
-            Arc::clone(&self.stats),
+            (Arc::clone(&self.stats), Arc::clone(&self.limits)),
         ))
     }
 

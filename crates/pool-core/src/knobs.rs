@@ -70,6 +70,8 @@ fn slow_call(config: &PoolConfig) -> Duration {
 pub(crate) struct Limits {
     max_connections: AtomicU32,
     min_idle: AtomicU32,
+    /// Open now. The counts that metrics show belong to the endpoint's name and go on when it is replaced.
+    open: AtomicU32,
 }
 
 impl Limits {
@@ -77,6 +79,7 @@ impl Limits {
         Self {
             max_connections: AtomicU32::new(config.max_connections),
             min_idle: AtomicU32::new(config.min_idle),
+            open: AtomicU32::new(0),
         }
     }
 
@@ -87,6 +90,18 @@ impl Limits {
 
     pub(crate) fn max_connections(&self) -> u32 {
         self.max_connections.load(Relaxed)
+    }
+
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn open(&self) -> u32 {
+        self.open.load(Relaxed)
     }
 
     pub(crate) fn min_idle(&self) -> u32 {

@@ -123,8 +123,8 @@ impl<E: Endpoint> Member<E> {
     /// Closes idle connections until no more are open than may be; until then what comes back is closed too. deadpool's
     /// own limit is never lowered: its `resize` loses count of what is idle.
     pub(crate) fn trim(&self, excess_of_pool: u32) {
-        let most = u64::from(self.limits.max_connections());
-        let mut excess = (self.stats.connections_open().saturating_sub(most)).max(excess_of_pool.into());
+        let excess = self.limits.open().saturating_sub(self.limits.max_connections());
+        let mut excess = excess.max(excess_of_pool);
         while excess > 0 && self.close_one_idle() {
             excess -= 1;
         }

@@ -157,10 +157,6 @@ impl Stats {
         (active, total - active)
     }
 
-    pub(crate) fn connections_open(&self) -> u64 {
-        self.connections.gauge.load(Relaxed) >> 32
-    }
-
     pub(crate) fn connections_created(&self) -> u64 {
         self.connections.created.load(Relaxed)
     }

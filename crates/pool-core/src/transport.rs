@@ -10,7 +10,7 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-use crate::{Endpoint, ceiling::Room, stats::Stats};
+use crate::{Endpoint, ceiling::Room, knobs::Limits, stats::Stats};
 
 /// An open physical connection. Dropping the last handle closes it and counts it as closed.
 pub(crate) struct Transport<E: Endpoint> {
@@ -23,6 +23,7 @@ pub(crate) struct Transport<E: Endpoint> {
     /// Lanes that are leased.
     busy: AtomicU32,
     stats: Arc<Stats>,
+    limits: Arc<Limits>,
     /// Given back when it is closed.
     _room: Room,
 }
@@ -32,9 +33,10 @@ impl<E: Endpoint> Transport<E> {
         inner: E::Transport,
         (opened_at, expires_at): (Instant, Instant),
         room: Room,
-        stats: Arc<Stats>,
+        (stats, limits): (Arc<Stats>, Arc<Limits>),
     ) -> Self {
         stats.connection_opened();
+        limits.opened();
         Self {
             inner: Arc::new(inner),
             expires_at,
@@ -42,6 +44,7 @@ impl<E: Endpoint> Transport<E> {
             lanes: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             stats,
+            limits,
             _room: room,
         }
     }
@@ -66,6 +69,7 @@ impl<E: Endpoint> Transport<E> {
 impl<E: Endpoint> Drop for Transport<E> {
     fn drop(&mut self) {
         self.stats.connection_closed();
+        self.limits.closed();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every interleaving of two or three threads over admission: queue, slots, breaker, close and cancellation.
+//! Every interleaving of two or three threads over admission: queue, slots, breaker, resize, close and cancellation.
 //!
 //! `RUSTFLAGS="--cfg pool_loom" cargo test -p pool-core --lib loom_tests`
 //!
@@ -85,7 +85,7 @@ fn take(line: &Line, now: Instant) -> Grant<Returned> {
     let Ok(Asked::Go(key, ticket)) = asked else {
         panic!("a slot is free")
     };
-    let object = Some(Returned(Arc::clone(&line.stats[0])));
+    let object = Some(Returned(Arc::clone(&line.lock().gates[0].stats)));
     Grant { key, ticket, object }
 }
 
@@ -161,7 +161,7 @@ impl Waiter {
 
 fn ends_free(line: &Line) {
     assert_eq!(line.taken(), 0, "a slot was lost");
-    assert_eq!(line.stats[0].in_flight(), 0);
+    assert_eq!(line.lock().gates[0].stats.in_flight(), 0);
     assert_eq!(line.waiting.load(Ordering::SeqCst), 0);
 }
 
@@ -388,5 +388,117 @@ fn a_rising_position_meets_one_who_joins_and_demands_it() {
         let grant = waiter.must_be_served(first);
         give_back(&line, grant, Settle::Success, now);
         ends_free(&line);
+    });
+}
+
+/// A limit that is lowered while a slot comes back and another is asked for is never passed, and nobody is forgotten.
+#[test]
+fn a_lowered_limit_is_kept_and_serves_who_waits() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let (first, second) = (take(&line, now), take(&line, now));
+        let lowering = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                let rules = Rules {
+                    max_waiters: 8,
+                    ageing: Duration::from_secs(1),
+                    limit: u32::MAX,
+                };
+                apply(line.reconfigure(
+                    Reconfiguration {
+                        rules,
+                        health: &HealthConfig::default(),
+                        breaker: &BreakerConfig::default(),
+                        kept: vec![(0, 1)],
+                        joining: Vec::new(),
+                    },
+                    now,
+                ));
+            }
+        });
+        let returning = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                apply(line.give_back(first, Settle::Success, None, now));
+                apply(line.give_back(second, Settle::Success, None, now));
+            }
+        });
+        let flag = Arc::new(Flag::default());
+        let waker = Waker::from(Arc::clone(&flag));
+        let want = Want::anything(now + Duration::from_secs(9));
+        let (asked, effects) = line.ask(Some(0), &want, &waker, now);
+        apply(effects);
+        lowering.join().unwrap();
+        returning.join().unwrap();
+        let (key, ticket) = match asked.unwrap() {
+            Asked::Go(key, ticket) => (key, ticket),
+            Asked::Stand(mut place) => match line.look(&mut place, &waker, &want, now).0 {
+                Turn::Go(grant) => (grant.key, grant.ticket),
+                _ => panic!("both slots are back, and the one who waits has none"),
+            },
+        };
+        assert_eq!(line.taken(), 1);
+        let (again, effects) = line.ask_at_once(None, &want, now);
+        apply(effects);
+        assert!(again.is_none(), "the limit is 1");
+        let grant = Grant {
+            key,
+            ticket,
+            object: None,
+        };
+        apply(line.give_back(grant, Settle::Success, None, now));
+        assert_eq!(line.taken(), 0);
+    });
+}
+
+/// An endpoint leaves while a slot on it is asked for and another comes back: its place is empty exactly when nothing is
+/// under way on it any more.
+#[test]
+fn a_place_is_given_away_only_when_its_last_slot_is_back() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let grant = take(&line, now);
+        let leaving = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                apply(line.reconfigure(
+                    Reconfiguration {
+                        rules: Rules {
+                            max_waiters: 8,
+                            ageing: Duration::from_secs(1),
+                            limit: u32::MAX,
+                        },
+                        health: &HealthConfig::default(),
+                        breaker: &BreakerConfig::default(),
+                        kept: Vec::new(),
+                        joining: Vec::new(),
+                    },
+                    now,
+                ));
+                line.vacate()
+            }
+        });
+        let returning = thread::spawn({
+            let line = Arc::clone(&line);
+            move || apply(line.give_back(grant, Settle::Success, None, now))
+        });
+        let (taken, effects) = line.ask_at_once(Some(0), &Want::anything(now), now);
+        apply(effects);
+        returning.join().unwrap();
+        let gone = leaving.join().unwrap();
+        if let Some((key, ticket)) = taken {
+            assert!(gone.is_empty(), "the place of a slot that is out");
+            let grant = Grant {
+                key,
+                ticket,
+                object: None,
+            };
+            apply(line.give_back(grant, Settle::Success, None, now));
+        }
+        let all: Vec<_> = gone.into_iter().chain(line.vacate()).collect();
+        assert_eq!(all, [0]);
     });
 }

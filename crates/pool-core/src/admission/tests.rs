@@ -469,3 +469,51 @@ fn random_operations_lose_nothing() {
         assert!(run.is_ok(), "failed with POOL_CORE_SEED={seed}");
     }
 }
+
+#[test]
+fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
+    let mut model = Model::new(1);
+    let (now, old) = (model.now, GateId::from(0));
+    let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
+    let (ticket, effects) = model.admission.check_begins(old, now, now);
+    model.apply(effects);
+    let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
+        rules: Rules {
+            max_waiters: 1,
+            ageing: AGEING,
+            limit: 9,
+        },
+        health: &health,
+        breaker: &breaker,
+        kept: kept.to_vec(),
+        joining,
+    };
+    let effects = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
+    model.apply(effects);
+    assert_eq!(model.admission.vacate(), [0, 2]);
+    let places = model.admission.places(3);
+    assert_eq!(places.iter().map(|id| id.key).collect::<Vec<_>>(), [0, 2, 3]);
+    let gate = Gate::new(Arc::clone(&model.stats[0]), 1, &health, breaker.clone(), now);
+    let effects = model
+        .admission
+        .reconfigure(plan(&[(1, 2)], vec![(places[0], gate)]), now);
+    model.apply(effects);
+
+    let well = || Checked {
+        position: Some(7),
+        outcome: Settle::Success,
+        throttle: Some(Duration::from_secs(9)),
+        result: Ok(()),
+    };
+    let effects = model.admission.check_ended(old, ticket, well(), now);
+    assert!(effects.is_empty(), "{effects:?}");
+    assert!(model.admission.check_planned(old, now, now).1.is_empty());
+    for _ in 0..100 {
+        assert!(model.admission.failed_unasked(old, now).changes.is_empty());
+    }
+    let health_of_new = || model.admission.lock().gates[0].health.status();
+    assert_eq!(health_of_new(), HealthStatus::Unknown);
+    let effects = model.admission.check_ended(places[0], None, well(), now);
+    assert_eq!(effects.changes.len(), 2, "throttled and healthy: {effects:?}");
+    assert_eq!(health_of_new(), HealthStatus::Healthy);
+}
