@@ -189,6 +189,11 @@ impl<E: Endpoint> Pool<E> {
         }
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.handle.core.is_closed()
+    }
+
     /// Takes no more requests, tells those who wait, and gives those under way until the deadline to finish.
     ///
     /// # Cancellation

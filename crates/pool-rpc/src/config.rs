@@ -183,6 +183,31 @@ impl RpcConfig {
         self
     }
 
+    /// Whether nodes are reached in the same way. The clock is not looked at.
+    #[cfg(feature = "file")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // taken apart, so that no setting is forgotten
+        let Self {
+            url,
+            probe,
+            headers,
+            extra_ca_pem,
+            timeouts,
+            max_response_bytes,
+            tcp_keepalive,
+            max_head_age,
+            wall_clock: _,
+        } = self;
+        *url == other.url
+            && *probe == other.probe
+            && *headers == other.headers
+            && *extra_ca_pem == other.extra_ca_pem
+            && *timeouts == other.timeouts
+            && *max_response_bytes == other.max_response_bytes
+            && *tcp_keepalive == other.tcp_keepalive
+            && *max_head_age == other.max_head_age
+    }
+
     /// Checks what no single setter can.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let durations = [

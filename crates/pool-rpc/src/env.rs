@@ -22,6 +22,20 @@ pub enum EnvError {
         /// Where it stands, counted from 1.
         at: usize,
     },
+    /// The file named by `${file:...}` cannot be read. Correct the path, or let this process read it.
+    #[error("the file {path} can't be read: {why}")]
+    File {
+        /// The path as it is written.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The file named by `${file:...}` holds nothing. Put the secret into it.
+    #[error("the file {path} is empty")]
+    EmptyFile {
+        /// The path as it is written.
+        path: String,
+    },
     /// What stands in `${...}` is not a name of letters, digits and underscores.
     #[error(
         "`${{...}}` at character {at} does not hold a variable's name (letters, digits, _; no leading digit)"
@@ -45,6 +59,50 @@ pub enum EnvError {
 /// assert_eq!(url.as_deref(), Ok("https://node.example/k1"));
 /// ```
 pub fn expand_env(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, EnvError> {
+    expand_by(text, |name, at| variable(name, at, &lookup))
+}
+
+/// As [`expand_env`], and `${file:PATH}` by what `read` finds in that file, without line ends at its end.
+#[cfg(feature = "file")]
+pub(crate) fn expand(
+    text: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+    read: impl Fn(&str) -> std::io::Result<String>,
+) -> Result<String, EnvError> {
+    expand_by(text, |name, at| {
+        let Some(path) = name.strip_prefix("file:") else {
+            return variable(name, at, &lookup);
+        };
+        let path = path.to_owned();
+        match read(&path) {
+            Err(error) => Err(EnvError::File {
+                path,
+                why: error.to_string(),
+            }),
+            Ok(content) => match content.trim_end_matches(['\r', '\n']) {
+                "" => Err(EnvError::EmptyFile { path }),
+                secret => Ok(secret.to_owned()),
+            },
+        }
+    })
+}
+
+fn variable(name: &str, at: usize, lookup: impl Fn(&str) -> Option<String>) -> Result<String, EnvError> {
+    if !is_name(name) {
+        return Err(EnvError::Name { at });
+    }
+    let name = name.to_owned();
+    match lookup(&name) {
+        None => Err(EnvError::Unset { name }),
+        Some(value) if value.is_empty() => Err(EnvError::Empty { name }),
+        Some(value) => Ok(value),
+    }
+}
+
+fn expand_by(
+    text: &str,
+    value: impl Fn(&str, usize) -> Result<String, EnvError>,
+) -> Result<String, EnvError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -59,22 +117,7 @@ pub fn expand_env(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result
         let (name, after) = rest[start + 2..]
             .split_once('}')
             .ok_or(EnvError::Unclosed { at })?;
-        if !is_name(name) {
-            return Err(EnvError::Name { at });
-        }
-        match lookup(name) {
-            None => {
-                return Err(EnvError::Unset {
-                    name: name.to_owned(),
-                });
-            }
-            Some(value) if value.is_empty() => {
-                return Err(EnvError::Empty {
-                    name: name.to_owned(),
-                });
-            }
-            Some(value) => expanded.push_str(&value),
-        }
+        expanded.push_str(&value(name, at)?);
         rest = after;
     }
     expanded.push_str(rest);

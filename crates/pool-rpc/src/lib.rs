@@ -36,6 +36,8 @@ mod endpoint;
 mod env;
 mod error;
 mod exchange;
+#[cfg(feature = "file")]
+pub mod file;
 mod jsonrpc;
 mod malformed;
 mod method;
@@ -44,6 +46,8 @@ mod probe;
 mod retry_after;
 mod rules;
 mod secret;
+#[cfg(feature = "file")]
+mod set;
 mod taxonomy;
 mod tls;
 mod transport;
@@ -65,6 +69,8 @@ pub use operation::{RpcBatch, RpcCall};
 pub use probe::Probe;
 pub use retry_after::MAX_RETRY_AFTER;
 pub use secret::Secret;
+#[cfg(feature = "file")]
+pub use set::{PoolSet, SetApplied, SetError};
 pub use taxonomy::{classify, is_duplicate_tx};
 pub use transport::RpcTransport;
 pub use url::{EndpointUrl, UrlError};

@@ -6,7 +6,8 @@ use clap::{ArgGroup, Parser};
 
 /// The reference relayer: follows its chains through connection pools and serves their metrics.
 ///
-/// Logs go to standard error; RUST_LOG sets the level (default `info`). SIGTERM and SIGINT stop it gracefully within five
+/// Logs go to standard error; RUST_LOG sets the level (default `info`). SIGHUP reads the file again and changes the pools
+/// without disturbing what is in flight; if the file is wrong, the log says what and nothing changes. SIGTERM and SIGINT stop it gracefully within five
 /// seconds; a second one stops it at once. Exit status: 0 after a stop, 1 when something failed, 2 for bad input, 130
 /// after a second signal.
 #[derive(Clone, Debug, Parser)]

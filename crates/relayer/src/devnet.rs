@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use devnet::{ChainConfig, Faults, Node, NodeConfig};
 use pool_core::{EndpointConfig, EndpointId, PoolConfig, PoolId};
-use pool_rpc::{JsonRpcEndpoint, RpcConfig};
+use pool_rpc::RpcConfig;
 use tokio::time::{Instant, interval};
 
 use crate::{
@@ -80,7 +80,7 @@ impl Devnet {
             let endpoints = nodes.iter().zip(PROVIDERS);
             plans.push(PoolPlan {
                 id: PoolId::new(id)?,
-                follow: follow(&served, &options),
+                plan: follow(&served, &options),
                 balancer: BalancerKind::LeastRequests,
                 settings: settings(),
                 endpoints: endpoints
@@ -162,11 +162,11 @@ fn served(chain: &ChainConfig) -> anyhow::Result<Chain> {
 }
 
 fn endpoint(provider: &str, node: &Node, chain: &Chain) -> anyhow::Result<EndpointPlan> {
-    Ok(EndpointPlan {
-        id: EndpointId::new(provider)?,
-        config: EndpointConfig::default().max_connections(8),
-        endpoint: JsonRpcEndpoint::new(&RpcConfig::new(node.url().parse()?, chain.probe()))?,
-    })
+    Ok(EndpointPlan::new(
+        EndpointId::new(provider)?,
+        EndpointConfig::default().max_connections(8),
+        RpcConfig::new(node.url().parse()?, chain.probe()),
+    )?)
 }
 
 /// The defaults, but a node that lags is noticed and everything happens a little faster: somebody is watching.

@@ -1,19 +1,19 @@
 //! The reference relayer: how a relayer works its chains through the pools.
 //!
-//! It reads which pools there are ([`config`]), builds them ([`pool`]), follows heads and escrow logs and makes typical
+//! It reads which pools there are ([`config`]), keeps them ([`pool_rpc::PoolSet`]; SIGHUP reads the file again), follows heads and escrow logs and makes typical
 //! reads through them ([`follow`]), and serves `/metrics`, `/healthz` and `/readyz`. `--devnet` brings nodes of its own
 //! ([`devnet`]) and a scenario of faults ([`devnet_scenario`]).
 //!
-//! A reader who wants to know how to use the pool reads [`pool::build`], then the operations in [`follow`].
+//! A reader who wants to know how to use the pool reads [`Relayer::start`], then the operations in [`follow`].
 //!
 //! ```
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{path::Path, sync::Arc, time::Duration};
 //! use pool_core::Observer;
 //! use pool_metrics::PrometheusBridge;
-//! use relayer::{Relayer, config::Config};
+//! use relayer::{Relayer, config};
 //!
-//! let config = Config::load(Path::new("pools.yaml"))?;
+//! let config = config::load(Path::new("pools.yaml"))?;
 //! let bridge = PrometheusBridge::new()?;
 //! let observer: Arc<dyn Observer> = Arc::new(bridge.metrics().clone());
 //! let relayer = Relayer::start(config, 1, &observer)?;
@@ -29,7 +29,6 @@ pub mod config;
 pub mod devnet;
 pub mod devnet_scenario;
 pub mod follow;
-pub mod pool;
 mod relayer;
 pub mod run;
 pub mod shutdown;

@@ -1,23 +1,43 @@
-//! The pools and those who work through them, from start to stop.
+//! The pools and those who work through them, from start to stop, and what another file changes in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use pool_core::{BuildError, CloseReport, Observer, Pool, PoolId, Unusable};
-use pool_rpc::JsonRpcEndpoint;
+use pool_core::{CloseReport, Observer, Pool, PoolId, Unusable};
+use pool_rpc::{
+    JsonRpcEndpoint, PoolSet, SetApplied, SetError,
+    file::{Chain, PoolPlan},
+};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    config::{Config, PoolPlan},
-    follow, pool,
+    config::{Config, FollowPlan},
+    follow,
 };
+
+/// What is under way on the pools that have left gets so long to end.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Running pools with their followers.
 ///
 /// Dropped, everything ends at once; [`stop`](Self::stop) ends it in order.
 #[derive(Debug)]
 pub struct Relayer {
-    pools: Vec<Pool<JsonRpcEndpoint>>,
+    set: PoolSet,
+    /// The same pools, for those who only look.
+    pools: Arc<Mutex<Vec<Pool<JsonRpcEndpoint>>>>,
+    followers: HashMap<PoolId, Follower>,
     tasks: JoinSet<()>,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Follower {
+    chain: Chain,
+    plan: FollowPlan,
     stop: watch::Sender<bool>,
 }
 
@@ -25,31 +45,65 @@ impl Relayer {
     /// Builds all pools, then starts to follow. `seed` decides which reads are made.
     ///
     /// # Errors
-    /// [`BuildError`]; then nothing runs.
-    pub fn start(config: Config, seed: u64, observer: &Arc<dyn Observer>) -> Result<Self, BuildError> {
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        let mut pools = Vec::with_capacity(config.pools.len());
-        for (plan, seed) in config.pools.into_iter().zip(seed..) {
-            let PoolPlan {
-                id,
-                chain,
-                balancer,
-                settings,
-                endpoints,
-                follow,
-            } = plan;
-            let pool = pool::build(id, settings, balancer, endpoints, Arc::clone(observer))?;
-            follow::start(pool.clone(), chain, follow, seed, &stopped, &mut tasks);
-            pools.push(pool);
+    /// [`SetError`]; then nothing runs.
+    pub fn start(config: Config, seed: u64, observer: &Arc<dyn Observer>) -> Result<Self, SetError> {
+        let (plans, wanted) = split(config);
+        let set = PoolSet::start(plans, Some(Arc::clone(observer)))?;
+        let mut relayer = Self {
+            set,
+            pools: Arc::default(),
+            followers: HashMap::new(),
+            tasks: JoinSet::new(),
+            seed,
+        };
+        relayer.follow(wanted);
+        Ok(relayer)
+    }
+
+    /// Makes the pools and what is followed on them what the file says now. What is under way goes on; pools that have
+    /// left drain. Whoever follows a chain is disturbed only if that chain or what is followed on it has changed.
+    ///
+    /// # Errors
+    /// [`SetError`]; then nothing has changed.
+    pub fn apply(&mut self, config: Config) -> Result<SetApplied, SetError> {
+        let (plans, wanted) = split(config);
+        let applied = self.set.apply(plans)?;
+        for pool in &applied.removed {
+            self.followers.remove(pool.id());
+            let pool = pool.clone();
+            self.tasks.spawn(async move {
+                let report = pool.close(DRAIN).await;
+                tracing::info!(pool = %pool.id(), unfinished = report.unfinished, "pool closed: the file has it no more");
+            });
         }
-        Ok(Self { pools, tasks, stop })
+        self.follow(wanted);
+        Ok(applied)
+    }
+
+    /// Follows what is wanted; ends what has changed.
+    fn follow(&mut self, wanted: Vec<(PoolId, Chain, FollowPlan)>) {
+        *self.pools.lock().unwrap_or_else(PoisonError::into_inner) = self.set.pools().cloned().collect();
+        for ((id, chain, plan), seed) in wanted.into_iter().zip(self.seed..) {
+            let same = |follower: &Follower| (&follower.chain, &follower.plan) == (&chain, &plan);
+            if self.followers.get(&id).is_some_and(same) {
+                continue;
+            }
+            let Some(pool) = self.set.get(id.as_str()) else {
+                continue;
+            };
+            let (stop, stopped) = watch::channel(false);
+            let (what, on) = (plan.clone(), chain.clone());
+            follow::start(pool.clone(), on, what, seed, &stopped, &mut self.tasks);
+            // the one before hears that nobody can stop it any more, which is as good
+            self.followers.insert(id, Follower { chain, plan, stop });
+        }
     }
 
     /// Tells whether every pool has an endpoint that may be used now, and of the others why not. For `/readyz`.
     pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
-        let pools = self.pools.clone();
+        let pools = Arc::clone(&self.pools);
         move || {
+            let pools = pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let waiting: Vec<_> = pools
                 .iter()
                 .filter(|pool| pool.snapshot().slots_usable == 0)
@@ -63,7 +117,7 @@ impl Relayer {
         }
     }
 
-    /// Ends only when one of the tasks does, which it should not: it panicked.
+    /// Ends only when one of the tasks does by a panic.
     ///
     /// Cancelling it changes nothing.
     pub async fn failed(&mut self) {
@@ -80,13 +134,10 @@ impl Relayer {
     ///
     /// Cancelled, everything ends at once.
     pub async fn stop(mut self, within: Duration) -> Vec<(PoolId, CloseReport)> {
-        self.stop.send_replace(true);
-        let mut closing = JoinSet::new();
-        for pool in &self.pools {
-            let pool = pool.clone();
-            closing.spawn(async move { (pool.id().clone(), pool.close(within).await) });
+        for follower in self.followers.values() {
+            follower.stop.send_replace(true);
         }
-        let mut reports = closing.join_all().await;
+        let mut reports = self.set.close(within).await;
         // with all leases back only a few lines of bookkeeping are left to the followers
         if reports.iter().all(|(_, report)| report.unfinished == 0) {
             let ended = async { while self.tasks.join_next().await.is_some() {} };
@@ -96,6 +147,16 @@ impl Relayer {
         reports.sort_by(|(left, _), (right, _)| left.cmp(right));
         reports
     }
+}
+
+/// The pools, and what is wanted of each.
+fn split(config: Config) -> (Vec<PoolPlan>, Vec<(PoolId, Chain, FollowPlan)>) {
+    let split = |plan: PoolPlan<FollowPlan>| {
+        let (pool, follow) = plan.split();
+        let wanted = (pool.id.clone(), pool.chain.clone(), follow);
+        (pool, wanted)
+    };
+    config.pools.into_iter().map(split).unzip()
 }
 
 fn not_ready(pool: &PoolId, reasons: &[Unusable]) -> String {

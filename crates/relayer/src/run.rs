@@ -1,6 +1,8 @@
 //! From the command line to the exit status.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::Write as _, net::SocketAddr, path::Path, pin::pin, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use anyhow::Context as _;
 use pool_core::Observer;
@@ -10,9 +12,9 @@ use tokio::sync::oneshot;
 use crate::{
     Relayer,
     cli::Cli,
-    config::{Config, ConfigProblem},
+    config::{self, Config, ConfigProblem},
     devnet::{Devnet, Options},
-    shutdown::Signals,
+    shutdown::{Signals, Wish},
 };
 
 /// For what is under way to end after a signal. With `LAST_SCRAPE` and the rest it stays below five seconds.
@@ -66,7 +68,7 @@ pub fn main(cli: Cli) -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<()> {
     let config = match &cli.config {
-        Some(file) => Some(Config::load(file).map_err(BadInput::from)?),
+        Some(file) => Some(config::load(file).map_err(BadInput::from)?),
         None => None,
     };
     if let (true, Some(config), Some(file)) = (cli.check, &config, &cli.config) {
@@ -95,6 +97,7 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     let server = MetricsServer::bind(&cli.listen, bridge.registry().clone())
         .await
         .map_err(|source| BadInput::Listen { source })?;
+    let file = cli.config.clone();
     let (devnet, config) = match config {
         Some(config) => (None, config),
         None => {
@@ -115,20 +118,27 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     }));
     announce(&addresses);
 
-    let play = async {
+    let mut play = pin!(async {
         match &devnet {
             Some(devnet) => devnet.play().await,
             None => std::future::pending().await,
         }
-    };
-    let end = tokio::select! {
-        name = signals.next() => {
-            tracing::info!("{name}: stopping");
-            Ok(())
+    });
+    let end = loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Reload => reload(&mut relayer, file.as_deref()),
+                Wish::End(name) => {
+                    tracing::info!("{name}: stopping");
+                    break Ok(());
+                }
+            },
+            () = relayer.failed() => {
+                break Err(anyhow::anyhow!("a task that follows a chain panicked; the log says where"));
+            }
+            _ended = &mut server => break Err(anyhow::anyhow!("the metrics server ended by itself; the log says why")),
+            () = &mut play => break Ok(()),
         }
-        () = relayer.failed() => Err(anyhow::anyhow!("a task that follows a chain panicked; the log says where")),
-        _ended = &mut server => Err(anyhow::anyhow!("the metrics server ended by itself; the log says why")),
-        () = play => Ok(()),
     };
     signals.end_at_next();
     stop(relayer).await;
@@ -139,6 +149,36 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     end
+}
+
+/// Reads the file again. What is wrong with it is logged, and everything goes on as it was.
+fn reload(relayer: &mut Relayer, file: Option<&Path>) {
+    let Some(file) = file else {
+        tracing::warn!("SIGHUP: there is no file to read again, the nodes are the devnet's own");
+        return;
+    };
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(problem) => {
+            tracing::error!("SIGHUP: not reloaded, everything goes on as before: {problem}");
+            return;
+        }
+    };
+    match relayer.apply(config) {
+        Err(error) => tracing::error!("SIGHUP: not reloaded, everything goes on as before: {error}"),
+        Ok(applied) if applied.is_nothing() => {
+            tracing::info!("SIGHUP: reloaded, nothing has changed for the pools")
+        }
+        Ok(applied) => {
+            let removed = applied.removed.iter().map(|pool| pool.id().as_str());
+            tracing::info!(
+                added = ?applied.added,
+                changed = ?applied.changed,
+                removed = ?removed.collect::<Vec<_>>(),
+                "SIGHUP: reloaded"
+            );
+        }
+    }
 }
 
 /// Closes the pools and tells how it went.

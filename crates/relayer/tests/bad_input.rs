@@ -37,6 +37,51 @@ pools:
 /// Replace the first by the second, and the message is `pools.yaml:` followed by the third.
 const SPOILT: &[(&str, &str, &str)] = &[
     (
+        "pools:\n",
+        "defaults:\n  settings: { max_attempts: 0 }\npools:\n",
+        "2: defaults.settings.max_attempts: 0 is not possible; allowed: 1 to 100",
+    ),
+    (
+        "pools:\n",
+        "defaults:\n  settings:\n    breaker: { window: 5 }\npools:\n",
+        "3: defaults.settings.breaker.window: `5` is not a duration; write a number with a unit: 250ms, 5s, 1m30s, 2h, \
+         1d",
+    ),
+    (
+        "pools:\n",
+        "defaults: { timeouts: { tls: 11m } }\npools:\n",
+        "1: defaults.timeouts.tls: 660s is not possible; allowed: 1ms to 10m",
+    ),
+    (
+        "pools:\n",
+        "defaults: { endpoint: { url: x } }\npools:\n",
+        "1: defaults.endpoint: unknown field `url`, expected one of `weight`, `max_connections`, `max_requests`, `tier`, \
+         `min_idle`",
+    ),
+    (
+        "weight: 1",
+        "timeouts: { response: 3m }",
+        "8: pools[0].endpoints[0].timeouts.response: 180s is not possible; allowed: 1ms to 2m",
+    ),
+    (
+        "weight: 1",
+        "max_requests: 3",
+        "8: pools[0].endpoints[0].max_requests: 3 is not possible; allowed: max_connections to 100000",
+    ),
+    (
+        "x-key: ${RELAYER_TEST_KEY}",
+        "x-key: ${file:SECRETLESS/none}",
+        "12: pools[0].endpoints[1].headers.x-key: the file SECRETLESS/none can't be read: No such file or directory (os \
+         error 2)",
+    ),
+    (
+        "    follow:\n",
+        "    fallow: {}\n    follow:\n",
+        "17: pools[0]: unknown field `fallow`, expected one of `id`, `dialect`, `chain_id`, `balancer`, `endpoints`, \
+         `settings`, `timeouts`, `follow`",
+    ),
+    ("    chain_id: 1\n", "", "2: pools[0]: missing field `chain_id`"),
+    (
         "    settings:\n",
         "    timeouts: { response: 121s }\n    settings:\n",
         "13: pools[0].timeouts.response: 121s is not possible; allowed: 1ms to 2m",
@@ -45,7 +90,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `tier`, `min_idle`, `headers`, `ca_file`",
+         `max_requests`, `tier`, `min_idle`, `timeouts`, `headers`, `ca_file`",
     ),
     (
         "weight: 1",

@@ -303,3 +303,91 @@ fn a_second_signal_ends_at_once() {
     running.signal("TERM");
     assert_eq!(running.wait(Duration::from_secs(1)), Some(130));
 }
+
+#[test]
+fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (chain, folder) = (
+        devnet::ChainConfig::evm(1, Duration::from_secs(1)),
+        tempfile::tempdir().unwrap(),
+    );
+    let chain = std::sync::Arc::new(devnet::Chain::new(chain).unwrap());
+    let node = || {
+        runtime
+            .block_on(Node::start(std::sync::Arc::clone(&chain), NodeConfig::default()))
+            .unwrap()
+    };
+    let (one, two) = (node(), node());
+    let file = folder.path().join("pools.yaml");
+    let write = |pools: &[(&str, &[(&str, &Node, u32)])]| {
+        let mut text = "defaults: {settings: {health: {interval: 100ms}}}\npools:\n".to_owned();
+        for (pool, endpoints) in pools {
+            text += &format!("  - {{id: {pool}, dialect: evm, chain_id: 1, endpoints: [");
+            for (id, node, weight) in *endpoints {
+                text += &format!("{{id: {id}, url: '{}', weight: {weight}}}, ", node.url());
+            }
+            text += "]}\n";
+        }
+        std::fs::write(&file, text).unwrap();
+    };
+    write(&[("a", &[("one", &one, 1)]), ("b", &[("one", &one, 1)])]);
+    let mut command = relayer();
+    command.args(["--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let mut running = Running::start(command);
+    let url = running.base_url();
+    let weights = |running: &mut Running, wanted: &[(&str, &str, Option<f64>)]| {
+        running.until("weights", |_| {
+            let text = get(&format!("{url}/metrics")).1;
+            let name = "fusion_connection_pool_endpoint_weight";
+            let good = wanted.iter().all(|(pool, endpoint, weight)| {
+                let labels = [format!("pool=\"{pool}\""), format!("endpoint=\"{endpoint}\"")];
+                value(&text, name, &[&labels[0], &labels[1]]) == *weight
+            });
+            good.then_some(())
+        });
+    };
+    weights(&mut running, &[("a", "one", Some(1.0)), ("b", "one", Some(1.0))]);
+    let requests = |url: &str| {
+        let text = get(&format!("{url}/metrics")).1;
+        value(
+            &text,
+            "fusion_connection_pool_requests_total",
+            &["pool=\"a\"", "endpoint=\"one\""],
+        )
+        .unwrap()
+    };
+    running.until("work", |_| (requests(&url) > 0.0).then_some(()));
+    let counted = requests(&url);
+
+    // another weight, another endpoint, a pool that leaves and one that joins
+    write(&[
+        ("a", &[("one", &one, 3), ("two", &two, 2)]),
+        ("c", &[("two", &two, 5)]),
+    ]);
+    running.signal("HUP");
+    weights(
+        &mut running,
+        &[
+            ("a", "one", Some(3.0)),
+            ("a", "two", Some(2.0)),
+            ("b", "one", None),
+            ("c", "two", Some(5.0)),
+        ],
+    );
+    assert!(requests(&url) >= counted, "counters go on");
+    let worked = |text: &str| value(text, "fusion_connection_pool_requests_total", &["pool=\"c\""]);
+    running.until("work in the pool that joined", |_| {
+        (worked(&get(&format!("{url}/metrics")).1) > Some(0.0)).then_some(())
+    });
+
+    std::fs::write(&file, "pools: []\n").unwrap();
+    running.signal("HUP");
+    running.until("the complaint", |running| {
+        let text = running.stderr.text();
+        text.contains("pools.yaml:1: pools: there are no pools")
+            .then_some(())
+    });
+    weights(&mut running, &[("a", "one", Some(3.0)), ("c", "two", Some(5.0))]);
+    running.signal("TERM");
+    assert_eq!(running.wait(common::PATIENCE), Some(0));
+}

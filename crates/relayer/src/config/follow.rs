@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ConfigProblem, Dialect, raw, resolve::Context};
+use pool_rpc::file::{Chain, ConfigProblem, Context, Section};
+
+use super::raw;
 
 /// What is followed on a chain, and how eagerly.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,21 +68,24 @@ pub enum Escrow {
     },
 }
 
-pub(super) fn resolve(
+impl Section for raw::Follow {
+    const KEY: &'static str = "follow";
+    type Plan = FollowPlan;
+
+    fn resolve(self, chain: &Chain, path: &str, context: &Context<'_>) -> Result<FollowPlan, ConfigProblem> {
+        resolve(self, chain, path, context)
+    }
+}
+
+fn resolve(
     follow: raw::Follow,
-    dialect: Dialect,
+    chain: &Chain,
     path: &str,
     context: &Context<'_>,
 ) -> Result<FollowPlan, ConfigProblem> {
     let at = |field: &str| format!("{path}.{field}");
-    check_duration(follow.poll_interval, "10ms", "1h", &at("poll_interval"), context)?;
-    check_duration(
-        follow.request_timeout,
-        "10ms",
-        "10m",
-        &at("request_timeout"),
-        context,
-    )?;
+    context.check_duration(follow.poll_interval, ("10ms", "1h"), &at("poll_interval"))?;
+    context.check_duration(follow.request_timeout, ("10ms", "10m"), &at("request_timeout"))?;
     if !(0.0..=100_000.0).contains(&follow.requests_per_second) {
         let what = format_args!(
             "{} is not possible; allowed: 0 to 100000",
@@ -106,7 +111,7 @@ pub(super) fn resolve(
     )?;
     let escrow = follow
         .escrow
-        .map(|escrow| resolve_escrow(escrow, dialect, &at("escrow"), context));
+        .map(|escrow| resolve_escrow(escrow, chain, &at("escrow"), context));
     Ok(FollowPlan {
         poll_interval: follow.poll_interval,
         requests_per_second: follow.requests_per_second,
@@ -122,12 +127,12 @@ pub(super) fn resolve(
 
 fn resolve_escrow(
     escrow: raw::Escrow,
-    dialect: Dialect,
+    chain: &Chain,
     path: &str,
     context: &Context<'_>,
 ) -> Result<Escrow, ConfigProblem> {
-    match dialect {
-        Dialect::Evm => {
+    match chain {
+        Chain::Evm { .. } => {
             if !escrow.events.is_empty() {
                 let what = "not for the evm dialect; allowed: address, topics and view_call";
                 return Err(context.problem(&format!("{path}.events"), what));
@@ -149,7 +154,7 @@ fn resolve_escrow(
                 view_call: view_call.transpose()?,
             })
         }
-        Dialect::CometBft => {
+        Chain::CometBft { .. } => {
             let wrong = [
                 ("address", escrow.address.is_some()),
                 ("topics", !escrow.topics.is_empty()),
@@ -210,20 +215,4 @@ fn check_number(
         path,
         format_args!("{value} is not possible; allowed: {least} to {most}"),
     ))
-}
-
-/// Checks a duration against bounds that are written as the file writes them.
-pub(super) fn check_duration(
-    value: Duration,
-    least: &'static str,
-    most: &'static str,
-    path: &str,
-    context: &Context<'_>,
-) -> Result<(), ConfigProblem> {
-    let bound = |text| humantime::parse_duration(text).unwrap_or_default();
-    if value >= bound(least) && value <= bound(most) {
-        return Ok(());
-    }
-    let what = format_args!("{value:?} is not possible; allowed: {least} to {most}");
-    Err(context.problem(path, what))
 }

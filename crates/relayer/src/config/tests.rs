@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use pool_core::{EndpointConfig, PoolConfig};
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../pools.example.yaml");
@@ -14,7 +16,7 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Config, ConfigProblem> {
-    Config::parse(text, Path::new("pools.yaml"), env)
+    super::parse(text, Path::new("pools.yaml"), env)
 }
 
 #[test]
@@ -38,9 +40,9 @@ fn the_example_is_valid_and_says_what_it_claims() {
     assert_eq!(ids, ["provider-a", "provider-b", "own-node"]);
     assert_eq!(ethereum.endpoints[0].config.weight, 2.0);
     assert_eq!(ethereum.endpoints[1].config, EndpointConfig::default());
-    assert!(matches!(&ethereum.follow.escrow, Some(Escrow::Evm { topics, .. }) if topics.len() == 2));
+    assert!(matches!(&ethereum.plan.escrow, Some(Escrow::Evm { topics, .. }) if topics.len() == 2));
     assert_eq!(
-        cosmos.follow.escrow,
+        cosmos.plan.escrow,
         Some(Escrow::CometBft {
             events: vec!["escrow".to_owned()]
         })
@@ -51,15 +53,15 @@ fn the_example_is_valid_and_says_what_it_claims() {
     defaults.health.max_lag = Some(5);
     assert_eq!(ethereum.settings, defaults);
     assert_eq!(cosmos.settings, PoolConfig::default());
-    let FollowPlan { escrow: _, .. } = &ethereum.follow;
+    let FollowPlan { escrow: _, .. } = &ethereum.plan;
     assert_eq!(
         FollowPlan {
             escrow: None,
-            ..ethereum.follow.clone()
+            ..ethereum.plan.clone()
         },
         FollowPlan {
             escrow: None,
-            ..cosmos.follow.clone()
+            ..cosmos.plan.clone()
         },
     );
 }
@@ -141,12 +143,12 @@ pools:
     assert_eq!(pool.settings.breaker.consecutive_failures, 2);
     assert_eq!(pool.balancer, BalancerKind::RoundRobin);
     assert_eq!(pool.endpoints[0].config.max_connections, 2);
-    assert_eq!(pool.follow.requests_per_second, 200.5);
+    assert_eq!(pool.plan.requests_per_second, 200.5);
 }
 
 #[test]
 fn the_longest_answer_still_falls_into_a_bucket() {
-    let longest = humantime::parse_duration(super::resolve::LONGEST_RESPONSE).unwrap();
+    let longest = humantime::parse_duration(pool_rpc::file::LONGEST_RESPONSE).unwrap();
     let buckets = pool_metrics::catalogue::REQUEST_DURATION_MS.buckets;
     assert_eq!(buckets.last(), Some(&(longest.as_secs_f64() * 1000.0)));
 }

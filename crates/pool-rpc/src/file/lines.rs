@@ -53,6 +53,10 @@ impl Lines {
             .map(|(path, line, text)| (path.as_str(), *line, text.as_str()))
     }
 
+    pub(super) fn is_written(&self, path: &str) -> bool {
+        self.lines.contains_key(path)
+    }
+
     /// The line of a path, or of its nearest parent that is written down: a missing setting is reported where it
     /// belongs.
     pub(super) fn line(&self, path: &str) -> usize {

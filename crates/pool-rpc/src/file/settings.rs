@@ -18,7 +18,8 @@ pub(super) fn wrong_duration(file: &Path, lines: &Lines, error: &serde_yaml::Err
     }
     let keys = duration_keys();
     let wrong = lines.scalars().find_map(|(path, line, text)| {
-        let key = path.split_once("].settings.")?.1;
+        let of_pool = path.split_once("].settings.").map(|(_, key)| key);
+        let key = of_pool.or_else(|| path.strip_prefix("defaults.settings."))?;
         let refused = keys.iter().any(|known| known == key) && parse(key, text).is_err();
         refused.then_some((path, line))
     });

@@ -1,9 +1,9 @@
 //! Which chain a pool's nodes serve.
 
-use pool_rpc::Probe;
 use serde::{Deserialize, Deserializer};
 
 use super::raw::named;
+use crate::Probe;
 
 /// The interface that a chain's nodes speak, as the file names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

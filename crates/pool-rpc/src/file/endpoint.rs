@@ -1,0 +1,81 @@
+//! One node: its address and headers, with `${ENV}` expanded.
+
+use pool_core::{EndpointConfig, EndpointId};
+
+use super::{
+    Chain, ConfigProblem, Context, EndpointPlan, raw,
+    resolve::{is_not, timeouts},
+};
+use crate::{ConfigError, EndpointUrl, RpcConfig, Secret, Timeouts, env::expand};
+
+pub(super) fn resolve(
+    id: EndpointId,
+    endpoint: &raw::Endpoint,
+    chain: &Chain,
+    (defaults, of_pool): (&raw::Shares, Timeouts),
+    path: &str,
+    context: &Context<'_>,
+) -> Result<EndpointPlan, ConfigProblem> {
+    let config = settings(endpoint, defaults);
+    config
+        .validate()
+        .map_err(|error| context.problem(&format!("{path}.{}", error.field), is_not(&error)))?;
+    let timeouts = timeouts(&endpoint.timeouts, of_pool, &format!("{path}.timeouts"), context)?;
+
+    let url_path = format!("{path}.url");
+    let url: EndpointUrl = expanded(&endpoint.url, &url_path, context)?
+        .expose()
+        .parse()
+        .map_err(|error| context.problem(&url_path, error))?;
+    let mut rpc = RpcConfig::new(url, chain.probe()).timeouts(timeouts);
+    for (name, value) in &endpoint.headers {
+        let path = format!("{path}.headers.{name}");
+        let value = expanded(value, &path, context)?;
+        rpc = rpc
+            .header(name, &value)
+            .map_err(|error| context.problem(&path, error))?;
+    }
+    if let Some(file) = &endpoint.ca_file {
+        let path = format!("{path}.ca_file");
+        // relative to the configuration, wherever the process is started
+        let file = context
+            .file
+            .parent()
+            .map_or_else(|| file.into(), |folder| folder.join(file));
+        let pem = std::fs::read(&file).map_err(|error| {
+            context.problem(&path, format_args!("{} can't be read: {error}", file.display()))
+        })?;
+        rpc = rpc.extra_ca_pem(pem);
+    }
+    EndpointPlan::new(id, config, rpc).map_err(|error| {
+        let key = match error {
+            ConfigError::TwoCredentials => "headers",
+            ConfigError::ExtraCa => "ca_file",
+            _ => "url",
+        };
+        context.problem(&format!("{path}.{key}"), error)
+    })
+}
+
+/// What it says itself, else what the file says for all, else what the pool has for everybody.
+fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    config.weight = own.weight.or(all.weight).unwrap_or(config.weight);
+    config.max_connections = own
+        .max_connections
+        .or(all.max_connections)
+        .unwrap_or(config.max_connections);
+    config.max_requests = own.max_requests.or(all.max_requests);
+    config.tier = own.tier.or(all.tier).unwrap_or(config.tier);
+    config.min_idle = own.min_idle.or(all.min_idle).unwrap_or(config.min_idle);
+    config
+}
+
+fn expanded(text: &Secret, path: &str, context: &Context<'_>) -> Result<Secret, ConfigProblem> {
+    let folder = context.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+    expand(text.expose(), context.env, |file| {
+        std::fs::read_to_string(folder.join(file))
+    })
+    .map(Secret::from)
+    .map_err(|error| context.problem(path, error))
+}

@@ -1,0 +1,140 @@
+//! What a file says. What is refused of it, with the exact messages, is in the tests of the relayer.
+
+use std::time::Duration;
+
+use super::*;
+
+fn parse(text: &str, folder: &Path) -> Result<PoolsFile, ConfigProblem> {
+    let env = |name: &str| (name == "KEY").then(|| "SECRETKEY".to_owned());
+    PoolsFile::parse::<NoSection>(text, &folder.join("pools.yaml"), env)
+}
+
+const FILE: &str = "
+defaults:
+  balancer: p2c
+  settings:
+    max_waiters: 7
+    acquire_timeout: 2s
+    hedge: {quantile: 0.9}
+    breaker: {consecutive_failures: 3, open_min: 2s}
+  timeouts: {dns: 1s, response: 20s}
+  endpoint: {max_connections: 4, weight: 2, min_idle: 1}
+pools:
+  - id: plain
+    dialect: evm
+    chain_id: 1
+    endpoints:
+      - {id: a, url: 'http://127.0.0.1:1/${KEY}'}
+  - id: own
+    dialect: cometbft
+    chain_id: cosmoshub-4
+    balancer: random
+    settings:
+      acquire_timeout: 9s
+      hedge: null
+      breaker: {open_min: 3s}
+    timeouts: {response: 30s, tls: 2s}
+    endpoints:
+      - {id: a, url: 'http://127.0.0.1:1/', weight: 1, max_connections: 8, max_requests: 80, min_idle: 0, tier: 1}
+      - {id: b, url: 'http://127.0.0.1:2/', timeouts: {response: 1m}}
+";
+
+#[test]
+fn defaults_hold_where_nothing_else_is_said() {
+    let file = parse(FILE, Path::new("")).unwrap_or_else(|problem| panic!("{problem}"));
+    let [plain, own] = &file.pools[..] else {
+        panic!("two pools")
+    };
+    assert_eq!(
+        (plain.balancer, own.balancer),
+        (BalancerKind::P2c, BalancerKind::Random)
+    );
+    let seconds = Duration::from_secs;
+    let of = |pool: &PoolPlan| {
+        let settings = &pool.settings;
+        let breaker = &settings.breaker;
+        (
+            (
+                settings.max_waiters,
+                settings.acquire_timeout,
+                settings.hedge.is_some(),
+            ),
+            (breaker.consecutive_failures, breaker.open_min, breaker.open_max),
+        )
+    };
+    assert_eq!(of(plain), ((7, seconds(2), true), (3, seconds(2), seconds(60))));
+    assert_eq!(of(own), ((7, seconds(9), false), (3, seconds(3), seconds(60))));
+
+    let shared = EndpointConfig::default()
+        .max_connections(4)
+        .weight(2.0)
+        .min_idle(1);
+    assert_eq!(plain.endpoints[0].config, shared);
+    assert_eq!(own.endpoints[1].config, shared);
+    let first = EndpointConfig::default()
+        .max_connections(8)
+        .max_requests(80)
+        .tier(1);
+    assert_eq!(own.endpoints[0].config, first);
+
+    let times = |endpoint: &EndpointPlan| {
+        let times = endpoint.rpc.timeouts;
+        (
+            times.dns.as_secs(),
+            times.connect.as_secs(),
+            times.tls.as_secs(),
+            times.response.as_secs(),
+        )
+    };
+    assert_eq!(times(&plain.endpoints[0]), (1, 5, 5, 20));
+    assert_eq!(times(&own.endpoints[0]), (1, 5, 2, 30));
+    assert_eq!(times(&own.endpoints[1]), (1, 5, 2, 60));
+}
+
+#[test]
+fn secrets_come_from_files_beside_it_and_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "SECRETKEY-of-file\r\n").unwrap();
+    std::fs::write(folder.path().join("empty"), "\n").unwrap();
+    let text = |name: &str| {
+        format!(
+            "pools:
+  - id: a
+    dialect: evm
+    chain_id: 1
+    endpoints:
+      - id: one
+        url: http://h/${{file:{name}}}/${{KEY}}
+        headers: {{x-key: '${{file:{name}}}'}}
+"
+        )
+    };
+    let absolute = folder.path().join("key");
+    for name in ["key", absolute.to_str().unwrap()] {
+        let file = parse(&text(name), folder.path()).unwrap();
+        let rpc = &file.pools[0].endpoints[0].rpc;
+        assert_eq!(rpc.headers["x-key"], "SECRETKEY-of-file");
+        assert_eq!(rpc.url.path_and_query(), "/SECRETKEY-of-file/SECRETKEY");
+        let shown = format!("{file:?}");
+        assert!(!shown.contains("SECRETKEY"), "{shown}");
+    }
+    let problem = parse(&text("empty"), folder.path()).unwrap_err().to_string();
+    assert!(
+        problem.ends_with("pools.yaml:7: pools[0].endpoints[0].url: the file empty is empty"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn only_an_application_that_has_a_section_may_have_one() {
+    let text = FILE.replace(
+        "    timeouts: {response: 30s",
+        "    follow: {}\n    timeouts: {response: 30s",
+    );
+    let problem = parse(&text, Path::new("")).unwrap_err().to_string();
+    assert_eq!(
+        problem,
+        "pools.yaml:25: pools[1]: unknown field `follow`, expected one of `id`, `dialect`, `chain_id`, `balancer`, \
+         `endpoints`, `settings`, `timeouts`"
+    );
+}
