@@ -22,6 +22,7 @@ use crate::ConfigError;
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BudgetConfig {
     /// Retries and hedges for each request, over ten seconds; counted in thousandths. Default 0.2: when all of a pool's

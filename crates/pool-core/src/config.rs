@@ -36,6 +36,7 @@ impl ConfigError {
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EndpointConfig {
     /// Connections at the most. Default 16: an HTTP/1.1 provider answers in tens of milliseconds, so 16 carry several
@@ -153,6 +154,7 @@ impl EndpointConfig {
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PoolConfig {
     /// Connections over all endpoints at the most. `None`, the default, leaves it at the sum of the endpoints' own
@@ -165,36 +167,45 @@ pub struct PoolConfig {
     /// Time for queue and connect together when the caller names none. Default 5 s: a claim that waits longer for a
     /// connection is better told.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub acquire_timeout: Duration,
     /// A connect that takes longer has failed. Default 5 s. It may outlast the caller who asked for it.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub connect_timeout: Duration,
     /// A validation of an idle connection that takes longer has failed. Default 1 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub recycle_timeout: Duration,
     /// An idle connection is validated before use only after so long. Default 500 ms.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub validate_after_idle: Duration,
     /// An idle connection is closed after so long. Default 60 s: most load balancers in front of nodes close at 60 to
     /// 350 s, and it is better to close first.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub idle_timeout: Duration,
     /// A connection is closed at this age, less a random 10 to 25 % so that what was opened together does not expire
     /// together. Default 30 min: DNS changes are followed within that time.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub max_lifetime: Duration,
     /// Attempts of one operation at the most, over all endpoints. Default 3.
     pub max_attempts: u32,
     /// Pause before the second attempt at the most; doubles with each further one; the real pause is random between 0
     /// and that (full jitter). Default 50 ms.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub backoff_min: Duration,
     /// Longest pause between two attempts. Default 2 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub backoff_max: Duration,
     /// A caller who has waited so long counts as one priority class up; twice as long, as two. Default 1 s: polling gives
     /// way to claims, and is not more than seconds late. 0 switches priorities off.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub priority_ageing: Duration,
     /// Circuit breaker of each endpoint.
     pub breaker: BreakerConfig,
@@ -205,6 +216,7 @@ pub struct PoolConfig {
     /// 10 s: its connections were closed when it failed, and so long is what opening them anew and warming the node's
     /// caches takes; latency estimates settle in the same time. 0 switches it off.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub slow_start: Duration,
     /// Budget of retries and hedges together.
     pub budget: BudgetConfig,
@@ -217,10 +229,12 @@ pub struct PoolConfig {
     /// endpoint's time-out nobody else would notice. Attempts that are cut off earlier, and those whose future is
     /// dropped, are held against nobody.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub hang_after: Duration,
     /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
     /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
     #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::config::DurationText>"))]
     pub leak_after: Option<Duration>,
 }
 
@@ -320,6 +334,25 @@ impl PoolConfig {
         self.health.validate()?;
         self.budget.validate()?;
         self.hedge.as_ref().map_or(Ok(()), HedgeConfig::validate)
+    }
+}
+
+/// A duration as it is written, for schemas of configuration files.
+#[cfg(feature = "schema")]
+pub(crate) struct DurationText;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for DurationText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A number with a unit: 250ms, 5s, 1m30s, 2h, 1d",
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+        })
     }
 }
 

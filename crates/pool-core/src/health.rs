@@ -16,15 +16,18 @@ use crate::{ConfigError, Unfit};
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HealthConfig {
     /// Time between two checks. Default 5 s: a few calls of quota a minute against seconds of wrong answers.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub interval: Duration,
     /// Each interval is shortened or lengthened by up to this share at random. Default 0.2.
     pub jitter: f64,
     /// A check that takes longer has failed. Default 3 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub timeout: Duration,
     /// Successes in a row that make an unhealthy endpoint healthy. Default 2; the first check of all needs only one.
     pub rise: u32,

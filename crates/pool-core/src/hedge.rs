@@ -27,6 +27,7 @@ use crate::{
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HedgeConfig {
     /// Share of the recent successful attempts that were faster than a hedge comes. Default 0.95: about one request in
@@ -34,9 +35,11 @@ pub struct HedgeConfig {
     pub quantile: f64,
     /// A hedge never comes earlier. Default 20 ms: below that the network's own noise would be doubled.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub min_delay: Duration,
     /// A hedge never comes later. Default 2 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub max_delay: Duration,
     /// Successful attempts of the last minute that must be known; no hedge before. Default 50: two or three of them
     /// lie above the default quantile.

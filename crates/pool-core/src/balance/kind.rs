@@ -13,6 +13,7 @@ use super::{
     derive(serde::Deserialize, serde::Serialize),
     serde(rename_all = "snake_case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum BalancerKind {
     /// [`LeastRequests`]: the one with the fewest requests under way for its weight. Slow nodes get less on their own.

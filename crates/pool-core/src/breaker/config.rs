@@ -11,6 +11,7 @@ use crate::ConfigError;
     derive(serde::Deserialize, serde::Serialize),
     serde(deny_unknown_fields, default)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BreakerConfig {
     /// Failures in a row that open it; 0 switches this off. Default 5: a provider's hiccup is one or two.
@@ -19,19 +20,23 @@ pub struct BreakerConfig {
     pub failure_ratio: f64,
     /// Length of the window. Default 10 s, at least 10 ms.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub window: Duration,
     /// Outcomes that the window must hold before the share counts. Default 20: below that a share is noise.
     pub minimum_volume: u32,
     /// How long it stays open after the first trip; doubles with each further one. Default 1 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub open_min: Duration,
     /// How long it stays open at the most, before jitter. Default 60 s: providers' outages last minutes.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub open_max: Duration,
     /// Up to this share is added to the open time at random. Default 0.2.
     pub jitter: f64,
     /// After staying closed for so long the doubling starts over. Default 60 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub forget_after: Duration,
     /// Probes that may be out at once while half-open. Default 1: no stampede on a node that just came back.
     pub half_open_probes: u32,
@@ -39,13 +44,16 @@ pub struct BreakerConfig {
     pub close_after: u32,
     /// A probe that has not reported after so long loses its permit. Default 30 s; longer than the request time-out.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub probe_lease: Duration,
     /// A health check serves as probe when no request has come for so long while half-open. Default 1 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub check_probe_after: Duration,
     /// A successful call that took this long is slow. `None`, the default, makes none slow: what is slow for one
     /// method is fast for another, so only the operator knows.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::duration::option"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::config::DurationText>"))]
     pub slow_call: Option<Duration>,
     /// Share of failures and slow calls together over the window above which it opens, in `0.0..=1.0`; 1 switches this
     /// off. Default 0.8: a slow node is better than none, so more of it is borne than of failures.

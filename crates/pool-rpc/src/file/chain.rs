@@ -14,13 +14,23 @@ pub enum Dialect {
     CometBft,
 }
 
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Evm, Self::CometBft];
+
+    /// Its name in a file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+            Self::CometBft => "cometbft",
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Dialect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        named(
-            "dialect",
-            &[("evm", Self::Evm), ("cometbft", Self::CometBft)],
-            deserializer,
-        )
+        let names = Self::ALL.map(|dialect| (dialect.as_str(), dialect));
+        named("dialect", &names, deserializer)
     }
 }
 

@@ -16,6 +16,8 @@ mod pool;
 mod problem;
 mod raw;
 mod resolve;
+#[cfg(feature = "schema")]
+mod schema;
 mod settings;
 
 use std::path::Path;
@@ -26,6 +28,8 @@ pub use chain::{Chain, Dialect};
 pub use pool::{NoSection, Section};
 pub use problem::ConfigProblem;
 pub use resolve::{Context, LONGEST_RESPONSE};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 
 use crate::{ConfigError, JsonRpcEndpoint, RpcConfig};
 

@@ -141,7 +141,9 @@ impl<'de, S: Section> Visitor<'de> for PoolVisitor<S> {
                 "balancer" => balancer = map.next_value()?,
                 "endpoints" => endpoints = Some(map.next_value()?),
                 // read for its errors only; the values are merged as they are written
-                "settings" => drop(map.next_value::<PoolConfig>()?),
+                "settings" => {
+                    let _checked: PoolConfig = map.next_value()?;
+                }
                 "timeouts" => timeouts = map.next_value()?,
                 _section => section = map.next_value()?,
             }

@@ -34,5 +34,19 @@ pub fn parse(text: &str, file: &Path, env: impl Fn(&str) -> Option<String>) -> R
     Config::parse::<raw::Follow>(text, file, env)
 }
 
+/// A JSON Schema of the file, for editors.
+#[cfg(feature = "schema")]
+pub fn schema() -> serde_json::Value {
+    use pool_rpc::file::Section as _;
+
+    let follow = schemars::generate::SchemaSettings::draft07()
+        .with(|settings| settings.meta_schema = None)
+        .into_generator()
+        .into_root_schema_for::<raw::Follow>();
+    let mut follow = follow.to_value();
+    follow["description"] = "What the reference relayer follows on the chain.".into();
+    pool_rpc::file::schema(Some((raw::Follow::KEY, follow)))
+}
+
 #[cfg(test)]
 mod tests;
