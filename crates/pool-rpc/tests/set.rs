@@ -80,7 +80,7 @@ async fn the_set_becomes_what_the_plan_says_and_keeps_what_it_can() {
         panic!("{applied:?}")
     };
     let names =
-        |ids: &[pool_core::EndpointId]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>().join(" ");
+        |ids: &[pool_core::EndpointId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(changed.as_str(), "a");
     let lists = [&how.added, &how.changed, &how.removed, &how.replaced].map(|ids| names(ids));
     assert_eq!(lists, ["n2", "n0", "n1", ""]);

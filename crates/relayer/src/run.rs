@@ -167,7 +167,7 @@ fn reload(relayer: &mut Relayer, file: Option<&Path>) {
     match relayer.apply(config) {
         Err(error) => tracing::error!("SIGHUP: not reloaded, everything goes on as before: {error}"),
         Ok(applied) if applied.is_nothing() => {
-            tracing::info!("SIGHUP: reloaded, nothing has changed for the pools")
+            tracing::info!("SIGHUP: reloaded, nothing has changed for the pools");
         }
         Ok(applied) => {
             let removed = applied.removed.iter().map(|pool| pool.id().as_str());
