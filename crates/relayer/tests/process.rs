@@ -319,7 +319,8 @@ fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
     };
     let (one, two) = (node(), node());
     let file = folder.path().join("pools.yaml");
-    let write = |pools: &[(&str, &[(&str, &Node, u32)])]| {
+    type Endpoints<'a> = &'a [(&'a str, &'a Node, u32)];
+    let write = |pools: &[(&str, Endpoints<'_>)]| {
         let mut text = "defaults: {settings: {health: {interval: 100ms}}}\npools:\n".to_owned();
         for (pool, endpoints) in pools {
             text += &format!("  - {{id: {pool}, dialect: evm, chain_id: 1, endpoints: [");
