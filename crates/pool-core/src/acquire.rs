@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
+    admission::{Asked, Grant, Place, Refusal, Settle, Terms, Turn},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -37,18 +37,23 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        self.consult(wish.terms.need);
         loop {
             let mut held = self.slot(wish, &mut now).await?;
+            if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
+                // it has joined meanwhile, and was given before it was asked what it offers
+                continue;
+            }
             let key = held.key;
             held.started = true;
             self.feed(key, Feedback::Started);
             match held.connect(wish.deadline, now, location).await {
-                Ok(lease) => return Ok(lease),
+                Ok(lease) => return Ok(lease.needing(wish.terms.need)),
                 Err(Failed::Connect(error)) => {
                     if !wish.avoid.contains(&key) {
                         wish.avoid.push(key);
                     }
-                    if !self.another(&wish.avoid, wish.min_position) {
+                    if !self.another(&wish.avoid, wish.min_position, &wish.terms) {
                         return Err(error);
                     }
                 }
@@ -84,7 +89,8 @@ impl<E: Endpoint> Core<E> {
         }
         held.started = true;
         self.feed(key, Feedback::Started);
-        held.connect(wish.deadline, now, location).await.ok()
+        let lease = held.connect(wish.deadline, now, location).await.ok()?;
+        Some(lease.needing(wish.terms.need))
     }
 
     /// A slot, at once or after waiting in line. `now` is moved on if it waits.
@@ -154,6 +160,7 @@ impl<E: Endpoint> Core<E> {
         Wish {
             avoid: self.avoided(request),
             min_position: request.requirements.min_position,
+            terms: Terms::from(&request.requirements),
             priority: request.priority,
             deadline,
             ask: Ask {
@@ -177,38 +184,33 @@ impl<E: Endpoint> Core<E> {
             .collect()
     }
 
-    /// Whether an endpoint that has got so far may be picked now, apart from these.
-    pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>) -> bool {
-        let other = |key: &u32| !avoid.contains(key);
-        match min_position {
-            None => self.admission.eligible().iter().any(other),
-            Some(min) => self.admission.eligible_from(min).iter().any(other),
-        }
-    }
-
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
-        // read after the keys: who may be picked is always in it
-        let choose = |keys: &[u32]| {
-            let setup = self.setup.load();
-            let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
-            let picked = setup.balancer.pick(&candidates, &cx);
-            picked.and_then(|index| keys.get(index).copied())
-        };
-        if wish.avoid.is_empty() && wish.min_position.is_none() {
-            return choose(&self.admission.eligible());
+        let anybody = wish.min_position.is_none() && !self.admission.restricts(&wish.terms);
+        if wish.avoid.is_empty() && anybody {
+            return self.choose(&self.admission.eligible(), wish, now);
         }
         with_list(|keys| {
-            match wish.min_position {
-                None => keys.extend(self.admission.eligible().iter().copied()),
-                Some(min) => keys.extend(self.admission.eligible_from(min)),
+            if anybody {
+                keys.extend(self.admission.eligible().iter().copied());
+            } else {
+                keys.extend(self.admission.eligible_for(wish.min_position, &wish.terms));
             }
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
             }
-            choose(keys)
+            self.choose(keys, wish, now)
         })
+    }
+
+    /// Asks the balancer to choose among these.
+    pub(crate) fn choose(&self, keys: &[u32], wish: &Wish, now: Instant) -> Option<u32> {
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
+        // read after the keys: who may be picked is always in it
+        let setup = self.setup.load();
+        let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
+        let picked = setup.balancer.pick(&candidates, &cx);
+        picked.and_then(|index| keys.get(index).copied())
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -221,14 +223,14 @@ impl<E: Endpoint> Core<E> {
             Refusal::Closed => AcquireError::Closed { pool },
             Refusal::Hopeless => AcquireError::NoHealthyEndpoint {
                 pool,
-                reasons: Reasons(self.admission.reasons(wish.min_position, now)),
+                reasons: Reasons(self.admission.reasons(wish.min_position, &wish.terms, now)),
             },
         }
     }
 
     fn out_of_time(&self, wish: &Wish, since: Instant) -> AcquireError<E::Error> {
         let now = Instant::now();
-        if !self.another(&[], wish.min_position) {
+        if !self.another(&[], wish.min_position, &wish.terms) {
             return self.refused(&Refusal::Hopeless, wish, now);
         }
         AcquireError::QueueTimeout {

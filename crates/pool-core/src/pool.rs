@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Applied, BuildError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot,
-    PoolUpdate, Request, RunError, Source, Unusable, acquire::Wish, core::Core, moment::after,
+    AcquireError, Applied, BuildError, Endpoint, EndpointId, Event, Lease, Operation, PoolBuilder, PoolId,
+    PoolSnapshot, PoolUpdate, Request, RunError, Source, Unusable, acquire::Wish, admission::Terms,
+    core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -160,6 +161,13 @@ impl<E: Endpoint> Pool<E> {
         self.handle.core.reconfigure(update)
     }
 
+    /// The endpoints that may be picked for this request now, the balancer's first choice first. For callers who ask
+    /// several endpoints side by side: each is then leased by [`acquire_with`](Self::acquire_with) and
+    /// [`Request::only`]. Endpoints whose slots are all taken come after the others, and those to avoid last.
+    pub fn candidates(&self, request: &Request) -> Vec<EndpointId> {
+        self.handle.core.candidates(request)
+    }
+
     /// The pool's numbers now.
     pub fn snapshot(&self) -> PoolSnapshot {
         self.handle.core.snapshot()
@@ -167,7 +175,10 @@ impl<E: Endpoint> Pool<E> {
 
     /// For each endpoint that would not be picked now, why.
     pub fn explain(&self) -> Vec<Unusable> {
-        self.handle.core.admission.reasons(None, Instant::now())
+        self.handle
+            .core
+            .admission
+            .reasons(None, &Terms::NONE, Instant::now())
     }
 
     /// Waits until at least one endpoint is healthy, or the time is over. Starting with some endpoints down is normal.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::terms::{Lacks, Terms};
 use crate::{
     BreakerConfig, HealthConfig, NotUsable,
     breaker::{Breaker, BreakerState, Ticket},
@@ -51,6 +52,8 @@ pub(crate) struct Gate {
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
     pub(crate) position: Option<(u64, Instant)>,
+    /// What it is known not to offer.
+    pub(crate) lacks: Lacks,
 }
 
 impl Gate {
@@ -73,6 +76,7 @@ impl Gate {
             throttled_until: None,
             next_check: now,
             position: None,
+            lacks: Lacks::default(),
         }
     }
 
@@ -143,8 +147,16 @@ impl Gate {
         Some(ticket)
     }
 
-    /// Why it may not be picked by those who demand this position; `None` when it may.
-    pub(crate) fn why_not(&self, min_position: Option<u64>, now: Instant) -> Option<NotUsable> {
+    /// Why it may not be picked by those who demand this position and have these terms; `None` when it may.
+    pub(crate) fn why_not(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<NotUsable> {
+        if let Some(why) = self.why_unsuited(terms, now) {
+            return Some(why);
+        }
         if self.health.status() != HealthStatus::Healthy {
             return Some(NotUsable::Unhealthy {
                 reason: self.health.reason().cloned(),
@@ -171,9 +183,10 @@ impl Gate {
         (self.free() == 0).then_some(NotUsable::Full { slots: self.slots })
     }
 
-    /// The earliest moment at which those who demand this position can pick it, as far as one can know.
-    pub(crate) fn earliest(&self, min_position: Option<u64>, now: Instant) -> Instant {
-        let mut at = now;
+    /// The earliest moment at which those who demand this position and have these terms can pick it, as far as one can
+    /// know; `None` if never.
+    pub(crate) fn earliest(&self, min_position: Option<u64>, terms: &Terms, now: Instant) -> Option<Instant> {
+        let mut at = self.suits_from(terms, now)?;
         // only a check makes it healthy, or tells of a new position
         if self.health.status() != HealthStatus::Healthy || !self.reaches(min_position) {
             at = at.max(self.next_check);
@@ -181,7 +194,7 @@ impl Gate {
         if let Some(until) = self.breaker.wakes_at() {
             at = at.max(until);
         }
-        self.throttled(now).map_or(at, |until| at.max(until))
+        Some(self.throttled(now).map_or(at, |until| at.max(until)))
     }
 
     /// When time alone changes whether it may be picked.
@@ -190,6 +203,7 @@ impl Gate {
             self.breaker.wakes_at(),
             self.breaker.probe_expires_at(),
             self.throttled(now),
+            self.lacks.next(),
         ]
         .into_iter()
         .flatten()

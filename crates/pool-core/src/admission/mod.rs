@@ -17,10 +17,12 @@ mod asking;
 mod checks;
 mod gate;
 mod lines;
+mod offers;
 mod queue;
 mod read;
 mod reconfigure;
 mod release;
+mod terms;
 mod upkeep;
 
 use std::{
@@ -35,10 +37,12 @@ pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
+pub(crate) use terms::Terms;
 
 use crate::{
     breaker::{Ticket, Transition},
     health::{HealthReason, HealthStatus},
+    need::NeedHint,
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
 };
 
@@ -166,6 +170,9 @@ pub(crate) struct Admission<O> {
     eligible: Published<Vec<u32>>,
     /// How many wait; a hint that saves a lock.
     waiting: AtomicUsize,
+    /// Needs that some endpoint lacks, and those that every endpoint has been asked about; hints.
+    lacked: NeedHint,
+    known: NeedHint,
 }
 
 impl<O> Admission<O> {
@@ -186,6 +193,8 @@ impl<O> Admission<O> {
             }),
             eligible: Published::new(Vec::new()),
             waiting: AtomicUsize::new(0),
+            lacked: NeedHint::default(),
+            known: NeedHint::default(),
         }
     }
 
@@ -199,11 +208,11 @@ impl<O> Admission<O> {
         self.eligible.load()
     }
 
-    /// Keys of the endpoints that may be picked now and have got as far as this.
-    pub(crate) fn eligible_from(&self, min_position: u64) -> Vec<u32> {
+    /// Keys of the endpoints that may be picked now, have got as far as this and suit these terms.
+    pub(crate) fn eligible_for(&self, min_position: Option<u64>, terms: &Terms) -> Vec<u32> {
         let state = self.lock();
-        let reaches = |key: &u32| state.gates[*key as usize].reaches(Some(min_position));
-        state.eligible.iter().copied().filter(reaches).collect()
+        let meets = |key: &u32| state.gates[*key as usize].meets(min_position, terms);
+        state.eligible.iter().copied().filter(meets).collect()
     }
 
     /// Whether there is a line; a hint.

@@ -58,6 +58,10 @@ impl<O> Admission<O> {
                 None => gate.membership = Membership::Leaving,
             }
         }
+        if !plan.joining.is_empty() {
+            // those who join have not been asked what they offer
+            self.known.clear();
+        }
         for (id, mut gate) in plan.joining {
             gate.serial = id.serial;
             match state.gates.get_mut(id.key as usize) {
@@ -65,6 +69,7 @@ impl<O> Admission<O> {
                 None => state.gates.push(gate),
             }
         }
+        self.reconsider_lacks(&mut state);
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);
         effects

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{lines::Rank, *};
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Need, Priority, Unfit, stats::Stats};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
@@ -57,6 +57,10 @@ impl Wake for Flag {
     }
 }
 
+fn id(key: u32) -> EndpointId {
+    EndpointId::new(format!("e{key}")).unwrap()
+}
+
 struct Waiter {
     place: Place,
     want: Want,
@@ -95,10 +99,7 @@ impl Model {
         let stats: Vec<_> = SLOTS
             .iter()
             .enumerate()
-            .map(|(key, slots)| {
-                let id = EndpointId::new(format!("e{key}")).unwrap();
-                Arc::new(Stats::new(id, 1.0, *slots))
-            })
+            .map(|(key, slots)| Arc::new(Stats::new(id(key as u32), 1.0, *slots)))
             .collect();
         let gates = SLOTS.iter().zip(&stats).map(|(slots, stats)| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
@@ -173,10 +174,12 @@ impl Model {
     }
 
     /// Which endpoints a caller may use, as plainly as it can be said.
-    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>) -> Vec<u32> {
+    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>, terms: &Terms) -> Vec<u32> {
         let reached = |key: &u32| {
             let position = state.gates[*key as usize].position;
-            min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min))
+            let reached =
+                min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min));
+            reached && state.gates[*key as usize].suits(terms)
         };
         let all: Vec<u32> = state.eligible.iter().copied().filter(reached).collect();
         let others: Vec<u32> = all.iter().copied().filter(|key| !avoid.contains(key)).collect();
@@ -191,6 +194,11 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            terms: Terms {
+                only: Vec::new(),
+                never: (0..3).filter(|_| rng.u8(..12) == 0).map(id).collect(),
+                need: (rng.u8(..2) == 0).then(|| Need::new(rng.u32(..2)).unwrap()),
+            },
             ask: crate::balance::Ask::NOTHING,
         }
     }
@@ -201,7 +209,8 @@ impl Model {
         let theirs: Vec<(Rank, Vec<u32>)> = {
             let state = self.admission.lock();
             let line = state.queue.line().into_iter();
-            let line = line.map(|(rank, avoid, min)| (rank, Self::may_use(&state, &avoid, min)));
+            let line =
+                line.map(|(rank, avoid, min, terms)| (rank, Self::may_use(&state, &avoid, min, &terms)));
             line.collect()
         };
         let flag = Arc::<Flag>::default();
@@ -222,6 +231,7 @@ impl Model {
                 let position = state.gates[grant.key as usize]
                     .position
                     .map(|(position, _)| position);
+                assert!(state.gates[grant.key as usize].suits(&want.terms), "{want:?}");
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
                 self.hold(grant);
@@ -255,7 +265,11 @@ impl Model {
         self.apply(effects);
         match turn {
             Turn::Wait => return,
-            Turn::Go(grant) => self.hold(grant),
+            Turn::Go(grant) => {
+                let terms = &self.line[at].want.terms;
+                assert!(self.admission.suits(grant.key, terms), "{terms:?}");
+                self.hold(grant);
+            }
             Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
@@ -305,7 +319,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..16) {
+        match self.rng.u8(..17) {
             0..5 => self.acquire(),
             5..9 => self.look(),
             9 => self.leave(),
@@ -322,6 +336,17 @@ impl Model {
                     self.check_ends(key, result);
                 } else {
                     self.check_begins(key);
+                }
+            }
+            15 => {
+                let (key, need) = (self.rng.u32(..3), Need::new(self.rng.u32(..2)).unwrap());
+                if self.rng.u8(..20) == 0 {
+                    let effects = self.admission.told(key.into(), need, false, self.now);
+                    self.apply(effects);
+                } else {
+                    let until = self.now + Duration::from_millis(self.rng.u64(1..6_000));
+                    let effects = self.admission.found_lacking(key, need, until, self.now);
+                    self.apply(effects);
                 }
             }
             _ => {
@@ -370,8 +395,8 @@ impl Model {
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
         assert_eq!(usable, state.eligible);
-        for (rank, avoid, min) in &line {
-            let could = Self::may_use(&state, avoid, *min);
+        for (rank, avoid, min, terms) in &line {
+            let could = Self::may_use(&state, avoid, *min, terms);
             let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
             assert_eq!(could, None, "{rank:?} waits although a slot is free");
         }
@@ -380,8 +405,9 @@ impl Model {
                 continue;
             }
             // whoever avoids the endpoint may have had others a moment ago
-            let before = line.iter().find(|(other, avoid, min)| {
-                other < rank && !avoid.contains(&grant.key) && state.gates[grant.key as usize].reaches(*min)
+            let before = line.iter().find(|(other, avoid, min, terms)| {
+                let gate = &state.gates[grant.key as usize];
+                other < rank && !avoid.contains(&grant.key) && gate.meets(*min, terms)
             });
             assert_eq!(before, None, "{rank:?} was served before");
         }
