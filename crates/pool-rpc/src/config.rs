@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{clock::WallClock, probe::Probe, secret::Secret, url::EndpointUrl};
+use crate::{clock::WallClock, method_rules::MethodRules, probe::Probe, secret::Secret, url::EndpointUrl};
 
 /// Why an endpoint could not be made of its configuration. Shows no URL and no header's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,14 @@ pub enum ConfigError {
     /// The TLS library refused its own defaults. Report it.
     #[error("TLS could not be set up")]
     TlsSetup,
+    /// A pattern of methods is none. Write a method's name, a beginning and `*`, or a group (archive, debug, logs, trace).
+    #[error(
+        "{pattern:?} is no pattern of methods; write a name (eth_getLogs), a beginning (trace_*) or a group (archive, debug, logs, trace)"
+    )]
+    MethodPattern {
+        /// The pattern, cut at 64 characters.
+        pattern: String,
+    },
     /// A time-out or limit is zero.
     #[error("{name} must be more than zero")]
     Zero {
@@ -103,6 +111,7 @@ pub struct RpcConfig {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) max_head_age: Option<Duration>,
     pub(crate) wall_clock: WallClock,
+    pub(crate) methods: MethodRules,
 }
 
 impl RpcConfig {
@@ -118,6 +127,7 @@ impl RpcConfig {
             tcp_keepalive: Some(Duration::from_secs(15)),
             max_head_age: None,
             wall_clock: WallClock::system(),
+            methods: MethodRules::new(),
         }
     }
 
@@ -183,6 +193,13 @@ impl RpcConfig {
         self
     }
 
+    /// Sets which methods the endpoint is asked for. Default: all.
+    #[must_use]
+    pub fn methods(mut self, rules: MethodRules) -> Self {
+        self.methods = rules;
+        self
+    }
+
     /// Whether nodes are reached in the same way. The clock is not looked at.
     #[cfg(feature = "file")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -197,6 +214,7 @@ impl RpcConfig {
             tcp_keepalive,
             max_head_age,
             wall_clock: _,
+            methods,
         } = self;
         *url == other.url
             && *probe == other.probe
@@ -206,6 +224,7 @@ impl RpcConfig {
             && *max_response_bytes == other.max_response_bytes
             && *tcp_keepalive == other.tcp_keepalive
             && *max_head_age == other.max_head_age
+            && *methods == other.methods
     }
 
     /// Checks what no single setter can.
@@ -246,6 +265,7 @@ impl fmt::Debug for RpcConfig {
             .field("timeouts", &self.timeouts)
             .field("max_response_bytes", &self.max_response_bytes)
             .field("tcp_keepalive", &self.tcp_keepalive)
+            .field("methods", &self.methods)
             .field("max_head_age", &self.max_head_age)
             .finish_non_exhaustive()
     }

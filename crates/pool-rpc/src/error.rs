@@ -160,6 +160,11 @@ impl RpcError {
         self.class() == Some(Class::AlreadyKnown)
     }
 
+    /// Whether the node's error holds these words, in lower case.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.object().is_some_and(|object| object.says(words))
+    }
+
     /// A connection that was found closed before anything was sent on it.
     pub(crate) const fn closed(reused: bool) -> Self {
         Self::Transport {

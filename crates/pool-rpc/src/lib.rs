@@ -9,6 +9,7 @@
 //! * [`RpcConn`] carries single calls and batches. Ids are matched, results stay raw. A connection is used again only
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
+//! * [`Broadcast`] sends one transaction to several nodes; [`Quorum`] believes a read only when enough nodes agree.
 //! * [`Probe`] checks health: the right chain, in sync, and how far.
 //! * [`EndpointUrl`], [`Secret`] and [`expand_env`] keep API keys out of logs, errors and `Debug`.
 //!
@@ -25,6 +26,7 @@
 //! # }
 //! ```
 
+mod broadcast;
 mod class;
 mod client;
 mod clock;
@@ -32,17 +34,26 @@ mod comet_tx;
 mod config;
 mod conn;
 mod dial;
+mod distinct;
 mod endpoint;
 mod env;
 mod error;
+#[cfg(test)]
+mod errors_page;
 mod exchange;
+mod fan;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(test)]
+mod fixtures;
 mod jsonrpc;
 mod malformed;
 mod method;
+mod method_need;
+mod method_rules;
 mod operation;
 mod probe;
+mod quorum;
 mod retry_after;
 mod rules;
 mod secret;
@@ -54,19 +65,28 @@ mod transport;
 mod url;
 mod wire;
 
+pub use broadcast::{
+    Broadcast, BroadcastAnswer, BroadcastError, BroadcastSaid, DEFAULT_BROADCAST, RawTx, RawTxError, Rest,
+    Sent,
+};
 pub use class::{Class, DEFAULT_THROTTLE, QUOTA_THROTTLE};
 pub use clock::WallClock;
 pub use comet_tx::TxRefusal;
 pub use config::{ConfigError, RpcConfig, Timeouts};
 pub use conn::RpcConn;
+pub use distinct::Distinct;
 pub use endpoint::JsonRpcEndpoint;
 pub use env::{EnvError, expand_env};
 pub use error::{ConnectPhase, Phase, Progress, RpcError, RpcFailure};
 pub use jsonrpc::{ErrorObject, RpcRequest};
 pub use malformed::Malformed;
 pub use method::{Idempotency, idempotency};
+pub use method_rules::MethodRules;
 pub use operation::{RpcBatch, RpcCall};
 pub use probe::Probe;
+pub use quorum::{
+    Agreed, Dissents, InvalidQuorum, Quorum, QuorumAnswer, QuorumCounts, QuorumError, QuorumSaid,
+};
 pub use retry_after::MAX_RETRY_AFTER;
 pub use secret::Secret;
 #[cfg(feature = "file")]
