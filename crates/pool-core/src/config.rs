@@ -236,6 +236,7 @@ pub struct PoolConfig {
     /// that rolls out an update or changes a plan is found out within that time, and one call in ten minutes in vain costs
     /// next to nothing.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub lacks_for: Duration,
     /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
     /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
