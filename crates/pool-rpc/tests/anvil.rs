@@ -191,7 +191,16 @@ async fn anvil_mines_what_is_broadcast(binary: OsString) {
         "{said:?}"
     );
     let receipt = RpcCall::of("eth_getTransactionReceipt", &[&sent.hash]).unwrap();
-    let agreed = Quorum::new(2, 3).unwrap().read(&pool, &receipt).await.unwrap();
+    let quorum = Quorum::new(2, 3).unwrap();
+    let mut agreed = quorum.read(&pool, &receipt).await.unwrap();
+    for _ in 0..100 {
+        if agreed.result.get() != "null" {
+            break;
+        }
+        // taken, and not mined yet
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        agreed = quorum.read(&pool, &receipt).await.unwrap();
+    }
     assert!(agreed.result.get().contains(tx.hash()), "{:?}", agreed.result);
 
     // another one with the same nonce
