@@ -38,6 +38,9 @@ mod error;
 mod exchange;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jsonrpc;
 mod malformed;
 mod method;

@@ -132,7 +132,7 @@ fn a_stale_place_finds_nothing() {
     assert_eq!(queue.waiting(), 1);
     assert!(matches!(queue.look(gone, Waker::noop()), Look::Closed));
     queue.leave(fresh);
-    assert_eq!(numbers(&queue), []);
+    assert_eq!(numbers(&queue), Vec::<u64>::new());
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn steps_to_drain(callers: u64, demands: u64) -> u64 {
             queue.look(place, Waker::noop());
         }
     }
-    assert_eq!(numbers(&queue), []);
+    assert_eq!(numbers(&queue), Vec::<u64>::new());
     queue.lines.steps.get()
 }
 
