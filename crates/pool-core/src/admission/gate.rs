@@ -134,6 +134,7 @@ impl Gate {
     }
 
     /// Takes a slot, if one is free and the endpoint may be picked.
+    #[inline]
     pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
         if self.free() == 0 || !self.eligible(now) {
             return None;
