@@ -92,8 +92,8 @@ impl<E: Endpoint> Core<E> {
     /// A slot, or a place in line with this waker.
     #[inline]
     fn ask(&self, wish: &Wish, waker: &Waker, now: Instant) -> Result<Asked<Box<Stored<E>>>, Refusal> {
-        // where callers wait, what the balancer would say is of no use
-        let preferred = if self.admission.somebody_waits() {
+        // where there is nothing to choose, what the balancer would say is of no use
+        let preferred = if self.admission.is_crowded() {
             None
         } else {
             self.pick(wish, now)
@@ -175,7 +175,7 @@ impl<E: Endpoint> Core<E> {
 
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
         let roster = self.admission.roster();
         let (all, view) = (&roster.keys, &roster.view);
         let choose = |keys: &[u32]| {
@@ -384,7 +384,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
     }
 
     /// The lease, if a connection came with the slot that can be used as it is.
-    #[inline]
+    #[inline(always)]
     fn lease_at_hand(&mut self, now: Instant, location: &'static Location<'static>) -> Option<Lease<E>> {
         let stored = self.stored.as_ref()?;
         self.judging = true;

@@ -28,6 +28,9 @@ impl<O> Admission<O> {
         if let Some(grant) = at_hand {
             return (Ok(Asked::Go(grant)), effects);
         }
+        if want.avoid.is_empty() && want.min_position.is_none() {
+            self.set_crowded(true);
+        }
         if Self::is_hopeless(&state, want, now) {
             // being told early must not hide what a wait until the deadline would have shown
             state.timeouts += 1;

@@ -143,9 +143,14 @@ impl Effects {
 
     /// Wakes who is to be woken. Returns what has changed, by the endpoint's key.
     pub(crate) fn wake_all(self) -> Vec<(u32, Change)> {
-        let Rest { wakers, changes } = self.rest.map_or_else(Rest::default, |rest| *rest);
-        self.waker.into_iter().chain(wakers).for_each(Waker::wake);
-        changes
+        if let Some(waker) = self.waker {
+            waker.wake();
+        }
+        let Some(rest) = self.rest else {
+            return Vec::new();
+        };
+        rest.wakers.into_iter().for_each(Waker::wake);
+        rest.changes
     }
 }
 
@@ -241,6 +246,8 @@ pub(crate) struct Admission<O> {
     roster: Published<Roster>,
     /// How many wait; a hint that saves a lock.
     waiting: AtomicUsize,
+    /// 1 since somebody who would have taken any slot found none, until one may be free again; a hint that saves a pick.
+    crowded: AtomicUsize,
 }
 
 impl<O> Admission<O> {
@@ -267,6 +274,7 @@ impl<O> Admission<O> {
                 view: Arc::clone(&view),
             }),
             waiting: AtomicUsize::new(0),
+            crowded: AtomicUsize::new(0),
         }
     }
 
@@ -289,6 +297,7 @@ impl<O> Admission<O> {
     }
 
     fn publish_roster(&self, state: &State<O>) {
+        self.set_crowded(false);
         self.roster.store(Roster {
             keys: state.eligible.clone(),
             view: Arc::clone(&state.view),
@@ -302,9 +311,19 @@ impl<O> Admission<O> {
         state.eligible.iter().copied().filter(reaches).collect()
     }
 
-    /// Whether there is a line; a hint.
-    pub(crate) fn somebody_waits(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+    /// Whether there is a line or no slot, so that it does not matter whom a balancer would pick; a hint.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0 || self.crowded.load(Ordering::Relaxed) > 0
+    }
+
+    /// Called under the lock.
+    #[inline]
+    fn set_crowded(&self, crowded: bool) {
+        let crowded = usize::from(crowded);
+        if self.crowded.load(Ordering::Relaxed) != crowded {
+            self.crowded.store(crowded, Ordering::Relaxed);
+        }
     }
 
     /// Takes no more requests; those who wait are told.

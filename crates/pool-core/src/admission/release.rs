@@ -152,6 +152,7 @@ impl<O> Admission<O> {
     }
 
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
+        self.set_crowded(false);
         let gate = &mut state.gates[key as usize];
         gate.taken -= 1;
         gate.stats.slot_freed();
