@@ -195,12 +195,13 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = Instant::now();
-        let eligible = core.admission.eligible().to_vec();
+        let eligible = core.admission.roster().keys.clone();
         let setup = core.setup.load_full();
         for (key, seat) in setup.members() {
+            core.put_back_rested(key, &setup.config, now);
             seat.member.prune(setup.config.idle_timeout, now);
             if eligible.contains(&key) {
-                seat.member.keep_warm(now);
+                seat.member.keep_warm(core.ready_transports(key), now);
             }
         }
         core.trim(&setup);

@@ -195,15 +195,18 @@ impl<E: Endpoint> PoolBuilder<E> {
                 .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), now))
                 .collect();
             let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
+            let observed = balancer.observes().into();
             let setup = Setup::new(
                 config.clone(),
                 seats.into_iter().map(Some).collect(),
                 stats,
                 balancer,
             );
+            let admission = Admission::new(gates, setup.rules(), seed);
+            admission.show(&setup.view);
             Core {
                 id: self.id,
-                admission: Admission::new(gates, setup.rules(), seed),
+                admission,
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
                 chance,
@@ -215,6 +218,8 @@ impl<E: Endpoint> PoolBuilder<E> {
                 effort: Effort::default(),
                 latencies: Latencies::new(now),
                 leaks,
+                observed,
+                clearances: 0.into(),
                 knobs: Arc::clone(&knobs),
                 ceiling: Arc::clone(&ceiling),
                 departed: Mutex::default(),

@@ -3,7 +3,13 @@
 //! deadpool is the storage. Its limit, queue and time-outs are not used: slots are admission's business, and a `get`
 //! never waits. Its clock is not used either, because it reads std's: a connection carries its own times.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicU64,
+        Ordering::{AcqRel, Acquire},
+    },
+};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
@@ -31,16 +37,24 @@ impl<E: Endpoint> Pooled<E> {
 /// deadpool's manager of one endpoint.
 pub(crate) struct Connector<E: Endpoint> {
     pub(crate) connects: Arc<Connects<E>>,
-    /// Connections that were returned before this are not used any more: the endpoint failed since.
-    stale_before: Mutex<Option<Instant>>,
+    epoch: Instant,
+    /// Connections that were returned before this are not used any more: the endpoint failed since. Nanoseconds from the
+    /// epoch, plus 1; 0 as long as it has not failed.
+    stale_before: AtomicU64,
 }
 
 impl<E: Endpoint> Connector<E> {
     pub(crate) fn new(connects: Arc<Connects<E>>) -> Self {
         Self {
             connects,
-            stale_before: Mutex::default(),
+            epoch: Instant::now(),
+            stale_before: AtomicU64::new(0),
         }
+    }
+
+    fn moment(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch);
+        u64::try_from(since.as_nanos()).map_or(u64::MAX, |nanos| nanos.saturating_add(1))
     }
 
     /// From now on no connection is used that was idle at this moment.
@@ -51,8 +65,7 @@ impl<E: Endpoint> Connector<E> {
 
     /// Never moves back: a slow validation may end after a newer verdict.
     fn distrust(&self, returned_until: Instant) {
-        let mut stale_before = lock(&self.stale_before);
-        *stale_before = (*stale_before).max(Some(returned_until));
+        self.stale_before.fetch_max(self.moment(returned_until), AcqRel);
     }
 
     /// Whether an idle connection may be used again.
@@ -60,8 +73,20 @@ impl<E: Endpoint> Connector<E> {
         !self.is_stale(pooled) && !pooled.expired(now)
     }
 
+    #[inline]
     fn is_stale(&self, pooled: &Pooled<E>) -> bool {
-        lock(&self.stale_before).is_some_and(|moment| pooled.returned_at <= moment)
+        let stale_before = self.stale_before.load(Acquire);
+        stale_before > 0 && self.moment(pooled.returned_at) <= stale_before
+    }
+
+    /// Whether an idle connection can be used as it is, without a look at the network.
+    #[inline]
+    pub(crate) fn is_ready(&self, pooled: &Pooled<E>, now: Instant) -> bool {
+        let (endpoint, knobs) = (&self.connects.endpoint, &self.connects.knobs);
+        self.usable(pooled, now)
+            && now < after(pooled.returned_at, knobs.validate_after_idle.get())
+            && endpoint.lanes(&pooled.lane.transport().inner) > 0
+            && endpoint.is_clean(&pooled.conn)
     }
 
     /// A lane, and whether it is the first on a transport that was opened a while ago.
@@ -118,10 +143,6 @@ impl<E: Endpoint> Connector<E> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl<E: Endpoint> managed::Manager for Connector<E> {
     /// Boxed once, when it is opened: it is moved several times for each use.
     type Type = Box<Pooled<E>>;
@@ -143,16 +164,14 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
     /// were idle with it stale, so that a row of dead ones costs one look and not one each.
     async fn recycle(&self, pooled: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<Self::Error> {
         let now = Instant::now();
+        if self.is_ready(pooled, now) {
+            return Ok(());
+        }
         let endpoint = &self.connects.endpoint;
-        if pooled.expired(now) || self.is_stale(pooled) || endpoint.lanes(&pooled.lane.transport().inner) == 0
-        {
+        if !self.usable(pooled, now) || endpoint.lanes(&pooled.lane.transport().inner) == 0 {
             return Err(RecycleError::message("expired, stale or closed"));
         }
         let knobs = &self.connects.knobs;
-        if now < after(pooled.returned_at, knobs.validate_after_idle.get()) && endpoint.is_clean(&pooled.conn)
-        {
-            return Ok(());
-        }
         let cx = RecycleCx {
             idle_since: pooled.returned_at,
             now,

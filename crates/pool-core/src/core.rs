@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -34,7 +34,7 @@ use crate::{
 pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
-    pub(crate) admission: Admission<Stored<E>>,
+    pub(crate) admission: Admission<Box<Stored<E>>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
@@ -55,6 +55,10 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
     pub(crate) leaks: Leaks,
+    /// Whether the balancer wants to hear what becomes of slots.
+    pub(crate) observed: AtomicBool,
+    /// How often idle connections were cleared away because no more are to be kept.
+    pub(crate) clearances: AtomicU64,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -73,21 +77,22 @@ impl<E: Endpoint> Core<E> {
     /// Ends the background work: nobody holds the pool any more, or it is closed.
     pub(crate) fn shut_down(&self) {
         self.shutdown.send_replace(true);
+        let setup = self.setup.load();
+        setup.all().for_each(|member| member.shut_down());
+        self.clearances.fetch_add(1, Ordering::Release);
+        drop(self.admission.end_stash());
         let now = Instant::now();
-        for member in self.setup.load().all() {
-            member.shut_down(now);
-        }
+        setup.all().for_each(|member| member.purge_idle(now));
     }
 
     #[cold]
     fn apply_some(&self, effects: Effects) {
-        for waker in effects.wakers {
-            waker.wake();
-        }
-        if effects.rearm {
+        let rearm = effects.rearm;
+        let changes = effects.wake_all();
+        if rearm {
             self.rearm.notify_one();
         }
-        for (key, change) in effects.changes {
+        for (key, change) in changes {
             self.publish(key, change);
         }
         if self.is_closed() {
@@ -105,7 +110,7 @@ impl<E: Endpoint> Core<E> {
         let event = match change {
             Change::Breaker(Transition { from, to }) => {
                 if matches!(to, BreakerState::Open { .. }) {
-                    member.purge_idle(Instant::now());
+                    self.purge_idle(key, member);
                     tracing::warn!(%pool, %endpoint, "circuit breaker opened");
                 } else {
                     tracing::info!(%pool, %endpoint, ?to, "circuit breaker changed");
@@ -116,7 +121,7 @@ impl<E: Endpoint> Core<E> {
                 self.changed.notify_waiters();
                 match &reason {
                     Some(reason) if to != HealthStatus::Healthy => {
-                        member.purge_idle(Instant::now());
+                        self.purge_idle(key, member);
                         tracing::warn!(%pool, %endpoint, %reason, "endpoint is unhealthy");
                     }
                     _ => tracing::info!(%pool, %endpoint, "endpoint is healthy"),
@@ -137,7 +142,14 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    #[inline]
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
+        if self.observed.load(Ordering::Relaxed) {
+            self.tell_balancer(key, what);
+        }
+    }
+
+    fn tell_balancer(&self, key: u32, what: Feedback) {
         let setup = self.setup.load();
         let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
         if told.is_err() {

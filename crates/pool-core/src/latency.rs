@@ -78,13 +78,15 @@ impl Latency {
         let sample = elapsed.as_secs_f64();
         match error.map(|class| (class, class.fault())) {
             // a caller's mistake was answered like any other request
-            None | Some((_, Fault::Caller)) => self.update(now, |_, estimate, kept| {
+            None | Some((_, Fault::Caller)) => self.update(now, |old, estimate, kept| {
                 let smoothed = estimate * kept + sample * (1.0 - kept);
-                Some(if sample > estimate * kept {
+                let new = if sample > estimate * kept {
                     sample
                 } else {
                     smoothed
-                } as f32)
+                } as f32;
+                // in the same tick a sample below it changes nothing
+                (kept < 1.0 || new != old).then_some(new)
             }),
             Some((_, Fault::Node)) => self.update(now, |_, estimate, kept| {
                 Some(-(PENALTY.max(estimate * kept).max(sample) as f32))

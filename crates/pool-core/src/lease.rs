@@ -11,16 +11,11 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict,
-    admission::Settle,
-    breaker::Ticket,
-    core::Core,
-    leak::Watch,
-    member::{Member, Stored},
+    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
+    leak::Watch, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -34,11 +29,10 @@ use crate::{
 #[must_use = "a lease that is dropped gives its slot back"]
 pub struct Lease<E: Endpoint> {
     core: Arc<Core<E>>,
-    member: Arc<Member<E>>,
     key: u32,
     ticket: Ticket,
     /// Gone once reported.
-    stored: Option<Stored<E>>,
+    stored: Option<Box<Stored<E>>>,
     /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
     judged: bool,
     since: Instant,
@@ -50,9 +44,8 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        member: Arc<Member<E>>,
         (key, ticket): (u32, Ticket),
-        stored: Stored<E>,
+        stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
     ) -> Self {
@@ -60,7 +53,6 @@ impl<E: Endpoint> Lease<E> {
         Self {
             watch,
             core,
-            member,
             key,
             ticket,
             stored: Some(stored),
@@ -72,7 +64,14 @@ impl<E: Endpoint> Lease<E> {
 
     /// The endpoint it leads to.
     pub fn endpoint(&self) -> &EndpointId {
-        &self.member.id
+        &self.stored().member.id
+    }
+
+    fn stored(&self) -> &Stored<E> {
+        match &self.stored {
+            Some(stored) => stored,
+            None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
     }
 
     pub(crate) const fn key(&self) -> u32 {
@@ -93,7 +92,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// What the endpoint says of the error.
     pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
-        self.member.endpoint.classify(error)
+        self.stored().member.endpoint.classify(error)
     }
 
     /// Since it was leased.
@@ -124,7 +123,7 @@ impl<E: Endpoint> Lease<E> {
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
-        let member = &self.member;
+        let member = &self.stored().member;
         let now = Instant::now();
         let latency = now.saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
@@ -150,18 +149,18 @@ impl<E: Endpoint> Lease<E> {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let member = &self.member;
+        let clearances = self.core.clearances();
         let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !member.keeps_nothing();
+        let keep = keep && !judged_before && !stored.expired(now) && !stored.member.keeps_nothing();
         if keep {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if !member.endpoint.is_clean(&stored.conn) {
+            if !stored.member.endpoint.is_clean(&stored.conn) {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
         } else if let Some(stored) = self.stored.take() {
-            drop(Object::take(stored));
+            stored.close();
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -173,9 +172,8 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && member.keeps_nothing() {
-            // that came while it was on its way into the storage
-            member.tidy(now);
+        if keep && self.core.clearances() != clearances {
+            self.core.clear_away(self.key, now);
         }
         self.core.feed(self.key, what);
     }
@@ -187,10 +185,7 @@ impl<E: Endpoint> Deref for Lease<E> {
     fn deref(&self) -> &E::Conn {
         // many clients send through a shared reference
         self.touched.store(true, Ordering::Relaxed);
-        match &self.stored {
-            Some(stored) => &stored.conn,
-            None => unreachable!("only the methods that consume the lease take the connection out"),
-        }
+        &self.stored().conn
     }
 }
 

@@ -91,6 +91,7 @@ mod operation;
 mod pool;
 pub mod position;
 mod ramp;
+mod ready;
 mod reconfigure;
 mod run;
 mod setup;

@@ -108,12 +108,14 @@ impl Stats {
         self.slots_active.load(Relaxed)
     }
 
+    /// Called under admission's lock, which alone changes the number.
     pub(crate) fn slot_taken(&self) {
-        self.slots_active.fetch_add(1, Relaxed);
+        self.slots_active.store(self.in_flight() + 1, Relaxed);
     }
 
+    /// Called under admission's lock, which alone changes the number.
     pub(crate) fn slot_freed(&self) {
-        self.slots_active.fetch_sub(1, Relaxed);
+        self.slots_active.store(self.in_flight() - 1, Relaxed);
     }
 
     /// An attempt ended. The attempt is counted before its error, so errors never exceed attempts.

@@ -7,8 +7,6 @@ use tokio::time::Instant;
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Turn, Want, queue::Look,
 };
-use crate::breaker::Ticket;
-
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
     /// this waker.
@@ -18,7 +16,7 @@ impl<O> Admission<O> {
         want: &Want,
         waker: &Waker,
         now: Instant,
-    ) -> (Result<Asked, Refusal>, Effects) {
+    ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
@@ -27,8 +25,11 @@ impl<O> Admission<O> {
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
         let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
         let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
-        if let Some((key, ticket)) = at_hand {
-            return (Ok(Asked::Go(key, ticket)), effects);
+        if let Some(grant) = at_hand {
+            return (Ok(Asked::Go(grant)), effects);
+        }
+        if want.avoid.is_empty() && want.min_position.is_none() {
+            self.set_crowded(true);
         }
         if Self::is_hopeless(&state, want, now) {
             // being told early must not hide what a wait until the deadline would have shown
@@ -51,7 +52,7 @@ impl<O> Admission<O> {
         preferred: Option<u32>,
         want: &Want,
         now: Instant,
-    ) -> (Option<(u32, Ticket)>, Effects) {
+    ) -> (Option<Grant<O>>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed || state.queue.waiting() > 0 {
@@ -70,13 +71,14 @@ impl<O> Admission<O> {
             && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
+    /// Takes a slot on this endpoint, if one is free, with a connection if one lies ready.
     pub(super) fn take_on(
         &self,
         state: &mut State<O>,
         key: u32,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         if state.taken >= state.limit {
             return None;
         }
@@ -92,7 +94,8 @@ impl<O> Admission<O> {
         if half_open {
             self.refresh(state, now, effects);
         }
-        Some((key, ticket))
+        let object = state.stash.pop(key);
+        Some(Grant { key, ticket, object })
     }
 
     pub(super) fn take_best(
@@ -101,7 +104,7 @@ impl<O> Admission<O> {
         want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
         let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
@@ -162,9 +165,10 @@ impl<O> Admission<O> {
                 }
             }
             Look::Closed => Turn::Closed,
-            Look::Given(grant) => {
+            Look::Given(mut grant) => {
                 let gate = &state.gates[grant.key as usize];
                 if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
+                    Self::complete(&mut state, &mut grant);
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
@@ -186,6 +190,13 @@ impl<O> Admission<O> {
         (turn, Effects::default())
     }
 
+    /// What has come back since it was given a slot without a connection.
+    fn complete(state: &mut State<O>, grant: &mut Grant<O>) {
+        if grant.object.is_none() {
+            grant.object = state.stash.pop(grant.key);
+        }
+    }
+
     /// Leaves the line. A grant that came meanwhile is returned, to be given back.
     pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
         let mut state = self.lock();
@@ -200,12 +211,15 @@ impl<O> Admission<O> {
     /// still be used; if not, it is to be given back, and the caller has run out of time.
     pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
         let mut state = self.lock();
-        let (given, waker) = state.queue.leave(place);
+        let (mut given, waker) = state.queue.leave(place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
             gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
         });
         state.timeouts += u64::from(!good);
+        if let Some(grant) = given.as_mut().filter(|_| good) {
+            Self::complete(&mut state, grant);
+        }
         self.publish_waiting(&state);
         drop(state);
         drop(waker);

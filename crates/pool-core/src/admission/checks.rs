@@ -83,7 +83,7 @@ impl<O> Admission<O> {
                 gate.stats.recovered(now);
             }
             let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
-            effects.changes.push((key, Change::Health { from, to, reason }));
+            effects.change(key, Change::Health { from, to, reason });
         }
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);

@@ -134,8 +134,10 @@ impl Gate {
     }
 
     /// Takes a slot, if one is free and the endpoint may be picked.
+    #[inline]
     pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
-        if self.free() == 0 || !self.eligible(now) {
+        let well = self.is_member() && self.health.status() == HealthStatus::Healthy;
+        if self.free() == 0 || !well || self.throttled(now).is_some() {
             return None;
         }
         let ticket = self.breaker.admit(now)?;

@@ -2,8 +2,8 @@
 //!
 //! `RUSTFLAGS="--cfg pool_loom" cargo test -p pool-core --lib loom_tests`
 //!
-//! Covered: the lock, the hint of how many wait and the published list of eligible endpoints, in the scenarios below,
-//! exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
+//! Covered: the lock, the hint of how many wait, the published list of eligible endpoints and the connections that lie
+//! ready, in the scenarios below, exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
 //! an argument. Not covered: the counters of `Stats` (they synchronise nothing), deadpool and tokio.
 
 use std::{
@@ -29,17 +29,31 @@ impl Wake for Flag {
 
 type Line = Arc<Admission<Returned>>;
 
-/// A connection that must be back before its slot is free.
+/// A connection that must be back before its slot is free, unless it lay ready and was put back by somebody.
 #[derive(Debug)]
-struct Returned(Arc<Stats>);
+struct Returned {
+    stats: Arc<Stats>,
+    put_back: bool,
+}
 
 impl Drop for Returned {
     fn drop(&mut self) {
         assert!(
-            self.0.in_flight() > 0,
+            self.put_back || self.stats.in_flight() > 0,
             "the slot was free before its connection was back"
         );
     }
+}
+
+/// The task that looks after idle connections; returns how many lay ready.
+fn put_back(ready: Vec<Returned>) -> usize {
+    let count = ready.len();
+    ready.into_iter().for_each(|mut object| object.put_back = true);
+    count
+}
+
+fn stats(line: &Line) -> Arc<Stats> {
+    Arc::clone(&line.lock().gates[0].stats)
 }
 
 struct Waiter {
@@ -53,7 +67,7 @@ struct Waiter {
 }
 
 fn apply(effects: Effects) {
-    effects.wakers.into_iter().for_each(Waker::wake);
+    drop(effects.wake_all());
 }
 
 fn line(slots: u32, now: Instant) -> Line {
@@ -82,15 +96,27 @@ fn line(slots: u32, now: Instant) -> Line {
 fn take(line: &Line, now: Instant) -> Grant<Returned> {
     let (asked, effects) = line.ask(Some(0), &Want::anything(now), Waker::noop(), now);
     apply(effects);
-    let Ok(Asked::Go(key, ticket)) = asked else {
+    let Ok(Asked::Go(grant)) = asked else {
         panic!("a slot is free")
     };
-    let object = Some(Returned(Arc::clone(&line.lock().gates[0].stats)));
-    Grant { key, ticket, object }
+    connected(line, grant)
+}
+
+/// As the holder of a slot connects who was given no connection with it.
+fn connected(line: &Line, mut grant: Grant<Returned>) -> Grant<Returned> {
+    let (stats, put_back) = (stats(line), false);
+    grant.object.get_or_insert(Returned { stats, put_back });
+    grant
 }
 
 fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant) {
     apply(line.give_back(grant, outcome, None, now));
+}
+
+fn reconfigure(line: &Line, plan: Reconfiguration<'_>, now: Instant) {
+    let (effects, left) = line.reconfigure(plan, now);
+    apply(effects);
+    put_back(left);
 }
 
 impl Waiter {
@@ -104,10 +130,7 @@ impl Waiter {
         let (asked, effects) = line.ask(None, &want, &waker, now);
         apply(effects);
         let (at_once, place) = match asked? {
-            Asked::Go(key, ticket) => {
-                let object = None;
-                (Some(Grant { key, ticket, object }), None)
-            }
+            Asked::Go(grant) => (Some(grant), None),
             Asked::Stand(place) => (None, Some(place)),
         };
         Ok(Self {
@@ -161,8 +184,9 @@ impl Waiter {
 
 fn ends_free(line: &Line) {
     assert_eq!(line.taken(), 0, "a slot was lost");
-    assert_eq!(line.lock().gates[0].stats.in_flight(), 0);
+    assert_eq!(stats(line).in_flight(), 0);
     assert_eq!(line.waiting.load(Ordering::SeqCst), 0);
+    put_back(line.end_stash());
 }
 
 #[test]
@@ -406,16 +430,18 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
                     ageing: Duration::from_secs(1),
                     limit: u32::MAX,
                 };
-                apply(line.reconfigure(
+                reconfigure(
+                    &line,
                     Reconfiguration {
                         rules,
                         health: &HealthConfig::default(),
                         breaker: &BreakerConfig::default(),
                         kept: vec![(0, 1)],
                         joining: Vec::new(),
+                        view: &Arc::default(),
                     },
                     now,
-                ));
+                );
             }
         });
         let returning = thread::spawn({
@@ -432,10 +458,10 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
         apply(effects);
         lowering.join().unwrap();
         returning.join().unwrap();
-        let (key, ticket) = match asked.unwrap() {
-            Asked::Go(key, ticket) => (key, ticket),
+        let grant = match asked.unwrap() {
+            Asked::Go(grant) => grant,
             Asked::Stand(mut place) => match line.look(&mut place, &waker, &want, now).0 {
-                Turn::Go(grant) => (grant.key, grant.ticket),
+                Turn::Go(grant) => grant,
                 _ => panic!("both slots are back, and the one who waits has none"),
             },
         };
@@ -443,13 +469,8 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
         let (again, effects) = line.ask_at_once(None, &want, now);
         apply(effects);
         assert!(again.is_none(), "the limit is 1");
-        let grant = Grant {
-            key,
-            ticket,
-            object: None,
-        };
         apply(line.give_back(grant, Settle::Success, None, now));
-        assert_eq!(line.taken(), 0);
+        ends_free(&line);
     });
 }
 
@@ -464,7 +485,8 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
         let leaving = thread::spawn({
             let line = Arc::clone(&line);
             move || {
-                apply(line.reconfigure(
+                reconfigure(
+                    &line,
                     Reconfiguration {
                         rules: Rules {
                             max_waiters: 8,
@@ -475,9 +497,10 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
                         breaker: &BreakerConfig::default(),
                         kept: Vec::new(),
                         joining: Vec::new(),
+                        view: &Arc::default(),
                     },
                     now,
-                ));
+                );
                 line.vacate()
             }
         });
@@ -489,16 +512,63 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
         apply(effects);
         returning.join().unwrap();
         let gone = leaving.join().unwrap();
-        if let Some((key, ticket)) = taken {
+        if let Some(grant) = taken {
             assert!(gone.is_empty(), "the place of a slot that is out");
-            let grant = Grant {
-                key,
-                ticket,
-                object: None,
-            };
             apply(line.give_back(grant, Settle::Success, None, now));
         }
         let all: Vec<_> = gone.into_iter().chain(line.vacate()).collect();
         assert_eq!(all, [0]);
+        assert_eq!(put_back(line.end_stash()), 0, "it left, and something lies ready");
+    });
+}
+
+/// One returns its connection, one comes, and what lies ready is put back: the one connection is in one place, and it
+/// is never out of the storage without a slot and not lying ready.
+#[test]
+fn a_release_meets_one_who_comes_and_one_who_puts_back_what_lies_ready() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let releaser = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let housekeeper = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || put_back(line.take_stash(0)))
+        };
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        releaser.join().unwrap();
+        let cleared = housekeeper.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        let got = usize::from(grant.object.is_some());
+        assert_eq!(cleared + got, 1, "it is with the caller or in the storage");
+        assert!(
+            put_back(line.take_stash(0)) == 0,
+            "it was given out and lies ready"
+        );
+        give_back(&line, connected(&line, grant), Settle::Success, now);
+        ends_free(&line);
+    });
+}
+
+/// The pool ends while connections come back: nothing is laid away after the end.
+#[test]
+fn a_release_meets_the_end() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let releasers = [take(&line, now), take(&line, now)].map(|grant| {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, grant, Settle::Success, now))
+        });
+        put_back(line.end_stash());
+        for releaser in releasers {
+            releaser.join().unwrap();
+        }
+        assert_eq!(put_back(line.end_stash()), 0, "it was laid away after the end");
+        ends_free(&line);
     });
 }

@@ -19,11 +19,15 @@ const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
 const AGEING: Duration = Duration::from_secs(1);
 
-/// A connection of the storage. It must be back before its slot is free.
+/// A connection of the storage. It must be back before its slot is free, or lie ready from then on.
 #[derive(Debug)]
 struct Object {
+    number: u64,
+    key: u32,
     stats: Arc<Stats>,
     out: Arc<AtomicU64>,
+    /// It has been taken out of those that lie ready, and no slot belongs to it.
+    put_back: bool,
 }
 
 impl Object {
@@ -31,8 +35,11 @@ impl Object {
         let out = Arc::clone(&model.out[key as usize]);
         out.fetch_add(1, SeqCst);
         Self {
+            number: model.objects.fetch_add(1, SeqCst),
+            key,
             stats: Arc::clone(&model.stats[key as usize]),
             out,
+            put_back: false,
         }
     }
 }
@@ -41,11 +48,23 @@ impl Drop for Object {
     fn drop(&mut self) {
         let out = self.out.fetch_sub(1, SeqCst);
         assert!(
-            out <= self.stats.in_flight(),
-            "{}: the slot was free before its connection was back",
+            self.put_back || self.stats.in_flight() > 0,
+            "{}: it was dropped with no slot",
+            self.stats.id
+        );
+        assert!(
+            out <= self.stats.slots_max(),
+            "{}: more are out than the storage has room for",
             self.stats.id
         );
     }
+}
+
+/// They go back into the storage; returns how many there are.
+fn put_back(objects: Vec<Object>) -> usize {
+    let count = objects.len();
+    objects.into_iter().for_each(|mut object| object.put_back = true);
+    count
 }
 
 #[derive(Default)]
@@ -67,6 +86,8 @@ struct Model {
     admission: Admission<Object>,
     stats: Vec<Arc<Stats>>,
     out: Vec<Arc<AtomicU64>>,
+    /// How many connections there have been.
+    objects: AtomicU64,
     rng: fastrand::Rng,
     begun: Instant,
     now: Instant,
@@ -113,6 +134,7 @@ impl Model {
             admission: Admission::new(gates.collect(), rules, seed),
             stats,
             out: SLOTS.map(|_| Arc::default()).into(),
+            objects: AtomicU64::new(0),
             rng: fastrand::Rng::with_seed(seed),
             begun: now,
             now,
@@ -133,7 +155,7 @@ impl Model {
 
     fn apply(&mut self, effects: Effects) {
         self.rearm |= effects.rearm;
-        effects.wakers.into_iter().for_each(Waker::wake);
+        drop(effects.wake_all());
     }
 
     fn check(&mut self, key: u32, result: Result<(), HealthReason>) {
@@ -209,12 +231,7 @@ impl Model {
         let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
         self.apply(effects);
         match asked {
-            Ok(Asked::Go(key, ticket)) => {
-                let grant = Grant {
-                    key,
-                    ticket,
-                    object: None,
-                };
+            Ok(Asked::Go(grant)) => {
                 for (rank, keys) in theirs {
                     assert!(!keys.contains(&grant.key), "a newcomer overtook {rank:?}");
                 }
@@ -235,10 +252,39 @@ impl Model {
     }
 
     fn hold(&mut self, mut grant: Grant<Object>) {
+        let foreign = grant.object.as_ref().filter(|object| object.key != grant.key);
+        assert!(
+            foreign.is_none(),
+            "{foreign:?} came with a slot of e{}",
+            grant.key
+        );
         if grant.object.is_none() {
+            let bare = self.admission.lock().stash.of(grant.key).is_empty();
+            assert!(bare, "it was given none of those that lie ready");
             grant.object = Some(Object::new(self, grant.key));
         }
         self.held.push(grant);
+    }
+
+    /// What housekeeping does: some of what lies ready goes back into the storage, those that have rested longest.
+    fn put_back(&mut self) {
+        let key = self.rng.u32(..4);
+        let before: Vec<u64> = {
+            let state = self.admission.lock();
+            state.stash.of(key).iter().map(|object| object.number).collect()
+        };
+        let mut some = self.rng.usize(..4);
+        let taken = match self.rng.u8(..3) {
+            0 => self.admission.take_stash(key),
+            1 => self.admission.take_rested(key, |_| {
+                some = some.saturating_sub(1);
+                some > 0
+            }),
+            _ => Vec::new(),
+        };
+        let numbers: Vec<u64> = taken.iter().map(|object| object.number).collect();
+        assert!(before.starts_with(&numbers), "{numbers:?} of {before:?}");
+        put_back(taken);
     }
 
     fn look(&mut self) {
@@ -305,7 +351,8 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..16) {
+        match self.rng.u8(..17) {
+            16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
             9 => self.leave(),
@@ -350,8 +397,25 @@ impl Model {
         let state = self.admission.lock();
         let given = state.queue.given();
         let line = state.queue.line();
+        let mut numbers = BTreeSet::new();
+        let with_slot = self.held.iter().chain(given.iter().map(|(_, grant)| *grant));
+        let lie_ready = (0..3).flat_map(|key| state.stash.of(key));
+        for object in with_slot
+            .filter_map(|grant| grant.object.as_ref())
+            .chain(lie_ready)
+        {
+            assert!(numbers.insert(object.number), "{object:?} is in two hands");
+        }
+        let out: u64 = self.out.iter().map(|out| out.load(SeqCst)).sum();
+        assert_eq!(out, numbers.len() as u64, "a connection is lost");
         for (key, gate) in state.gates.iter().enumerate() {
             assert!(gate.taken <= gate.slots, "e{key} has more than its slots taken");
+            let ready = state.stash.of(key as u32);
+            assert!(ready.iter().all(|object| object.key as usize == key));
+            assert!(
+                gate.taken as usize + ready.len() <= gate.slots as usize,
+                "the storage of e{key} has no room for those whose slots have no connection"
+            );
             let held = self.held.iter().filter(|grant| grant.key as usize == key);
             let granted = given.iter().filter(|(_, grant)| grant.key as usize == key);
             assert_eq!(
@@ -419,14 +483,10 @@ impl Model {
                 self.admission
                     .ask(None, &Want::anything(self.now), Waker::noop(), self.now);
             self.apply(effects);
-            let Ok(Asked::Go(key, ticket)) = asked else {
+            let Ok(Asked::Go(grant)) = asked else {
                 panic!("not every slot can be had")
             };
-            self.hold(Grant {
-                key,
-                ticket,
-                object: None,
-            });
+            self.hold(grant);
         }
         let (more, effects) = self
             .admission
@@ -448,9 +508,16 @@ fn replay(seed: u64, steps: usize) {
         model.apply(effects);
         let untold = model.line.iter().find(|waiter| !waiter.flag.0.load(SeqCst));
         assert!(untold.is_none(), "who waited was not told");
+        let ended = seed.is_multiple_of(8);
+        if ended {
+            put_back(model.admission.end_stash());
+        }
         for _ in 0..200 {
             model.step();
+            model.invariants();
         }
+        let ready = put_back(model.admission.end_stash());
+        assert!(!ended || ready == 0, "something was laid away after the end");
         return;
     }
     model.recovers();
@@ -477,6 +544,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
     let (ticket, effects) = model.admission.check_begins(old, now, now);
     model.apply(effects);
+    let view = Arc::default();
     let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
         rules: Rules {
             max_waiters: 1,
@@ -487,14 +555,15 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
         breaker: &breaker,
         kept: kept.to_vec(),
         joining,
+        view: &view,
     };
-    let effects = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
+    let (effects, _) = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
     model.apply(effects);
     assert_eq!(model.admission.vacate(), [0, 2]);
     let places = model.admission.places(3);
     assert_eq!(places.iter().map(|id| id.key).collect::<Vec<_>>(), [0, 2, 3]);
     let gate = Gate::new(Arc::clone(&model.stats[0]), 1, &health, breaker.clone(), now);
-    let effects = model
+    let (effects, _) = model
         .admission
         .reconfigure(plan(&[(1, 2)], vec![(places[0], gate)]), now);
     model.apply(effects);
@@ -509,11 +578,12 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     assert!(effects.is_empty(), "{effects:?}");
     assert!(model.admission.check_planned(old, now, now).1.is_empty());
     for _ in 0..100 {
-        assert!(model.admission.failed_unasked(old, now).changes.is_empty());
+        assert!(model.admission.failed_unasked(old, now).wake_all().is_empty());
     }
     let health_of_new = || model.admission.lock().gates[0].health.status();
     assert_eq!(health_of_new(), HealthStatus::Unknown);
     let effects = model.admission.check_ended(places[0], None, well(), now);
-    assert_eq!(effects.changes.len(), 2, "throttled and healthy: {effects:?}");
+    let changes = effects.wake_all();
+    assert_eq!(changes.len(), 2, "throttled and healthy: {changes:?}");
     assert_eq!(health_of_new(), HealthStatus::Healthy);
 }

@@ -49,7 +49,7 @@ impl<O> Admission<O> {
     ) {
         let Some(transition) = moved else { return };
         gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
-        effects.changes.push((key, Change::Breaker(transition)));
+        effects.change(key, Change::Breaker(transition));
     }
 
     pub(super) fn poll_breaker(&self, gate: &mut Gate, key: u32, now: Instant, effects: &mut Effects) {
@@ -69,7 +69,7 @@ impl<O> Admission<O> {
         let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
-            effects.changes.push((key, Change::Throttled { wait }));
+            effects.change(key, Change::Throttled { wait });
             self.refresh(state, now, effects);
         }
     }
@@ -86,7 +86,7 @@ impl<O> Admission<O> {
                 ..
             } = state;
             let soonest = |min| Self::hopeless_before(gates, eligible, min, now);
-            queue.wake_hopeless(soonest, &mut effects.wakers);
+            queue.wake_hopeless(soonest, &mut effects.rest().wakers);
         }
     }
 
@@ -112,7 +112,7 @@ impl<O> Admission<O> {
             .filter(|(_, gate)| gate.eligible(now))
             .map(|(i, _)| i as u32)
             .collect();
-        self.eligible.store(state.eligible.clone());
+        self.publish_roster(state);
     }
 
     /// Lets time pass. Returns when time alone will change something next.

@@ -21,6 +21,10 @@ impl LeastRequests {
 }
 
 impl Balancer for LeastRequests {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
         if among.is_empty() {
             return None;

@@ -60,6 +60,12 @@ pub trait Balancer: Send + Sync + 'static {
     /// Must not allocate or block. The load it reads is live and may change between two looks.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
 
+    /// Whether [`observe`](Self::observe) does anything: where it does not, the pool saves itself the calls. Asked when the
+    /// balancer comes into use.
+    fn observes(&self) -> bool {
+        true
+    }
+
     /// Something became of a slot on the endpoint with this [key](Candidate::key). Only for signals of one's own: what
     /// the pool measures is in the [`Candidate`].
     ///
@@ -73,6 +79,10 @@ pub trait Balancer: Send + Sync + 'static {
 impl<B: Balancer + ?Sized> Balancer for Arc<B> {
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         (**self).pick(among, cx)
+    }
+
+    fn observes(&self) -> bool {
+        (**self).observes()
     }
 
     fn observe(&self, key: usize, what: &Feedback) {

@@ -114,6 +114,10 @@ fn set_failing_aside(looks: &mut [Look]) -> usize {
 }
 
 impl Balancer for Prequal {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let mut looks = [Look::default(); LOOKS];
         let count = look(among, cx, &mut looks);

@@ -45,6 +45,10 @@ impl RoundRobin {
 }
 
 impl Balancer for RoundRobin {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
         let first = among.get(0)?.weight();
         if among.iter().all(|candidate| candidate.weight() == first) {

@@ -21,6 +21,10 @@ impl<B: Balancer> Tiered<B> {
 }
 
 impl<B: Balancer> Balancer for Tiered<B> {
+    fn observes(&self) -> bool {
+        self.within.observes()
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let free = |tier: Option<u8>| {
             let all = (0..among.len()).filter_map(|index| Some((index, among.get(index)?)));

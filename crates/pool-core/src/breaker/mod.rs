@@ -17,6 +17,8 @@ mod window;
 
 pub use config::BreakerConfig;
 
+use std::num::NonZeroU64;
+
 use tokio::time::Instant;
 use window::Window;
 
@@ -56,12 +58,12 @@ pub struct Transition {
 #[must_use = "a ticket that never comes back holds a probe permit until its lease ends"]
 pub struct Ticket {
     generation: u64,
-    probe: Option<u64>,
+    probe: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    id: u64,
+    id: NonZeroU64,
     expires: Instant,
 }
 
@@ -71,7 +73,7 @@ pub struct Breaker {
     config: BreakerConfig,
     state: BreakerState,
     generation: u64,
-    next_probe: u64,
+    next_probe: NonZeroU64,
     probes: Vec<Probe>,
     probe_successes: u32,
     /// Since when no request, only health checks, was admitted as a probe.
@@ -91,7 +93,7 @@ impl Breaker {
         Self {
             state: BreakerState::Closed,
             generation: 0,
-            next_probe: 0,
+            next_probe: NonZeroU64::MIN,
             probes: Vec::with_capacity(config.half_open_probes as usize),
             probe_successes: 0,
             quiet_since: now,
@@ -194,7 +196,7 @@ impl Breaker {
                     return None;
                 }
                 let id = self.next_probe;
-                self.next_probe += 1;
+                self.next_probe = id.saturating_add(1);
                 self.probes.push(Probe {
                     id,
                     expires: now + self.config.probe_lease,
