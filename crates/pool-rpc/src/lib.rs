@@ -31,8 +31,8 @@
 //!   `WithRequest`. It is always ready: who must wait waits in the pool's bounded queue, inside the call. Dropping a call
 //!   gives everything back. Ids of filters (`eth_newFilter`) belong to the node that made them; the service does not know
 //!   them apart, alloy's transport below does.
-//! * `alloy`: `PoolTransport`, the pool as alloy's transport, with everything of `tower`. MSRV as alloy's, 1.94.1, or
-//!   ours, whichever is later.
+//! * `alloy`: `PoolTransport`, the pool as alloy's transport, with everything of `tower`.
+//! * `file`: a set of pools as `pools.yaml` describes them, also while they run.
 #![cfg_attr(
     feature = "alloy",
     doc = concat!(
