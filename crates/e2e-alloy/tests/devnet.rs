@@ -4,6 +4,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_network::Ethereum;
+use alloy_provider::{PendingTransactionBuilder, Provider as _, ProviderBuilder, RootProvider};
 use alloy_rpc_client::{ClientBuilder, RpcClient};
 use alloy_transport::layers::{FallbackService, RetryBackoffLayer};
 use alloy_transport_http::ReqwestTransport;
@@ -24,7 +26,11 @@ const BALANCE: &str = "eth_getBalance";
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 async fn nodes(count: u64) -> Vec<Node> {
-    let chain = Arc::new(Chain::new(ChainConfig::evm(CHAIN_ID, Duration::from_secs(2))).unwrap());
+    nodes_with_blocks_each(count, Duration::from_secs(2)).await
+}
+
+async fn nodes_with_blocks_each(count: u64, block_time: Duration) -> Vec<Node> {
+    let chain = Arc::new(Chain::new(ChainConfig::evm(CHAIN_ID, block_time)).unwrap());
     let mut nodes = Vec::new();
     for seed in 0..count {
         let config = NodeConfig {
@@ -199,6 +205,43 @@ async fn reads_are_hedged_and_nothing_else_is() {
     println!("{CALLS} each: reads and transactions were sent {counts:?} times");
     assert!(counts[0] > CALLS, "{counts:?}");
     assert_eq!(counts[1], CALLS);
+}
+
+/// Nodes are a block apart all the time. alloy learns of a block from one and asks the next for the receipt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_found_although_a_node_is_a_block_behind() {
+    let _alone = ALONE.lock().await;
+    const SENT: u32 = 40;
+    let nodes = nodes_with_blocks_each(3, Duration::from_secs(1)).await;
+    nodes[0]
+        .set_faults(Faults {
+            lag_blocks: 1,
+            ..Faults::default()
+        })
+        .unwrap();
+    let transport = PoolTransport::new(over(&nodes).await).local(true);
+    let connected = ProviderBuilder::<_, _, Ethereum>::default().connect_with(&transport);
+    let provider: RootProvider<Ethereum> = connected.await.unwrap();
+    provider.client().set_poll_interval(Duration::from_millis(100));
+    let mut receipts = JoinSet::new();
+    for round in 0..SENT {
+        let raw = format!("0xc9808080808080808{round:03x}");
+        let sent = provider.client().request("eth_sendRawTransaction", (raw,)).await;
+        let pending = PendingTransactionBuilder::<Ethereum>::new(provider.clone(), sent.unwrap());
+        receipts
+            .spawn(async move { tokio::time::timeout(Duration::from_secs(20), pending.get_receipt()).await });
+    }
+    let missing: Vec<_> = receipts
+        .join_all()
+        .await
+        .into_iter()
+        .filter_map(|receipt| match receipt {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(late) => Some(late.to_string()),
+        })
+        .collect();
+    assert!(missing.is_empty(), "{} of {SENT}: {missing:?}", missing.len());
 }
 
 /// Each fault; whether a node may have acted on a transaction that it hits.

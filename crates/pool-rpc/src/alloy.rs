@@ -1,12 +1,15 @@
 //! The pool as alloy's transport: see [`PoolTransport`].
 
 mod batch;
+mod elsewhere;
 mod error;
 mod filter;
 mod filter_calls;
 mod filters;
+mod heads;
 mod hints;
 mod send;
+mod way;
 
 use std::{
     fmt,
@@ -22,13 +25,15 @@ use tower_service::Service;
 use crate::endpoint::JsonRpcEndpoint;
 pub use error::PoolTransportError;
 use filters::Filters;
+use heads::Heads;
 pub use hints::PoolHints;
 use send::Sender;
 
 /// A pool over many nodes in the place of alloy's connection to one.
 ///
 /// It goes wherever alloy takes a transport: `ProviderBuilder::connect_with`, `RpcClient::new`, and under layers such as
-/// `RetryBackoffLayer` through `ClientBuilder`. Cheap to clone; clones share the pool and the filters.
+/// `RetryBackoffLayer` through `ClientBuilder`. Cheap to clone; clones share the pool, the filters and the
+/// head that was shown.
 ///
 /// **Answers** are what the node wrote: results are passed on unread, and a JSON-RPC error of the caller's making (a
 /// revert with its data, a nonce that is too low) comes back as alloy's `ErrorResp`, so that decoding it works as ever.
@@ -56,8 +61,10 @@ use send::Sender;
 /// end their stream, and the caller makes a new filter on an endpoint that works. A filter's id means nothing to another
 /// transport. At most 4096 filters are known at a time; the one that was not asked for the longest is forgotten first.
 ///
-/// **Reads see different nodes**, which are not at the same block at the same moment. A read that must see block N asks
-/// for it with [`PoolHints::min_block`].
+/// **Reads see different nodes**, which are not at the same block at the same moment. Where a single call for a block,
+/// a transaction or a receipt is answered null by a node that is behind the head that this transport has shown, up to two
+/// others are asked; so what was seen once does not vanish. Other reads are as fresh as the node that answers: one that
+/// must see block N asks for it with [`PoolHints::min_block`].
 ///
 /// **Readiness and cancelling**: always ready, because the pool's bounded queue is inside the call. Dropping a call gives
 /// everything back.
@@ -65,6 +72,7 @@ use send::Sender;
 pub struct PoolTransport {
     pool: Pool<JsonRpcEndpoint>,
     filters: Arc<Filters>,
+    heads: Arc<Heads>,
     hints: PoolHints,
     local: bool,
 }
@@ -75,6 +83,7 @@ impl PoolTransport {
         Self {
             pool,
             filters: Arc::default(),
+            heads: Arc::default(),
             hints: PoolHints::default(),
             local: false,
         }
@@ -130,6 +139,7 @@ impl Service<RequestPacket> for PoolTransport {
         let sender = Sender {
             pool: self.pool.clone(),
             filters: Arc::clone(&self.filters),
+            heads: Arc::clone(&self.heads),
             hints: self.hints.clone(),
         };
         Box::pin(async move { sender.send(packet).await })

@@ -34,6 +34,10 @@ impl<O> Noted<O> {
         self.begun.load(Ordering::Relaxed)
     }
 
+    pub(super) fn into_operation(self) -> O {
+        self.operation
+    }
+
     pub(super) const fn operation(&self) -> &O {
         &self.operation
     }

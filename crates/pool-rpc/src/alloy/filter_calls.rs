@@ -5,22 +5,19 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{
-    AcquireError, EndpointId, Lease, NotUsable, Operation as _, Phase, Reasons, Request, RunError, Verdict,
-};
+use pool_core::{AcquireError, EndpointId, NotUsable, Reasons, Request, RunError};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
-    error::{Failure, late, out_of_time},
+    error::{Failure, out_of_time},
     filter::{FilterCall, is_not_found, not_found, nothing_ended},
     filters::Filter,
     hints::PoolHints,
     send::Sender,
+    way::{Lent, Way},
 };
 use crate::{
-    endpoint::JsonRpcEndpoint,
-    error::RpcError,
     jsonrpc::{Answer, RpcRequest},
     operation::RpcCall,
 };
@@ -34,71 +31,6 @@ const TRIES: u32 = 3;
 
 /// A filter's answer, or that there is no such filter.
 type Outcome = Result<Answer, Failure>;
-type Lent = Lease<JsonRpcEndpoint>;
-
-/// One call on its way, with what is left of its time.
-struct Way {
-    call: RpcCall,
-    request: Request,
-    deadline: Option<Instant>,
-    attempts: u32,
-}
-
-impl Way {
-    fn failed(&self, cause: RunError<RpcError>) -> Failure {
-        Failure {
-            cause,
-            sent: self.attempts > 0,
-        }
-    }
-
-    /// What the request needs, within what is left of its time.
-    fn needs(&self) -> Request {
-        let mut needs = self.request.clone();
-        needs.timeout = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        needs
-    }
-
-    /// One attempt. An error comes with what it means.
-    async fn attempt(
-        &mut self,
-        mut lease: Lent,
-    ) -> Result<Result<Box<RawValue>, (RpcError, Verdict)>, Failure> {
-        self.attempts += 1;
-        let Some(answer) = within(self.deadline, self.call.call(&mut lease)).await else {
-            // the lease is dropped: its connection is destroyed, and nothing is held against the endpoint
-            return Err(self.failed(late(Phase::Attempt, self.attempts)));
-        };
-        Ok(match answer {
-            Ok(result) => {
-                lease.succeed();
-                Ok(result)
-            }
-            Err(error) => {
-                let verdict = lease.fail(&error);
-                Err((error, verdict))
-            }
-        })
-    }
-
-    fn over(&self, source: RpcError, endpoint: EndpointId, verdict: Verdict) -> Failure {
-        self.failed(RunError::Failed {
-            endpoint,
-            attempts: self.attempts,
-            source,
-            verdict,
-        })
-    }
-}
-
-async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
-        None => Some(future.await),
-    }
-}
 
 impl Sender {
     /// Carries out a call that has to do with a filter.
@@ -108,13 +40,7 @@ impl Sender {
         let Some(request) = hints.request(call.pool_request(), false, now) else {
             return Err(out_of_time());
         };
-        let deadline = request.timeout.and_then(|timeout| now.checked_add(timeout));
-        let way = |call| Way {
-            call,
-            request,
-            deadline,
-            attempts: 0,
-        };
+        let way = |call| Way::new(call, request, now);
         let (FilterCall::Ask(id) | FilterCall::End(id)) = what else {
             return self.make(way(call)).await;
         };
@@ -134,7 +60,7 @@ impl Sender {
 
     /// Makes a filter wherever it can be made. One that was made by an attempt whose answer was lost does no harm: its
     /// node forgets it.
-    async fn make(&self, mut way: Way) -> Outcome {
+    async fn make(&self, mut way: Way<RpcCall>) -> Outcome {
         let mut avoid = Vec::new();
         loop {
             let needs = avoid.iter().cloned().fold(way.needs(), Request::avoid);
@@ -159,7 +85,7 @@ impl Sender {
 
     /// Asks a filter where it lives, or ends it; `None` when it is not there any more. What cannot have arrived is sent
     /// again, and nothing else: changes are told once.
-    async fn ask(&self, mut way: Way, filter: &Filter) -> Result<Option<Box<RawValue>>, Failure> {
+    async fn ask(&self, mut way: Way<RpcCall>, filter: &Filter) -> Result<Option<Box<RawValue>>, Failure> {
         // where the filter lives is settled, whatever block that node has
         way.request.requirements.min_position = None;
         loop {
@@ -184,7 +110,7 @@ impl Sender {
     }
 
     /// A connection to one endpoint; `None` when that does not work, or is not there any more.
-    async fn lease_of(&self, home: &EndpointId, way: &Way) -> Result<Option<Lent>, Failure> {
+    async fn lease_of(&self, home: &EndpointId, way: &Way<RpcCall>) -> Result<Option<Lent>, Failure> {
         let begun = Instant::now();
         let patience = way.needs().timeout.unwrap_or(PATIENCE);
         let (mut pause, longest) = LOOKS;

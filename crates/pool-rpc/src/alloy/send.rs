@@ -12,7 +12,9 @@ use super::{
     error::{Failure, item, out_of_time, settle, unrepeated},
     filter::FilterCall,
     filters::Filters,
+    heads::{Heads, Kind, Reading},
     hints::PoolHints,
+    way::Way,
 };
 use crate::{
     endpoint::JsonRpcEndpoint,
@@ -24,6 +26,7 @@ use crate::{
 pub(super) struct Sender {
     pub(super) pool: Pool<JsonRpcEndpoint>,
     pub(super) filters: Arc<Filters>,
+    pub(super) heads: Arc<Heads>,
     pub(super) hints: PoolHints,
 }
 
@@ -60,17 +63,30 @@ impl Sender {
     }
 
     async fn run(&self, call: RpcRequest, hints: &PoolHints) -> Result<Answer, Failure> {
-        let repeatable = hints.repeatable(call.method());
+        let (now, repeatable) = (Instant::now(), hints.repeatable(call.method()));
+        let kind = if repeatable { Kind::of(&call) } else { Kind::Other };
         let call = RpcCall::new(call);
-        let Some(request) = hints.request(call.pool_request(), repeatable, Instant::now()) else {
+        let Some(request) = hints.request(call.pool_request(), repeatable, now) else {
             return Err(out_of_time());
         };
-        let call = Noted::new(call);
-        let result = self.pool.run(&call, &request).await;
-        result.map(Ok).map_err(|cause| Failure {
+        let heads = Arc::clone(&self.heads);
+        let reading = Noted::new(Reading { call, kind, heads });
+        let read = self.pool.run(&reading, &request).await;
+        let read = read.map_err(|cause| Failure {
             cause,
-            sent: call.was_begun(),
-        })
+            sent: reading.was_begun(),
+        })?;
+        let mut result = read.result;
+        if let Some(node) = read.behind {
+            let mut way = Way::new(reading.into_operation(), request, now);
+            if let Some(better) = self.elsewhere(&mut way, node).await {
+                result = better;
+            }
+        }
+        if let Some(block) = kind.shows(&result) {
+            self.heads.show(block);
+        }
+        Ok(Ok(result))
     }
 
     /// Calls that have to do with filters go one by one to where each filter lives, after all others: what they take

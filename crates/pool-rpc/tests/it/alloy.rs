@@ -262,6 +262,47 @@ async fn hints_reach_the_pool() {
     assert_eq!(node.count("eth_call"), 1);
 }
 
+/// Both nodes have told block 16 to the health checks; what is told here is a head of its own.
+#[tokio::test]
+async fn null_of_a_node_that_is_behind_is_not_taken_for_an_answer() {
+    let told = |found: bool| move |_: &str, _: &Value| Ok(if found { ODD } else { "null" }.to_owned());
+    let (one, other) = (
+        Answering::start(told(false)).await,
+        Answering::start(told(true)).await,
+    );
+    let transport = PoolTransport::new(pool(&[&one, &other]).await);
+    let block = |block: &str| json!([block, false]);
+    let calls = || one.count("eth_getBlockByNumber") + other.count("eth_getBlockByNumber");
+
+    // block 17 is shown by the one that has it, while both tell a head of 16: null is provably stale
+    let mut shown = false;
+    while !shown {
+        shown = call(&transport, "eth_getBlockByNumber", block("0x11"))
+            .await
+            .as_deref()
+            == Ok(ODD);
+    }
+    for _ in 0..4 {
+        let found = call(&transport, "eth_getBlockByNumber", block("0x11")).await;
+        assert_eq!(found.as_deref(), Ok(ODD));
+    }
+    // far above every head it would be a lie: null is as good as any answer, and costs no more than a look
+    call(&transport, "eth_getBlockByNumber", block("0xffffffff"))
+        .await
+        .unwrap();
+    call(&transport, "eth_getBlockByNumber", block("0xffffffff"))
+        .await
+        .unwrap();
+    let before = calls();
+    for _ in 0..4 {
+        call(&transport, "eth_getBlockByNumber", block("0x10"))
+            .await
+            .unwrap();
+    }
+    // half of them ask the one that says null, which is asked again since its head is no reason for null
+    assert_eq!(calls() - before, 6);
+}
+
 /// A node with filters, whose ids begin at 1 as everybody's do.
 async fn with_filters(name: &'static str) -> Answering {
     Answering::start(move |method, params| match method {
