@@ -39,6 +39,12 @@ impl RpcConn {
         }
     }
 
+    /// What tells its endpoint from a later one of the same name.
+    #[cfg(feature = "alloy")]
+    pub(crate) const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     /// Whether the connection can be used for another request.
     pub fn is_clean(&self) -> bool {
         self.clean && self.lane.as_ref().is_some_and(Lane::is_open)

@@ -24,7 +24,27 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features, none by default
+//!
+//! * `tower`: `Pool<JsonRpcEndpoint>` is a `tower::Service` of [`RpcRequest`], [`RpcCall`], [`RpcBatch`] and
+//!   `WithRequest`. It is always ready: who must wait waits in the pool's bounded queue, inside the call. Dropping a call
+//!   gives everything back. Ids of filters (`eth_newFilter`) belong to the node that made them; the service does not know
+//!   them apart, alloy's transport below does.
+//! * `alloy`: `PoolTransport`, the pool as alloy's transport, with everything of `tower`.
+//! * `file`: a set of pools as `pools.yaml` describes them, also while they run.
+#![cfg_attr(
+    feature = "alloy",
+    doc = concat!(
+        "\n# alloy\n\nOne line changes, `connect_http(url)` to `connect_with(&pool)`. See [`PoolTransport`] for what errors,\n",
+        "batches and filters do. This is `examples/alloy.rs`, which the crate `e2e-alloy` compiles:\n\n```ignore\n",
+        include_str!("../examples/alloy.rs"),
+        "```",
+    )
+)]
 
+#[cfg(feature = "alloy")]
+mod alloy;
 mod class;
 mod client;
 mod clock;
@@ -53,10 +73,14 @@ mod secret;
 mod set;
 mod taxonomy;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 mod transport;
 mod url;
 mod wire;
 
+#[cfg(feature = "alloy")]
+pub use alloy::{PoolHints, PoolTransport, PoolTransportError};
 pub use class::{Class, DEFAULT_THROTTLE, QUOTA_THROTTLE};
 pub use clock::WallClock;
 pub use comet_tx::TxRefusal;
@@ -75,5 +99,7 @@ pub use secret::Secret;
 #[cfg(feature = "file")]
 pub use set::{PoolSet, SetApplied, SetError};
 pub use taxonomy::{classify, is_duplicate_tx};
+#[cfg(feature = "tower")]
+pub use tower::WithRequest;
 pub use transport::RpcTransport;
 pub use url::{EndpointUrl, UrlError};

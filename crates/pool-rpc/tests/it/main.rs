@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+#[cfg(feature = "alloy")]
+mod alloy;
+#[cfg(feature = "alloy")]
+mod answering;
 mod connection;
 mod faults;
 mod health;
@@ -10,3 +14,5 @@ mod script;
 mod secrets;
 mod support;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;

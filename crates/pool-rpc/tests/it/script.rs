@@ -135,7 +135,10 @@ fn id_of(request: &[u8]) -> String {
     after.chars().take_while(char::is_ascii_digit).collect()
 }
 
-async fn read_request(stream: &mut (impl AsyncRead + Unpin), mut read: Vec<u8>) -> Option<Vec<u8>> {
+pub(crate) async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut read: Vec<u8>,
+) -> Option<Vec<u8>> {
     loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
