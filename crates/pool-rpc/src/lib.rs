@@ -10,7 +10,11 @@
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
 //! * [`Probe`] checks health: the right chain, in sync, and how far.
+//! * With the feature `deadpool`, `database::DeadpoolEndpoint` makes an endpoint of any [deadpool] manager; the features
+//!   `postgres` and `redis` add what those servers' errors mean, and health checks that know primary and replica.
 //! * [`EndpointUrl`], [`Secret`] and [`expand_env`] keep API keys out of logs, errors and `Debug`.
+//!
+//! [deadpool]: https://docs.rs/deadpool
 //!
 //! ```no_run
 //! use pool_rpc::{EndpointUrl, JsonRpcEndpoint, Probe, RpcConfig, expand_env};
@@ -51,6 +55,8 @@ mod clock;
 mod comet_tx;
 mod config;
 mod conn;
+#[cfg(feature = "deadpool")]
+pub mod database;
 mod dial;
 mod endpoint;
 mod env;
