@@ -3,12 +3,18 @@
 use std::{collections::VecDeque, future::Future, io, net::IpAddr, net::SocketAddr, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::error::{ConnectPhase, Phase, RpcError};
+
+/// A stream of bytes to a peer.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// Head start of an address over the next one: the "Connection Attempt Delay" that RFC 8305 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);

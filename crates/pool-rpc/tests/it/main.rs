@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+mod certificates;
 mod connection;
 mod faults;
+mod gzip;
 mod health;
+mod http2;
+mod http2_pool;
+mod http2_server;
 mod pool;
+mod proxy;
 mod script;
 mod secrets;
 mod support;
