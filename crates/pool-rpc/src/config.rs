@@ -74,7 +74,8 @@ pub enum ConfigError {
 pub struct Timeouts {
     /// For looking up the host's name. Default 5 s.
     pub dns: Duration,
-    /// For opening a TCP connection, over all addresses of the host. Default 5 s.
+    /// For opening a TCP connection, over all addresses of the host; for a proxy's answer to `CONNECT`; and for the
+    /// settings that begin HTTP/2. Each has so much. Default 5 s.
     pub connect: Duration,
     /// For agreeing on TLS. Default 5 s.
     pub tls: Duration,

@@ -128,9 +128,12 @@ impl RpcConn {
     async fn exchange(&mut self, body: Bytes) -> Result<Answered, RpcError> {
         let was_clean = std::mem::replace(&mut self.clean, false);
         match self.lane.as_mut() {
-            Some(lane) if was_clean || lane.is_stream() => exchange(&self.client, lane, body).await,
-            // The pool never hands out such a connection; a caller who goes on after an error may come here.
-            _ => Err(RpcError::closed(self.is_used())),
+            Some(lane) if (was_clean || lane.is_stream()) && lane.is_open() => {
+                exchange(&self.client, lane, body).await
+            }
+            // The pool never hands out such a connection; a caller who goes on after an error may come here. That a shared
+            // one takes no more requests is no fault, whoever used it.
+            _ => Err(RpcError::closed(self.is_used() || self.is_stream())),
         }
     }
 

@@ -184,6 +184,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn sockets_send_at_once_and_are_kept_alive() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let limits = (Duration::from_secs(5), Duration::from_secs(5));
+        for idle in [None, Some(Duration::from_secs(7))] {
+            let stream = dial("localhost", port, limits, idle).await.unwrap();
+            let socket = socket2::SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap());
+            assert_eq!(socket.keepalive().unwrap(), idle.is_some());
+            if let Some(idle) = idle {
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), idle);
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_limit() {
         let limit = Duration::from_secs(3);

@@ -124,7 +124,7 @@ pub(crate) async fn round_trip(
     body: Bytes,
 ) -> Result<Answered, RpcError> {
     lane.served += 1;
-    let patience = client.http2_config.ping_timeout.min(client.timeouts.response);
+    let patience = client.http2_config.ping_timeout.min(client.timeouts.response / 2);
     let under_way = lane.link.request(patience);
     let request = client.http2.post(body);
     let response = match lane.sender.try_send_request(request).await {

@@ -37,8 +37,8 @@ pub struct Http2Config {
     /// A connection on which nothing came for so long is asked for a sign of life (PING), in use or idle. `None`: never.
     /// Default 15 s.
     pub ping_interval: Option<Duration>,
-    /// A connection whose PING is not answered within this is closed. A connection that was silent for this long while a
-    /// request waited in vain gets no new ones. Default 5 s.
+    /// A connection whose PING is not answered within this is closed. One that was silent for this long, or for half the
+    /// response time-out, while a request waited in vain, gets no new ones. Default 5 s.
     pub ping_timeout: Duration,
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Link {
     /// The stream is gone.
     closed: AtomicBool,
     received: AtomicU64,
+    begun: Instant,
+    /// Milliseconds from its begin to the last byte that came.
+    heard: AtomicU64,
     /// Requests that were begun.
     served: AtomicU64,
     /// Told when it settles or closes.
@@ -59,6 +62,8 @@ impl Link {
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            begun: Instant::now(),
+            heard: AtomicU64::new(0),
             served: AtomicU64::new(0),
             changed: Notify::new(),
             switch: Mutex::default(),
@@ -112,7 +117,7 @@ impl Link {
         }
     }
 
-    /// A request begins. Whoever sends it has so much patience with a connection that is silent altogether.
+    /// A request begins. Whoever sends it has so much patience with a connection on which nothing comes.
     pub(crate) fn request(&self, patience: Duration) -> Request<'_> {
         Request {
             link: self,
@@ -121,6 +126,18 @@ impl Link {
             begun: Instant::now(),
             patience,
         }
+    }
+
+    /// For how long nothing has come.
+    fn silence(&self) -> Duration {
+        let heard = Duration::from_millis(self.heard.load(Relaxed));
+        self.begun.elapsed().saturating_sub(heard)
+    }
+
+    fn receive(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+        let heard = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(heard, Relaxed);
     }
 
     /// Notes who drives the connection, and whether it has been cut.
@@ -148,7 +165,7 @@ impl Link {
     }
 }
 
-/// A request under way. Dropped after a good while in which nothing at all came, no answer and nothing else, it takes
+/// A request under way. Dropped after a good while in which nothing at all has come, no answer and nothing else, it takes
 /// the connection for dead: new requests go to another one. Else each of them would wait for a time-out of its own until
 /// an unanswered PING tells.
 #[derive(Debug)]
@@ -161,21 +178,16 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Whether nothing at all has come since it began.
-    fn is_silent(&self) -> bool {
-        self.link.received.load(Relaxed) == self.received
-    }
-
     /// Whether the connection had served a request before, and not a byte has come since this one began: then its end
     /// is as good as always that of an idle connection, and the two crossed.
     pub(crate) fn crossed(&self) -> bool {
-        self.reused && self.is_silent()
+        self.reused && self.link.received.load(Relaxed) == self.received
     }
 }
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        if self.is_silent() && self.begun.elapsed() >= self.patience {
+        if self.link.silence().min(self.begun.elapsed()) >= self.patience {
             self.link.drain();
         }
     }
@@ -218,7 +230,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         let read = &buf.filled()[before..];
         if !read.is_empty() {
-            this.link.received.fetch_add(read.len() as u64, Relaxed);
+            this.link.receive(read.len());
             this.frames.feed(read, |news| this.link.hear(news));
         }
         polled
