@@ -196,3 +196,39 @@ fn refusal(error: &hyper::Error) -> Option<Refusal> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// hyper alone would wait until the peer has taken what is still to be written.
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_cannot_keep_a_connection_open() {
+        let (ours, mut theirs) = tokio::io::duplex(16 * 1024);
+        theirs.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        let limit = Duration::from_secs(5);
+        let http2 = Http2::start(ours, &Http2Config::default(), limit).await.unwrap();
+        let mut lane = http2.open().unwrap();
+        let link = Arc::clone(&lane.link);
+        let request = tokio::spawn(async move {
+            let body = Full::from(vec![0; 60_000]);
+            let request = Request::post("http://node.example/").body(body).unwrap();
+            lane.sender.try_send_request(request).await.is_ok()
+        });
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!link.is_draining() && !request.is_finished());
+        request.abort();
+        drop(http2);
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let mut taken = Vec::new();
+        theirs.read_to_end(&mut taken).await.unwrap();
+        assert!(taken.len() <= 16 * 1024, "{} bytes came", taken.len());
+    }
+}
