@@ -73,7 +73,7 @@ async fn the_limit_is_on_what_is_decoded() {
     let mut fits = conn(answer(200, padded(LIMIT)), |config| config).await;
     assert_eq!(call(&mut fits).await.unwrap(), "\"0x1f\"");
 
-    for bomb in [LIMIT + 1, 1000 * LIMIT] {
+    for bomb in [LIMIT + 1, 100 * LIMIT] {
         assert!(padded(bomb)("").len() < LIMIT + 1, "what comes is small");
         let mut conn = conn(answer(200, padded(bomb)), |config| config).await;
         let error = call(&mut conn).await.unwrap_err();
