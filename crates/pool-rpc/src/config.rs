@@ -244,35 +244,6 @@ impl RpcConfig {
             && *proxy == other.proxy
     }
 
-    /// Sets which HTTP is spoken. Default: HTTP/2 where the node agrees to it over TLS, else HTTP/1.1.
-    #[must_use]
-    pub const fn http_version(mut self, version: HttpVersion) -> Self {
-        self.http_version = version;
-        self
-    }
-
-    /// Sets how HTTP/2 is spoken, where it is.
-    #[must_use]
-    pub const fn http2(mut self, config: Http2Config) -> Self {
-        self.http2 = config;
-        self
-    }
-
-    /// Whether answers may come compressed (`Accept-Encoding: gzip`). Default: yes; JSON shrinks to a fraction. Switch
-    /// it off for a node nearby, where the network costs less than the decoding.
-    #[must_use]
-    pub const fn gzip(mut self, gzip: bool) -> Self {
-        self.gzip = gzip;
-        self
-    }
-
-    /// Sets the proxy. Default: what the environment says.
-    #[must_use]
-    pub fn proxy(mut self, proxy: ProxySetting) -> Self {
-        self.proxy = proxy;
-        self
-    }
-
     /// Checks what no single setter can.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let durations = [

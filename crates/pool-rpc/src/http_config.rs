@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{config::RpcConfig, proxy::ProxySetting};
+
 /// Which HTTP an endpoint speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -49,5 +51,36 @@ impl Default for Http2Config {
             ping_interval: Some(Duration::from_secs(15)),
             ping_timeout: Duration::from_secs(5),
         }
+    }
+}
+
+impl RpcConfig {
+    /// Sets which HTTP is spoken. Default: HTTP/2 where the node agrees to it over TLS, else HTTP/1.1.
+    #[must_use]
+    pub const fn http_version(mut self, version: HttpVersion) -> Self {
+        self.http_version = version;
+        self
+    }
+
+    /// Sets how HTTP/2 is spoken, where it is.
+    #[must_use]
+    pub const fn http2(mut self, config: Http2Config) -> Self {
+        self.http2 = config;
+        self
+    }
+
+    /// Whether answers may come compressed (`Accept-Encoding: gzip`). Default: yes; JSON shrinks to a fraction. Switch
+    /// it off for a node nearby, where the network costs less than the decoding.
+    #[must_use]
+    pub const fn gzip(mut self, gzip: bool) -> Self {
+        self.gzip = gzip;
+        self
+    }
+
+    /// Sets the proxy. Default: what the environment says.
+    #[must_use]
+    pub fn proxy(mut self, proxy: ProxySetting) -> Self {
+        self.proxy = proxy;
+        self
     }
 }
