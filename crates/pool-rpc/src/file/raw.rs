@@ -43,18 +43,20 @@ impl<'de> Deserialize<'de> for Balancer {
     }
 }
 
+/// How a file names what an endpoint speaks.
+pub(super) const HTTP_VERSIONS: [(&str, HttpVersion); 3] = [
+    ("auto", HttpVersion::Auto),
+    ("http1", HttpVersion::Http1),
+    ("http2_prior_knowledge", HttpVersion::Http2PriorKnowledge),
+];
+
 /// A version of HTTP, if one is given.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Http(pub(super) Option<HttpVersion>);
 
 impl<'de> Deserialize<'de> for Http {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = [
-            ("auto", HttpVersion::Auto),
-            ("http1", HttpVersion::Http1),
-            ("http2_prior_knowledge", HttpVersion::Http2PriorKnowledge),
-        ];
-        named("version of HTTP", &names, deserializer).map(|version| Self(Some(version)))
+        named("version of HTTP", &HTTP_VERSIONS, deserializer).map(|version| Self(Some(version)))
     }
 }
 
