@@ -22,8 +22,8 @@ use crate::{
 ///
 /// Tell how it went: [`succeed`](Self::succeed), [`fail`](Self::fail) or [`neutral`](Self::neutral); the time from
 /// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was looked at
-/// counts as cancelled: the connection is destroyed, because half a request may be on it, and nothing is held against
-/// the endpoint. One that was never touched goes back as it was.
+/// counts as cancelled: the connection is destroyed, because half a request may be on it (unless it
+/// [`survives`](Endpoint::survives) that), and nothing is held against the endpoint. One that was never touched goes back as it was.
 ///
 /// It is `'static` and `Send`, and dropping it needs no runtime.
 #[must_use = "a lease that is dropped gives its slot back"]
@@ -151,7 +151,10 @@ impl<E: Endpoint> Lease<E> {
         };
         let clearances = self.core.clearances();
         let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !stored.member.keeps_nothing();
+        let keep = !judged_before
+            && (keep || stored.member.endpoint.survives(&stored.conn))
+            && !stored.expired(now)
+            && !stored.member.keeps_nothing();
         if keep {
             stored.lane.set_busy(false);
             stored.returned_at = now;

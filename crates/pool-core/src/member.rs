@@ -18,6 +18,7 @@ use crate::{
     connection::{Connector, Pooled},
     knobs::Limits,
     stats::Stats,
+    transport::Transport,
 };
 
 /// A connection out of the storage, and the endpoint it leads to. Dropped, it goes back into the storage.
@@ -117,21 +118,38 @@ impl<E: Endpoint> Member<E> {
         }
     }
 
-    /// Drops idle connections that are too old or distrusted, and those too long idle that are more than `min_idle`.
+    /// Drops idle connections that are too old, closed or distrusted, and those too long idle that are more than `min_idle`.
     pub(crate) fn prune(&self, idle_timeout: Duration, now: Instant) {
         let connector = self.storage.manager();
         let mut surplus = match self.limits.min_idle() {
             0 => u64::MAX,
             least => self.stats.connections().1.saturating_sub(least.into()),
         };
+        let closed = self.closed();
+        let is_closed = |transport: &Arc<Transport<E>>| closed.iter().any(|one| Arc::ptr_eq(one, transport));
         let gone = self.storage.retain(|pooled, _| {
             let rested = now.saturating_duration_since(pooled.returned_at);
-            let keep = connector.usable(pooled, now) && (rested < idle_timeout || surplus == 0);
+            let keep = connector.usable(pooled, now)
+                && !is_closed(pooled.lane.transport())
+                && (rested < idle_timeout || surplus == 0);
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
         });
         drop(gone);
         connector.connects.drop_spares(false, now);
+    }
+
+    /// The stored connections that the other side has closed, or that drain. Their endpoint is asked outside the storage's
+    /// lock.
+    fn closed(&self) -> Vec<Arc<Transport<E>>> {
+        let mut stored = Vec::new();
+        let gone = self.storage.retain(|pooled, _| {
+            stored.push(Arc::clone(pooled.lane.transport()));
+            true
+        });
+        drop(gone);
+        stored.retain(|transport| self.endpoint.lanes(&transport.inner) == 0);
+        stored
     }
 
     /// Takes other settings. The storage's own limit only ever grows.

@@ -96,6 +96,7 @@ fn sound() -> Script {
         position: None,
         unfit: None,
         lanes: 1,
+        survives: false,
         // so that every return goes through a recycle
         clean: false,
         throttle: None,

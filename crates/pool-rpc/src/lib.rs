@@ -4,8 +4,9 @@
 //! `500`, a node that lags answers faster than one that works. This crate knows what nodes and their providers really
 //! say, and tells the pool what it means.
 //!
-//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 with or without TLS, on connections that the pool
-//!   owns. No client library pools again behind its back, so the pool's counts are true.
+//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 and HTTP/2, with or without TLS, directly or through
+//!   a proxy, on connections that the pool owns. No client library pools again behind its back, so the pool's counts
+//!   are true.
 //! * [`RpcConn`] carries single calls and batches. Ids are matched, results stay raw. A connection is used again only
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
@@ -49,6 +50,7 @@
 
 #[cfg(feature = "alloy")]
 mod alloy;
+mod body;
 mod class;
 mod client;
 mod clock;
@@ -67,11 +69,17 @@ pub mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod frames;
+mod http1;
+mod http2;
+mod http_config;
 mod jsonrpc;
+mod link;
 mod malformed;
 mod method;
 mod operation;
 mod probe;
+mod proxy;
 mod retry_after;
 mod rules;
 mod secret;
@@ -82,6 +90,7 @@ mod tls;
 #[cfg(feature = "tower")]
 mod tower;
 mod transport;
+mod tunnel;
 mod url;
 mod wire;
 
@@ -95,11 +104,13 @@ pub use conn::RpcConn;
 pub use endpoint::JsonRpcEndpoint;
 pub use env::{EnvError, expand_env};
 pub use error::{ConnectPhase, Phase, Progress, RpcError, RpcFailure};
+pub use http_config::{Http2Config, HttpVersion};
 pub use jsonrpc::{ErrorObject, RpcRequest};
 pub use malformed::Malformed;
 pub use method::{Idempotency, idempotency};
 pub use operation::{RpcBatch, RpcCall};
 pub use probe::Probe;
+pub use proxy::ProxySetting;
 pub use retry_after::MAX_RETRY_AFTER;
 pub use secret::Secret;
 #[cfg(feature = "file")]

@@ -36,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) position: Option<u64>,
     pub(crate) unfit: Option<Unfit>,
     pub(crate) lanes: u32,
+    /// A connection outlives a request that was broken off.
+    pub(crate) survives: bool,
     pub(crate) clean: bool,
     pub(crate) throttle: Option<Duration>,
     pub(crate) maybe_executed: bool,
@@ -78,6 +80,7 @@ impl Node {
                 position: None,
                 unfit: None,
                 lanes: 1,
+                survives: false,
                 clean: true,
                 throttle: None,
                 maybe_executed: true,
@@ -230,6 +233,10 @@ impl Endpoint for Fake {
 
     fn is_clean(&self, line: &Line) -> bool {
         line.clean
+    }
+
+    fn survives(&self, _: &Line) -> bool {
+        self.0.script().survives
     }
 
     async fn recycle(&self, line: &mut Line, _: &RecycleCx) -> Result<(), Oops> {

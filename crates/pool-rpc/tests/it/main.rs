@@ -6,10 +6,16 @@
 mod alloy;
 #[cfg(feature = "alloy")]
 mod answering;
+mod certificates;
 mod connection;
 mod faults;
+mod gzip;
 mod health;
+mod http2;
+mod http2_pool;
+mod http2_server;
 mod pool;
+mod proxy;
 mod script;
 mod secrets;
 mod support;
