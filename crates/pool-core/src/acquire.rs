@@ -193,8 +193,10 @@ impl<E: Endpoint> Core<E> {
         let choose = |keys: &[u32]| {
             let setup = self.setup.load();
             let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
-            let picked = setup.balancer.pick(&candidates, &cx);
-            picked.and_then(|index| keys.get(index).copied())
+            // who panics has picked nobody: the least loaded is taken
+            let pick = || setup.balancer.pick(&candidates, &cx);
+            let picked = self.balancers_bugs.call(&self.id, pick);
+            picked.flatten().and_then(|index| keys.get(index).copied())
         };
         if wish.avoid.is_empty() && wish.min_position.is_none() {
             return choose(&self.admission.eligible());

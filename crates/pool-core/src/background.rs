@@ -198,7 +198,9 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
         let eligible = core.admission.eligible().to_vec();
         let setup = core.setup.load_full();
         for (key, seat) in setup.members() {
-            seat.member.prune(setup.config.idle_timeout, now);
+            // it asks the endpoint; a panic there must not end this for all
+            let prune = || seat.member.prune(setup.config.idle_timeout, now);
+            core.endpoints_bugs.call(&core.id, prune);
             if eligible.contains(&key) {
                 seat.member.keep_warm(now);
             }

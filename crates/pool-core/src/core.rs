@@ -1,11 +1,8 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -22,6 +19,7 @@ use crate::{
     ceiling::Ceiling,
     chance::Chance,
     effort::Effort,
+    foreign::{self, Foreign},
     health::HealthStatus,
     knobs::Knobs,
     latencies::Latencies,
@@ -55,6 +53,9 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
     pub(crate) leaks: Leaks,
+    pub(crate) balancers_bugs: Foreign,
+    pub(crate) observers_bugs: Foreign,
+    pub(crate) endpoints_bugs: Foreign,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -81,9 +82,7 @@ impl<E: Endpoint> Core<E> {
 
     #[cold]
     fn apply_some(&self, effects: Effects) {
-        for waker in effects.wakers {
-            waker.wake();
-        }
+        foreign::wake(effects.wakers, &self.id);
         if effects.rearm {
             self.rearm.notify_one();
         }
@@ -136,13 +135,11 @@ impl<E: Endpoint> Core<E> {
         self.tell(&event);
     }
 
-    /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    /// Tells the balancer what became of a slot.
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
         let setup = self.setup.load();
-        let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
-        if told.is_err() {
-            tracing::error!(pool = %self.id, "the balancer panicked");
-        }
+        let observe = || setup.balancer.observe(key as usize, &what);
+        self.balancers_bugs.call(&self.id, observe);
     }
 
     fn endpoint_id(&self, key: u32) -> Option<EndpointId> {
@@ -180,11 +177,8 @@ impl<E: Endpoint> Core<E> {
 
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
-            // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
-            let told = catch_unwind(AssertUnwindSafe(|| observer.event(&self.id, event)));
-            if told.is_err() {
-                tracing::error!(pool = %self.id, "the observer panicked");
-            }
+            self.observers_bugs
+                .call(&self.id, || observer.event(&self.id, event));
         }
     }
 }

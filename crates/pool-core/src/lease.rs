@@ -19,6 +19,7 @@ use crate::{
     admission::Settle,
     breaker::Ticket,
     core::Core,
+    foreign,
     leak::Watch,
     member::{Member, Stored},
 };
@@ -39,8 +40,6 @@ pub struct Lease<E: Endpoint> {
     ticket: Ticket,
     /// Gone once reported.
     stored: Option<Stored<E>>,
-    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
-    judged: bool,
     since: Instant,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
@@ -64,7 +63,6 @@ impl<E: Endpoint> Lease<E> {
             key,
             ticket,
             stored: Some(stored),
-            judged: false,
             since: now,
             touched: AtomicBool::new(false),
         }
@@ -130,7 +128,9 @@ impl<E: Endpoint> Lease<E> {
         member.stats.attempt_ended(error);
         member.stats.latency.ended(error, latency, now);
         if let Some(observer) = &member.observer {
-            observer.attempt_ended(latency, error);
+            let core = &self.core;
+            core.observers_bugs
+                .call(&core.id, || observer.attempt_ended(latency, error));
         }
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
@@ -150,18 +150,21 @@ impl<E: Endpoint> Lease<E> {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let member = &self.member;
-        let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !member.keeps_nothing();
-        if keep {
+        let (core, member) = (&self.core, &self.member);
+        let keep = keep && !stored.expired(now) && !member.keeps_nothing();
+        // an endpoint that panics over it loses the connection, and not the slot
+        let is_clean = || member.endpoint.is_clean(&stored.conn);
+        let clean = keep.then(|| core.endpoints_bugs.call(&core.id, is_clean));
+        let clean = clean.flatten();
+        if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if !member.endpoint.is_clean(&stored.conn) {
+            if !clean {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
         } else if let Some(stored) = self.stored.take() {
-            drop(Object::take(stored));
+            foreign::close([Object::take(stored)], &member.id);
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -173,7 +176,7 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && member.keeps_nothing() {
+        if clean.is_some() && member.keeps_nothing() {
             // that came while it was on its way into the storage
             member.tidy(now);
         }

@@ -14,7 +14,8 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
     connect::ConnectFailure,
-    connection::{Connector, Pooled},
+    connection::Connector,
+    foreign,
     knobs::Limits,
     stats::Stats,
 };
@@ -84,7 +85,7 @@ impl<E: Endpoint> Member<E> {
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
         });
-        drop(gone);
+        foreign::close(gone.removed, &self.id);
         connector.connects.drop_spares(false, now);
     }
 
@@ -145,14 +146,13 @@ impl<E: Endpoint> Member<E> {
             found |= take;
             !take
         });
-        drop(gone);
+        foreign::close(gone.removed, &self.id);
         found
     }
 
     /// The endpoint has failed: what is idle is probably dead.
     pub(crate) fn purge_idle(&self, now: Instant) {
         self.storage.manager().distrust_idle(now);
-        let gone: Vec<Box<Pooled<E>>> = self.storage.retain(|_, _| false).removed;
-        drop(gone);
+        foreign::close(self.storage.retain(|_, _| false).removed, &self.id);
     }
 }

@@ -57,14 +57,15 @@ pub use tiered::Tiered;
 pub trait Balancer: Send + Sync + 'static {
     /// The index, in `among`, of the endpoint to use; `None` only if there is none. An index outside is taken as `None`.
     ///
-    /// Must not allocate or block. The load it reads is live and may change between two looks.
+    /// Must not allocate or block. The load it reads is live and may change between two looks. A panic is caught, logged
+    /// once, and taken as `None`: then the pool takes the least loaded.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
 
     /// Something became of a slot on the endpoint with this [key](Candidate::key). Only for signals of one's own: what
     /// the pool measures is in the [`Candidate`].
     ///
     /// Called outside all locks, for each slot that was given; must not allocate or block. A panic is caught and
-    /// logged.
+    /// logged once.
     fn observe(&self, key: usize, what: &Feedback) {
         let _ = (key, what);
     }
