@@ -12,12 +12,8 @@ use deadpool::managed::{self, Object, PoolError, Timeouts};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
-    connect::ConnectFailure,
-    connection::Connector,
-    foreign,
-    knobs::Limits,
-    stats::Stats,
+    Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig, connect::ConnectFailure,
+    connection::Connector, foreign, knobs::Limits, stats::Stats,
 };
 
 /// A connection in deadpool's hands.
