@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -37,6 +37,7 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        let came = now;
         loop {
             let mut held = self.slot(wish, &mut now).await?;
             let key = held.key;
@@ -56,6 +57,9 @@ impl<E: Endpoint> Core<E> {
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
+            // whoever has to go round again is not behind those who came later
+            let rank = wish.rank.or(held.rank);
+            wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
             now = Instant::now();
         }
     }
@@ -74,6 +78,7 @@ impl<E: Endpoint> Core<E> {
             core: self,
             key,
             ticket,
+            rank: None,
             stored: None,
             open: true,
             started: false,
@@ -109,6 +114,7 @@ impl<E: Endpoint> Core<E> {
                 core: self,
                 key,
                 ticket,
+                rank: None,
                 stored: None,
                 open: true,
                 started: false,
@@ -142,11 +148,13 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
-        match turn {
-            Some(Ok(grant)) => Ok(Held::of(self, grant)),
-            Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
-        }
+        let mut held = match turn {
+            Some(Ok(grant)) => Held::of(self, grant),
+            Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
+        };
+        held.rank = Some(place.rank);
+        Ok(held)
     }
 
     /// What a request wants, in the pool's own terms.
@@ -156,6 +164,7 @@ impl<E: Endpoint> Core<E> {
             min_position: request.requirements.min_position,
             priority: request.priority,
             deadline,
+            rank: None,
             ask: Ask {
                 key: request.key,
                 ..Ask::default()
@@ -369,6 +378,8 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// Its rank, if it stood in line for it.
+    rank: Option<Rank>,
     /// What was handed over with the slot.
     stored: Option<Stored<E>>,
     /// Whether the slot is still ours to give back.
@@ -384,6 +395,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             core,
             key,
             ticket,
+            rank: None,
             stored: object,
             open: true,
             started: false,

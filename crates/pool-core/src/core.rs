@@ -90,6 +90,9 @@ impl<E: Endpoint> Core<E> {
             self.publish(key, change);
         }
         if self.is_closed() {
+            // a connection that was handed on and came back unused lies in the storage again
+            let now = Instant::now();
+            self.setup.load().all().for_each(|member| member.purge_idle(now));
             self.changed.notify_waiters();
         }
     }

@@ -31,6 +31,7 @@ use std::{
 
 pub(crate) use checks::Checked;
 pub(crate) use gate::{Gate, GateId};
+pub(crate) use lines::Rank;
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
