@@ -2,7 +2,7 @@
 
 use pool_core::*;
 
-use super::world::World;
+use super::{account::opened, world::World};
 use crate::common::*;
 
 impl World {
@@ -101,6 +101,9 @@ impl World {
                 &expected.removed
             )
         );
+        for id in expected.removed.iter().chain(&expected.replaced) {
+            self.open_before.insert(id.clone(), opened(self.node(id)));
+        }
         let moved =
             !(expected.added.is_empty() && expected.replaced.is_empty() && expected.removed.is_empty());
         if moved {

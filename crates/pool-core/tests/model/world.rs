@@ -67,6 +67,8 @@ pub(crate) struct World {
     /// Served in this operation without having waited.
     pub(crate) at_once: Vec<EndpointId>,
     pub(crate) most_open: HashMap<EndpointId, i64>,
+    /// At most so much was open of endpoints of this name that have left.
+    pub(crate) open_before: HashMap<EndpointId, i64>,
     pub(crate) most_in_all: i64,
     pub(crate) most_taken: HashMap<EndpointId, u64>,
     /// No endpoint has left on which something may still be under way.
@@ -128,6 +130,7 @@ impl World {
             served: Vec::new(),
             at_once: Vec::new(),
             most_open: HashMap::new(),
+            open_before: HashMap::new(),
             most_in_all: 0,
             most_taken: HashMap::new(),
             nobody_left: true,
