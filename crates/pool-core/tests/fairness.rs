@@ -8,7 +8,6 @@ mod common;
 use std::{cell::RefCell, rc::Rc};
 
 use common::*;
-use pool_core::*;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
 const SLOTS: usize = 16;
@@ -58,10 +57,10 @@ async fn nobody_is_served_twice_before_the_others_are_served_once() {
             let (turns, widest) = set.run_until(turns(tasks, polite)).await;
             let what = format!("{tasks} tasks, polite: {polite}: {turns} turns, {widest} apart");
             println!("{what}");
-            // whoever is served holds its slot for a turn, and is told in another
-            assert!(turns <= 2 * EACH * tasks.div_ceil(SLOTS) + 2 * EACH, "{what}");
-            // one begins its round while the last of the round before ends
-            assert!(widest <= 2, "{what}");
+            // a turn for each slot's next holder, and some to begin and to end
+            assert!(turns <= EACH * tasks.div_ceil(SLOTS) + 2 * EACH + 2, "{what}");
+            // whoever is first in a round may be done before the last has begun it
+            assert!(widest <= 1, "{what}");
         }
     }
 }
