@@ -176,7 +176,7 @@ impl Balancer for Both {
         let turn = hooks.picks.fetch_add(1, SeqCst);
         hooks.visitor.act(hooks.around.balancer);
         if hooks.around.balancer == Way::Wrong {
-            return (turn % 2 == 0).then_some(usize::MAX);
+            return turn.is_multiple_of(2).then_some(usize::MAX);
         }
         (!among.is_empty()).then(|| turn as usize % among.len())
     }
@@ -280,7 +280,10 @@ async fn one(script: &Script, around: Around) -> u64 {
     let [picks, heard, attempts] =
         [&hooks.picks, &hooks.heard, &hooks.attempts].map(|count| count.load(SeqCst));
     // each slot is told of twice, when it is taken and when it is free, whatever came of the first telling
-    assert!(picks > 0 && attempts >= 4 && heard % 2 == 0, "{what}: {hooks:?}");
+    assert!(
+        picks > 0 && attempts >= 4 && heard.is_multiple_of(2),
+        "{what}: {hooks:?}"
+    );
     hooks.visitor.end(&what)
 }
 

@@ -309,11 +309,11 @@ impl World {
         }
         if let Poll::Ready(answer) = polled {
             let caller = self.callers.swap_remove(at);
-            self.answered(caller, answer, &before);
+            self.answered(&caller, answer, &before);
         }
     }
 
-    fn answered(&mut self, caller: Caller, answer: Answer, before: &[Seen]) {
+    fn answered(&mut self, caller: &Caller, answer: Answer, before: &[Seen]) {
         let now = Instant::now();
         match answer {
             Ok(lease) => {
