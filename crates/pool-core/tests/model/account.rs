@@ -180,6 +180,11 @@ impl World {
                 assert_eq!(could, None, "{:?} waits although a slot is free", caller.rank);
             }
         }
+        // whoever was given a slot that went bad before it could take it has its place again, but was away meanwhile
+        let still = |one: &Seen| after.iter().any(|now| now.id == one.id && now.eligible);
+        if before.iter().any(|one| one.eligible && !still(one)) {
+            return;
+        }
         for caller in clear().filter(|caller| caller.waits_since) {
             let could = |id: &EndpointId| caller.may_use_this(id, before) && caller.may_use_this(id, after);
             let overtaken = self
