@@ -91,7 +91,8 @@ impl Visitor {
         let Some(calls) = self.calls.lock().unwrap().clone() else {
             return;
         };
-        if self.inside.swap(true, SeqCst) {
+        // one is enough to tell
+        if self.blocked.load(SeqCst) || self.inside.swap(true, SeqCst) {
             return;
         }
         let (done, told) = mpsc::channel();

@@ -182,7 +182,12 @@ impl World {
         }
         // whoever was given a slot that went bad before it could take it has its place again, but was away meanwhile
         let still = |one: &Seen| after.iter().any(|now| now.id == one.id && now.eligible);
-        if before.iter().any(|one| one.eligible && !still(one)) {
+        // and one that turned usable for a single probe within this moment changed what others were to avoid
+        let probed = |one: &Seen| after.iter().any(|now| now.id == one.id && now.free < one.free);
+        if before
+            .iter()
+            .any(|one| if one.eligible { !still(one) } else { probed(one) })
+        {
             return;
         }
         for caller in clear().filter(|caller| caller.waits_since) {
