@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -37,6 +37,7 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        let came = now;
         loop {
             // in line from the first: what comes before the next poll wakes the task
             let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
@@ -64,6 +65,9 @@ impl<E: Endpoint> Core<E> {
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
+            // whoever has to go round again is not behind those who came later
+            let rank = wish.rank.or(held.rank);
+            wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
             now = Instant::now();
         }
     }
@@ -129,11 +133,13 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
-        match turn {
-            Some(Ok(grant)) => Ok(Held::of(self, grant)),
-            Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
-        }
+        let mut held = match turn {
+            Some(Ok(grant)) => Held::of(self, grant),
+            Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
+        };
+        held.rank = Some(place.rank);
+        Ok(held)
     }
 
     /// What a request wants, in the pool's own terms.
@@ -143,6 +149,7 @@ impl<E: Endpoint> Core<E> {
             min_position: request.requirements.min_position,
             priority: request.priority,
             deadline,
+            rank: None,
             ask: Ask {
                 key: request.key,
                 ..Ask::default()
@@ -180,8 +187,10 @@ impl<E: Endpoint> Core<E> {
         let (all, view) = (&roster.keys, &roster.view);
         let choose = |keys: &[u32]| {
             let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
-            let picked = view.balancer.pick(&candidates, &cx);
-            picked.and_then(|index| keys.get(index).copied())
+            // who panics has picked nobody: the least loaded is taken
+            let pick = || view.balancer.pick(&candidates, &cx);
+            let picked = self.balancers_bugs.call(&self.id, pick);
+            picked.flatten().and_then(|index| keys.get(index).copied())
         };
         if wish.avoid.is_empty() && wish.min_position.is_none() {
             return choose(all);
@@ -354,6 +363,8 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// Its rank, if it stood in line for it.
+    rank: Option<Rank>,
     /// What was handed over with the slot.
     stored: Option<Box<Stored<E>>>,
     /// Whether the slot is still ours to give back.
@@ -371,6 +382,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             core,
             key,
             ticket,
+            rank: None,
             stored: object,
             open: true,
             started: false,

@@ -198,8 +198,12 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
         let eligible = core.admission.roster().keys.clone();
         let setup = core.setup.load_full();
         for (key, seat) in setup.members() {
-            core.put_back_rested(key, &setup.config, now);
-            seat.member.prune(setup.config.idle_timeout, now);
+            // it asks the endpoint; a panic there must not end this for all
+            let prune = || {
+                core.put_back_rested(key, &setup.config, now);
+                seat.member.prune(setup.config.idle_timeout, now);
+            };
+            core.endpoints_bugs.call(&core.id, prune);
             if eligible.contains(&key) {
                 seat.member.keep_warm(core.ready_transports(key), now);
             }

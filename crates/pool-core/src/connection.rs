@@ -91,17 +91,23 @@ impl<E: Endpoint> Connector<E> {
 
     /// A lane, and whether it is the first on a transport that was opened a while ago.
     async fn lane(&self) -> Result<(Lane<E>, bool), ConnectFailure<E::Error>> {
-        if let Some(lane) = self.connects.spare_lane(Instant::now()) {
-            return Ok((lane, false));
+        let connects = &self.connects;
+        loop {
+            if let Some(lane) = connects.spare_lane(Instant::now()) {
+                return Ok((lane, false));
+            }
+            let transport = connects.next().await?;
+            if let Some(lane) = transport.reserve(&connects.endpoint) {
+                let rested = transport.opened_at.elapsed() >= connects.knobs.validate_after_idle.get();
+                return Ok((lane, rested));
+            }
+            if connects.endpoint.lanes(&transport.inner) == 0 {
+                return Err(ConnectFailure::Useless(
+                    "the connection was closed as soon as it was opened",
+                ));
+            }
+            // others were quicker to take its lanes
         }
-        let transport = self.connects.next().await?;
-        let lane = transport
-            .reserve(&self.connects.endpoint)
-            .ok_or(ConnectFailure::Useless(
-                "the connection was closed as soon as it was opened",
-            ))?;
-        let rested = transport.opened_at.elapsed() >= self.connects.knobs.validate_after_idle.get();
-        Ok((lane, rested))
     }
 
     async fn open(&self, lane: Lane<E>) -> Result<Pooled<E>, ConnectFailure<E::Error>> {

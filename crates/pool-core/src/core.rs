@@ -1,11 +1,8 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -22,6 +19,7 @@ use crate::{
     ceiling::Ceiling,
     chance::Chance,
     effort::Effort,
+    foreign::Foreign,
     health::HealthStatus,
     knobs::Knobs,
     latencies::Latencies,
@@ -59,6 +57,9 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) observed: AtomicBool,
     /// How often idle connections were cleared away because no more are to be kept.
     pub(crate) clearances: AtomicU64,
+    pub(crate) balancers_bugs: Foreign,
+    pub(crate) observers_bugs: Foreign,
+    pub(crate) endpoints_bugs: Foreign,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -96,6 +97,9 @@ impl<E: Endpoint> Core<E> {
             self.publish(key, change);
         }
         if self.is_closed() {
+            // a connection that was handed on and came back unused lies in the storage again
+            let now = Instant::now();
+            self.setup.load().all().for_each(|member| member.purge_idle(now));
             self.changed.notify_waiters();
         }
     }
@@ -141,7 +145,7 @@ impl<E: Endpoint> Core<E> {
         self.tell(&event);
     }
 
-    /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    /// Tells the balancer what became of a slot.
     #[inline]
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
         if self.observed.load(Ordering::Relaxed) {
@@ -151,10 +155,8 @@ impl<E: Endpoint> Core<E> {
 
     fn tell_balancer(&self, key: u32, what: Feedback) {
         let setup = self.setup.load();
-        let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
-        if told.is_err() {
-            tracing::error!(pool = %self.id, "the balancer panicked");
-        }
+        let observe = || setup.balancer.observe(key as usize, &what);
+        self.balancers_bugs.call(&self.id, observe);
     }
 
     fn endpoint_id(&self, key: u32) -> Option<EndpointId> {
@@ -192,11 +194,8 @@ impl<E: Endpoint> Core<E> {
 
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
-            // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
-            let told = catch_unwind(AssertUnwindSafe(|| observer.event(&self.id, event)));
-            if told.is_err() {
-                tracing::error!(pool = %self.id, "the observer panicked");
-            }
+            self.observers_bugs
+                .call(&self.id, || observer.event(&self.id, event));
         }
     }
 }

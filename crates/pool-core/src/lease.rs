@@ -33,8 +33,6 @@ pub struct Lease<E: Endpoint> {
     ticket: Ticket,
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
-    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
-    judged: bool,
     since: Instant,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
@@ -56,7 +54,6 @@ impl<E: Endpoint> Lease<E> {
             key,
             ticket,
             stored: Some(stored),
-            judged: false,
             since: now,
             touched: AtomicBool::new(false),
         }
@@ -129,7 +126,9 @@ impl<E: Endpoint> Lease<E> {
         member.stats.attempt_ended(error);
         member.stats.latency.ended(error, latency, now);
         if let Some(observer) = &member.observer {
-            observer.attempt_ended(latency, error);
+            let core = &self.core;
+            core.observers_bugs
+                .call(&core.id, || observer.attempt_ended(latency, error));
         }
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
@@ -149,16 +148,20 @@ impl<E: Endpoint> Lease<E> {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let clearances = self.core.clearances();
-        let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = !judged_before
-            && (keep || stored.member.endpoint.survives(&stored.conn))
-            && !stored.expired(now)
-            && !stored.member.keeps_nothing();
-        if keep {
+        let core = &self.core;
+        let clearances = core.clearances();
+        let keep = !stored.expired(now) && !stored.member.keeps_nothing() && {
+            // an endpoint that panics over it loses the connection, and not the slot
+            let survives = || stored.member.endpoint.survives(&stored.conn);
+            keep || core.endpoints_bugs.call(&core.id, survives) == Some(true)
+        };
+        let is_clean = || stored.member.endpoint.is_clean(&stored.conn);
+        let clean = keep.then(|| core.endpoints_bugs.call(&core.id, is_clean));
+        let clean = clean.flatten();
+        if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if !stored.member.endpoint.is_clean(&stored.conn) {
+            if !clean {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
@@ -175,7 +178,7 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && self.core.clearances() != clearances {
+        if clean.is_some() && self.core.clearances() != clearances {
             self.core.clear_away(self.key, now);
         }
         self.core.feed(self.key, what);

@@ -76,6 +76,7 @@ mod effort;
 mod endpoint;
 mod error;
 mod event;
+mod foreign;
 pub mod health;
 mod hedge;
 mod ids;

@@ -16,6 +16,7 @@ use crate::{
     Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
     connect::ConnectFailure,
     connection::{Connector, Pooled},
+    foreign,
     knobs::Limits,
     stats::Stats,
     transport::Transport,
@@ -33,7 +34,7 @@ pub(crate) struct Stored<E: Endpoint> {
 impl<E: Endpoint> Stored<E> {
     /// Closes it.
     pub(crate) fn close(self) {
-        drop(Object::take(self.object));
+        foreign::close([Object::take(self.object)], &self.member.id);
     }
 
     /// Whether it can be used as it is.
@@ -135,7 +136,7 @@ impl<E: Endpoint> Member<E> {
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
         });
-        drop(gone);
+        foreign::close(gone.removed, &self.id);
         connector.connects.drop_spares(false, now);
     }
 
@@ -218,14 +219,13 @@ impl<E: Endpoint> Member<E> {
             found |= take;
             !take
         });
-        drop(gone);
+        foreign::close(gone.removed, &self.id);
         found
     }
 
     /// The endpoint has failed: what is idle in the storage is probably dead.
     pub(crate) fn purge_idle(&self, now: Instant) {
         self.storage.manager().distrust_idle(now);
-        let gone: Vec<Box<Pooled<E>>> = self.storage.retain(|_, _| false).removed;
-        drop(gone);
+        foreign::close(self.storage.retain(|_, _| false).removed, &self.id);
     }
 }

@@ -3,11 +3,13 @@
 //! ```text
 //! cargo bench -p pool-core --bench acquire                 times: medians of rounds, and their ratio
 //! cargo bench -p pool-core --bench acquire -- --callgrind  instructions for each operation; needs valgrind
+//! cargo bench -p pool-core --bench acquire -- --fairness   operations of the busiest by those of the idlest task
 //! ```
 //!
 //! Times on a shared machine vary by tens of per cent: trust the ratios, and the instructions more. The pool has its
 //! defaults: every protection is on, no observer is attached.
 
+mod fairness;
 mod instructions;
 mod load;
 
@@ -246,8 +248,15 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         ["--callgrind"] => instructions::compare(),
+        ["--fairness"] => {
+            println!(
+                "{:<34} {:>9} {:>9} {:<9} {:>5}",
+                "", "deadpool", "pool", "", "ratio"
+            );
+            runtime(1)?.block_on(fairness::compare())
+        }
         ["--case", case, operations] => runtime(1)?.block_on(instructions::run(case, operations.parse()?)),
-        _ => Err("allowed: nothing, --callgrind, or --case NAME OPERATIONS".into()),
+        _ => Err("allowed: nothing, --callgrind, --fairness, or --case NAME OPERATIONS".into()),
     }
 }
 

@@ -5,8 +5,11 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Turn, Want, queue::Look,
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
+    queue::Look,
 };
+use crate::Priority;
+
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
     /// this waker.
@@ -140,6 +143,11 @@ impl<O> Admission<O> {
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
         Self::hopeless_before(&state.gates, &state.eligible, want.min_position, now)
             .is_some_and(|soonest| want.deadline < soonest)
+    }
+
+    /// The rank of a caller who came at this moment and was given a slot at once, should it have to stand in line yet.
+    pub(crate) fn rank(&self, priority: Priority, came: Instant) -> Rank {
+        self.lock().queue.rank(priority, came)
     }
 
     /// Looks whether the caller's turn has come.

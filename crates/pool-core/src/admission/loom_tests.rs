@@ -3,8 +3,15 @@
 //! `RUSTFLAGS="--cfg pool_loom" cargo test -p pool-core --lib loom_tests`
 //!
 //! Covered: the lock, the hint of how many wait, the published list of eligible endpoints and the connections that lie
-//! ready, in the scenarios below, exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
-//! an argument. Not covered: the counters of `Stats` (they synchronise nothing), deadpool and tokio.
+//! ready, in the scenarios below, exhaustively within loom's memory model: asking, looking, leaving and releasing against
+//! each other, against a breaker that opens and time that passes, a check that ends, a limit (of the endpoint, of the
+//! pool) that is lowered or raised, an endpoint that leaves, and a close. Connections are models that notice when their
+//! slot is free before they are back.
+//!
+//! Bounded: one endpoint, one or two slots, at most two that wait and three threads; time is an argument. Longer
+//! histories, several endpoints, tiers, priorities beyond one pair and demands beyond one are the model tests' part
+//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio,
+//! and the connects, which are tasks.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -470,6 +477,114 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
         apply(effects);
         assert!(again.is_none(), "the limit is 1");
         apply(line.give_back(grant, Settle::Success, None, now));
+        ends_free(&line);
+    });
+}
+
+fn resize(line: &Line, slots: u32, limit: u32, now: Instant) {
+    let plan = Reconfiguration {
+        rules: Rules {
+            max_waiters: 8,
+            ageing: Duration::from_secs(1),
+            limit,
+        },
+        health: &HealthConfig::default(),
+        breaker: &BreakerConfig::default(),
+        kept: vec![(0, slots)],
+        joining: Vec::new(),
+    };
+    apply(line.reconfigure(plan, now));
+}
+
+/// A limit is raised while the pool is closed: whoever waits is served or told, and a slot that was given all the same
+/// comes back.
+#[test]
+fn a_close_meets_a_raised_limit() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let raising = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || resize(&line, 2, u32::MAX, now))
+        };
+        let closing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.close()))
+        };
+        let first = waiter.look();
+        raising.join().unwrap();
+        closing.join().unwrap();
+        let turn = match first {
+            Turn::Wait => {
+                assert!(waiter.flag.0.load(Ordering::SeqCst), "nobody told it");
+                waiter.look()
+            }
+            other => other,
+        };
+        match turn {
+            Turn::Go(grant) => give_back(&line, grant, Settle::Success, now),
+            Turn::Closed => {}
+            other => panic!("{other:?}"),
+        }
+        give_back(&line, held, Settle::Success, now);
+        ends_free(&line);
+        let refused = Waiter::enqueue(&line, now).err();
+        assert_eq!(refused, Some(Refusal::Closed));
+    });
+}
+
+/// A slot is handed to one who goes away while the pool is closed: it is nobody's, and not lost.
+#[test]
+fn a_close_meets_a_release_and_one_who_leaves() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let mut leaver = Waiter::enqueue(&line, now).expect("there is room");
+        assert!(matches!(leaver.look(), Turn::Wait));
+        let releasing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let closing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.close()))
+        };
+        leaver.leave();
+        releasing.join().unwrap();
+        closing.join().unwrap();
+        ends_free(&line);
+    });
+}
+
+/// The limit over all endpoints is lowered below what is taken while a slot comes back and somebody waits: it is given
+/// on only within the limit, and the one who waits is served by the last release at the latest.
+#[test]
+fn a_lowered_limit_of_the_pool_meets_two_releases() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let held = [take(&line, now), take(&line, now)];
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        let lowering = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || resize(&line, 2, 1, now))
+        };
+        let releasing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || held.map(|grant| give_back(&line, grant, Settle::Success, now)))
+        };
+        lowering.join().unwrap();
+        releasing.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        assert_eq!(line.taken(), 1);
+        let (again, effects) = line.ask_at_once(None, &Want::anything(now), now);
+        apply(effects);
+        assert!(again.is_none(), "the limit is 1");
+        give_back(&line, grant, Settle::Success, now);
         ends_free(&line);
     });
 }

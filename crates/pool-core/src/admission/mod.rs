@@ -34,6 +34,7 @@ use std::{
 
 pub(crate) use checks::Checked;
 pub(crate) use gate::{Gate, GateId};
+pub(crate) use lines::Rank;
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
@@ -43,6 +44,7 @@ use stash::Stash;
 use crate::{
     Balancer, LeastRequests,
     breaker::{Ticket, Transition},
+    foreign,
     health::{HealthReason, HealthStatus},
     stats::Stats,
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
@@ -143,13 +145,11 @@ impl Effects {
 
     /// Wakes who is to be woken. Returns what has changed, by the endpoint's key.
     pub(crate) fn wake_all(self) -> Vec<(u32, Change)> {
-        if let Some(waker) = self.waker {
-            waker.wake();
-        }
+        foreign::wake(self.waker);
         let Some(rest) = self.rest else {
             return Vec::new();
         };
-        rest.wakers.into_iter().for_each(Waker::wake);
+        foreign::wake(rest.wakers);
         rest.changes
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Want {
     pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
+    /// Its rank, if it has been given something before and has to go round again.
+    pub(crate) rank: Option<Rank>,
     /// What the balancer may know.
     pub(crate) ask: Ask,
 }
@@ -38,6 +40,7 @@ impl Want {
             min_position: None,
             priority: Priority::Normal,
             deadline,
+            rank: None,
             ask: Ask::NOTHING,
         }
     }
@@ -47,7 +50,7 @@ impl Want {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     key: u32,
-    pub(super) rank: Rank,
+    pub(crate) rank: Rank,
 }
 
 #[derive(Debug)]
@@ -168,15 +171,23 @@ impl<G> Queue<G> {
 
     /// Joins the line. The waker is woken when something is given, or nothing more comes.
     pub(crate) fn push(&mut self, want: &Want, waker: Waker, now: Instant) -> Place {
-        let came = self.newest.map_or(now, |newest| newest.max(now));
-        self.newest = Some(came);
+        let rank = want.rank.unwrap_or_else(|| {
+            let came = self.newest.map_or(now, |newest| newest.max(now));
+            self.newest = Some(came);
+            self.rank(want.priority, came)
+        });
+        self.stand(want, rank, waker)
+    }
+
+    /// The rank of a caller who came at this moment.
+    pub(crate) fn rank(&mut self, priority: Priority, came: Instant) -> Rank {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let due = match want.priority {
+        let due = match priority {
             Priority::High => came,
             lower => after(came, self.delays[lower as usize]),
         };
-        self.stand(want, Rank { due, seq }, waker)
+        Rank { due, seq }
     }
 
     /// Stands in line again, at the old rank, with nothing in hand.

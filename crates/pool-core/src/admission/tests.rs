@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{lines::Rank, *};
+use super::*;
 use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
@@ -213,6 +213,7 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            rank: None,
             ask: crate::balance::Ask::NOTHING,
         }
     }

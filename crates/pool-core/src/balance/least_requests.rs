@@ -1,7 +1,8 @@
 //! Least requests, as Envoy's weighted full scan has it: the endpoint with the fewest requests under way for its
 //! weight. Costs a look at each candidate; with hundreds of endpoints a sampled balancer is cheaper.
 //!
-//! Ties go round, so that an idle pool does not send everything to its first endpoint.
+//! Ties go round, so that an idle pool does not send everything to its first endpoint. They go on from whoever was picked
+//! last: going on from the next number would give whoever follows a busy endpoint the busy one's share as well.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,6 +30,7 @@ impl Balancer for LeastRequests {
         if among.is_empty() {
             return None;
         }
+        // added, so that those who look at the same time begin at different ones
         let start = self.start.fetch_add(1, Ordering::Relaxed) % among.len();
         let mut best: Option<(usize, f64)> = None;
         for step in 0..among.len() {
@@ -42,6 +44,10 @@ impl Balancer for LeastRequests {
                 best = Some((index, load));
             }
         }
-        best.map(|(index, _)| index)
+        let (index, _) = best?;
+        if index != start {
+            self.start.store(index + 1, Ordering::Relaxed);
+        }
+        Some(index)
     }
 }

@@ -57,7 +57,8 @@ pub use tiered::Tiered;
 pub trait Balancer: Send + Sync + 'static {
     /// The index, in `among`, of the endpoint to use; `None` only if there is none. An index outside is taken as `None`.
     ///
-    /// Must not allocate or block. The load it reads is live and may change between two looks.
+    /// Must not allocate or block. The load it reads is live and may change between two looks. A panic is caught, logged
+    /// once, and taken as `None`: then the pool takes the least loaded.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
 
     /// Whether [`observe`](Self::observe) does anything: where it does not, the pool saves itself the calls. Asked when the
@@ -70,7 +71,7 @@ pub trait Balancer: Send + Sync + 'static {
     /// the pool measures is in the [`Candidate`].
     ///
     /// Called outside all locks, for each slot that was given; must not allocate or block. A panic is caught and
-    /// logged.
+    /// logged once.
     fn observe(&self, key: usize, what: &Feedback) {
         let _ = (key, what);
     }

@@ -47,6 +47,8 @@ pub(crate) struct Script {
 pub(crate) struct Counts {
     pub(crate) connects: AtomicU64,
     pub(crate) connected: AtomicU64,
+    /// Connects under way.
+    pub(crate) connecting: AtomicI64,
     pub(crate) opens: AtomicU64,
     pub(crate) recycles: AtomicU64,
     pub(crate) checks: AtomicU64,
@@ -160,6 +162,14 @@ impl Drop for Socket {
     }
 }
 
+struct Connecting<'a>(&'a Node);
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.counts().connecting.fetch_sub(1, SeqCst);
+    }
+}
+
 /// A lane.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -206,6 +216,8 @@ impl Endpoint for Fake {
     async fn connect(&self, _: &ConnectCx) -> Result<Arc<Socket>, Oops> {
         let node = &self.0;
         node.counts().connects.fetch_add(1, SeqCst);
+        node.counts().connecting.fetch_add(1, SeqCst);
+        let _until_it_ends = Connecting(node);
         let act = node.script().connect;
         node.act(act).await?;
         node.counts().connected.fetch_add(1, SeqCst);
