@@ -201,7 +201,7 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
             core.put_back_rested(key, &setup.config, now);
             seat.member.prune(setup.config.idle_timeout, now);
             if eligible.contains(&key) {
-                seat.member.keep_warm(core.ready_transports(key), now);
+                seat.member.keep_warm(&core.ready_transports(key), now);
             }
         }
         core.trim(&setup);
