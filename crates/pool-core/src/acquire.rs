@@ -108,7 +108,6 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// A slot after waiting in line. `now` is moved on.
-
     async fn wait<'a>(
         self: &'a Arc<Self>,
         wish: &Wish,

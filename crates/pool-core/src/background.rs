@@ -205,7 +205,7 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
             };
             core.endpoints_bugs.call(&core.id, prune);
             if eligible.contains(&key) {
-                seat.member.keep_warm(core.ready_transports(key), now);
+                seat.member.keep_warm(&core.ready_transports(key), now);
             }
         }
         core.trim(&setup);

@@ -170,6 +170,7 @@ impl Health {
     }
 
     /// The status now.
+    #[inline]
     pub const fn status(&self) -> HealthStatus {
         self.status
     }

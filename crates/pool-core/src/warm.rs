@@ -30,7 +30,7 @@ impl<E: Endpoint> Member<E> {
     /// Begins the connects that are missing.
     ///
     /// `ready` are connections that lie ready outside the storage.
-    pub(crate) fn keep_warm(&self, ready: Vec<Arc<Transport<E>>>, now: Instant) {
+    pub(crate) fn keep_warm(&self, ready: &[Arc<Transport<E>>], now: Instant) {
         let least = self.limits.min_idle();
         if least == 0 {
             return;
@@ -52,7 +52,7 @@ impl<E: Endpoint> Member<E> {
     }
 
     /// The connections that carry no request.
-    fn idle(&self, ready: Vec<Arc<Transport<E>>>) -> Vec<Arc<Transport<E>>> {
+    fn idle(&self, ready: &[Arc<Transport<E>>]) -> Vec<Arc<Transport<E>>> {
         let mut idle = self.storage.manager().connects.spares();
         let mut note = |transport: &Arc<Transport<E>>| {
             // several lanes may be idle on one transport

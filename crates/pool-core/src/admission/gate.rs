@@ -76,6 +76,7 @@ impl Gate {
         }
     }
 
+    #[inline]
     pub(crate) fn is_member(&self) -> bool {
         self.membership == Membership::Member
     }
@@ -94,16 +95,19 @@ impl Gate {
     }
 
     /// Until when it is throttled, if it is.
+    #[inline]
     pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
         self.throttled_until.filter(|until| *until > now)
     }
 
     /// Whether it is known to have got so far.
+    #[inline]
     pub(crate) fn reaches(&self, min_position: Option<u64>) -> bool {
         min_position.is_none_or(|min| self.position.is_some_and(|(position, _)| position >= min))
     }
 
     /// Whether it may be picked, slots aside.
+    #[inline]
     pub(crate) fn eligible(&self, now: Instant) -> bool {
         self.is_member()
             && self.health.status() == HealthStatus::Healthy
@@ -126,6 +130,7 @@ impl Gate {
     }
 
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
+    #[inline]
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
         self.is_member()
             && self.health.status() == HealthStatus::Healthy

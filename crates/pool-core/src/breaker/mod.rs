@@ -150,6 +150,7 @@ impl Breaker {
     }
 
     /// Whether a request would be admitted now.
+    #[inline]
     pub fn admits(&self, now: Instant) -> bool {
         match self.state {
             BreakerState::Closed => true,
@@ -162,7 +163,12 @@ impl Breaker {
     }
 
     /// Admits a request, if it may pass.
+    #[inline]
     pub fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        if self.state.is_closed() {
+            let (generation, probe) = (self.generation, None);
+            return Some(Ticket { generation, probe });
+        }
         let ticket = self.issue(now)?;
         if ticket.probe.is_some() {
             self.quiet_since = now;
@@ -210,6 +216,7 @@ impl Breaker {
     }
 
     /// The request behind the ticket succeeded.
+    #[inline]
     pub fn succeed(&mut self, ticket: Ticket, now: Instant) -> Option<Transition> {
         if !self.take_back(ticket) {
             return None;
@@ -269,11 +276,13 @@ impl Breaker {
     }
 
     /// Whether the state has not changed since the ticket was issued.
+    #[inline]
     pub const fn is_current(&self, ticket: Ticket) -> bool {
         ticket.generation == self.generation
     }
 
     /// Whether the ticket is of this generation (and, for a probe, still leased). Frees its permit.
+    #[inline]
     fn take_back(&mut self, ticket: Ticket) -> bool {
         if ticket.generation != self.generation {
             return false;
