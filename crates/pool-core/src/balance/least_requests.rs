@@ -20,12 +20,10 @@ impl LeastRequests {
     }
 }
 
-impl Balancer for LeastRequests {
-    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
-        if among.is_empty() {
-            return None;
-        }
-        let start = self.start.fetch_add(1, Ordering::Relaxed) % among.len();
+impl LeastRequests {
+    /// The least loaded, and of several the first from this turn on.
+    fn least(among: &Candidates<'_>, turn: usize) -> Option<usize> {
+        let start = turn.checked_rem(among.len())?;
         let mut best: Option<(usize, f64)> = None;
         for step in 0..among.len() {
             let index = (start + step) % among.len();
@@ -39,5 +37,18 @@ impl Balancer for LeastRequests {
             }
         }
         best.map(|(index, _)| index)
+    }
+}
+
+impl Balancer for LeastRequests {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        if among.is_empty() {
+            return None;
+        }
+        Self::least(among, self.start.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn peek(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        Self::least(among, self.start.load(Ordering::Relaxed))
     }
 }

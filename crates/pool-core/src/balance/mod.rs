@@ -60,6 +60,13 @@ pub trait Balancer: Send + Sync + 'static {
     /// Must not allocate or block. The load it reads is live and may change between two looks.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
 
+    /// Whom [`pick`](Self::pick) would pick, for [`Pool::explain`](crate::Pool::explain): must leave no trace in what the
+    /// balancer keeps. `None` when chance decides, and by default.
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        let _ = (among, cx);
+        None
+    }
+
     /// Something became of a slot on the endpoint with this [key](Candidate::key). Only for signals of one's own: what
     /// the pool measures is in the [`Candidate`].
     ///
@@ -73,6 +80,10 @@ pub trait Balancer: Send + Sync + 'static {
 impl<B: Balancer + ?Sized> Balancer for Arc<B> {
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         (**self).pick(among, cx)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        (**self).peek(among, cx)
     }
 
     fn observe(&self, key: usize, what: &Feedback) {
