@@ -26,6 +26,7 @@ use crate::{
     latencies::Latencies,
     leak::Leaks,
     setup::{Seat, Setup},
+    turns::Turns,
     update,
 };
 
@@ -195,6 +196,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), now))
                 .collect();
             let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
+            let check_turns = Turns::new(config.health.max_concurrent);
             let setup = Setup::new(
                 config.clone(),
                 seats.into_iter().map(Some).collect(),
@@ -215,6 +217,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 effort: Effort::default(),
                 latencies: Latencies::new(now),
                 leaks,
+                check_turns,
                 knobs: Arc::clone(&knobs),
                 ceiling: Arc::clone(&ceiling),
                 departed: Mutex::default(),

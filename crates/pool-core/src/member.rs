@@ -78,13 +78,15 @@ impl<E: Endpoint> Member<E> {
             0 => u64::MAX,
             least => self.stats.connections().1.saturating_sub(least.into()),
         };
-        let gone = self.storage.retain(|pooled, _| {
+        let mut keep = |pooled: &Pooled<E>| {
             let rested = now.saturating_duration_since(pooled.returned_at);
             let keep = connector.usable(pooled, now) && (rested < idle_timeout || surplus == 0);
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
-        });
+        };
+        let gone = self.storage.retain(|pooled, _| keep(pooled));
         drop(gone);
+        connector.proven.close_if(|pooled| !keep(pooled));
         connector.connects.drop_spares(false, now);
     }
 
@@ -146,7 +148,7 @@ impl<E: Endpoint> Member<E> {
             !take
         });
         drop(gone);
-        found
+        found || self.storage.manager().proven.take().is_some()
     }
 
     /// The endpoint has failed: what is idle is probably dead.
@@ -154,5 +156,6 @@ impl<E: Endpoint> Member<E> {
         self.storage.manager().distrust_idle(now);
         let gone: Vec<Box<Pooled<E>>> = self.storage.retain(|_, _| false).removed;
         drop(gone);
+        self.storage.manager().proven.close_if(|_| true);
     }
 }

@@ -51,7 +51,9 @@ impl<E: Endpoint> Member<E> {
 
     /// The connections that carry no request.
     fn idle(&self) -> Vec<Arc<Transport<E>>> {
-        let mut idle = self.storage.manager().connects.spares();
+        let connector = self.storage.manager();
+        let mut idle = connector.connects.spares();
+        idle.extend(connector.proven.transports());
         let stored = self.storage.retain(|pooled, _| {
             let transport = pooled.lane.transport();
             // several lanes may be idle on one transport

@@ -35,7 +35,20 @@ impl World {
         if rng.bool() {
             nodes[1].set(|script| script.lanes = 3);
         }
+        let (rarely, short) = (rng.bool(), rng.bool());
         let pool = pool(&nodes, SLOTS, |config| {
+            if rarely {
+                let mut outlier = OutlierConfig::default();
+                outlier.interval = s(1);
+                (outlier.minimum_requests, outlier.minimum_endpoints) = (1, 2);
+                (outlier.consecutive, outlier.stdev_factor) = (1, 0.0);
+                (outlier.ejection_base, outlier.ejection_max) = (s(2), s(4));
+                outlier.max_ejected_share = 1.0;
+                config.outlier = Some(outlier);
+                config.health.max_concurrent = 1;
+            }
+            config.panic_threshold = short.then_some(0.7);
+            config.keepalive = Some(s(2));
             config.max_waiters = 10;
             config.acquire_timeout = s(8);
             config.connect_timeout = s(1);

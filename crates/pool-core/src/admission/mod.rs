@@ -15,12 +15,14 @@
 
 mod asking;
 mod checks;
+mod ejection;
 mod gate;
 mod lines;
 mod queue;
 mod read;
 mod reconfigure;
 mod release;
+mod shortage;
 mod upkeep;
 
 use std::{
@@ -30,13 +32,16 @@ use std::{
 };
 
 pub(crate) use checks::Checked;
+pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
+pub(crate) use shortage::Panic;
 
 use crate::{
+    Outlier,
     breaker::{Ticket, Transition},
     health::{HealthReason, HealthStatus},
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
@@ -93,6 +98,11 @@ pub(crate) enum Change {
     Throttled {
         wait: Duration,
     },
+    Ejected {
+        wait: Duration,
+        why: Outlier,
+    },
+    Readmitted,
 }
 
 /// What must be done after the lock is gone.
@@ -101,6 +111,8 @@ pub(crate) enum Change {
 pub(crate) struct Effects {
     pub(crate) wakers: Vec<Waker>,
     pub(crate) changes: Vec<(u32, Change)>,
+    /// Never without `rearm`.
+    pub(crate) panic: Option<Panic>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
 }
@@ -121,6 +133,12 @@ struct State<O> {
     taken: u32,
     limit: u32,
     max_waiters: usize,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    panic_below: Option<f64>,
+    /// There are fewer.
+    short: bool,
+    /// Some are used in spite of their record.
+    panic: bool,
     /// The serial of the next endpoint that joins.
     next_serial: u64,
     timeouts: u64,
@@ -156,6 +174,8 @@ pub(crate) struct Rules {
     pub(crate) ageing: Duration,
     /// Slots that may be taken at the same time.
     pub(crate) limit: u32,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    pub(crate) panic_below: Option<f64>,
 }
 
 /// See the module's text. `O` is the connection as the storage hands it out.
@@ -179,6 +199,9 @@ impl<O> Admission<O> {
                 taken: 0,
                 limit: rules.limit,
                 max_waiters: rules.max_waiters,
+                panic_below: rules.panic_below,
+                short: false,
+                panic: false,
                 next_serial: 1,
                 timeouts: 0,
                 rejections: 0,

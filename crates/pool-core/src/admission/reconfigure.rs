@@ -46,6 +46,7 @@ impl<O> Admission<O> {
         let mut state = self.lock();
         state.limit = plan.rules.limit;
         state.max_waiters = plan.rules.max_waiters;
+        state.panic_below = plan.rules.panic_below;
         state.queue.set_ageing(plan.rules.ageing);
         for (key, gate) in state
             .gates
