@@ -27,6 +27,7 @@ use crate::{
     latencies::Latencies,
     leak::Leaks,
     setup::{Seat, Setup},
+    turns::Turns,
     update,
 };
 
@@ -197,6 +198,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 .collect();
             let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
             let observed = balancer.observes().into();
+            let check_turns = Turns::new(config.health.max_concurrent);
             let setup = Setup::new(
                 config.clone(),
                 seats.into_iter().map(Some).collect(),
@@ -224,6 +226,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 balancers_bugs: Foreign::new("balancer"),
                 observers_bugs: Foreign::new("observer"),
                 endpoints_bugs: Foreign::new("endpoint"),
+                check_turns,
                 knobs: Arc::clone(&knobs),
                 ceiling: Arc::clone(&ceiling),
                 departed: Mutex::default(),

@@ -323,6 +323,14 @@ impl<E: Endpoint> Connects<E> {
         }
     }
 
+    /// Takes this one out of the spares, if it is still there.
+    pub(crate) fn take_this_spare(&self, wanted: &Arc<Transport<E>>) -> bool {
+        let mut state = self.lock();
+        let at = state.spare.iter().position(|spare| Arc::ptr_eq(spare, wanted));
+        // not the last handle: the caller has one
+        at.map(|at| state.spare.remove(at)).is_some()
+    }
+
     /// Closes one spare that nobody has asked for, if there is any.
     pub(crate) fn drop_one_spare(&self) -> bool {
         let spare = self.lock().spare.pop();

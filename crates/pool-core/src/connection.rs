@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use crate::{
     Endpoint, RecycleCx,
     connect::{ConnectFailure, Connects},
+    keepalive::Proven,
     moment::after,
-    transport::Lane,
+    transport::{Lane, Transport},
 };
 
 /// A connection as stored and leased.
@@ -26,11 +27,19 @@ pub(crate) struct Pooled<E: Endpoint> {
     pub(crate) conn: E::Conn,
     pub(crate) lane: Lane<E>,
     pub(crate) returned_at: Instant,
+    /// When it was last tried in the background, and worked.
+    pub(crate) proven_at: Option<Instant>,
 }
 
 impl<E: Endpoint> Pooled<E> {
     pub(crate) fn expired(&self, now: Instant) -> bool {
         now >= self.lane.transport().expires_at
+    }
+
+    /// When it was last known to work.
+    pub(crate) fn worked_at(&self) -> Instant {
+        self.proven_at
+            .map_or(self.returned_at, |proven| proven.max(self.returned_at))
     }
 }
 
@@ -41,6 +50,7 @@ pub(crate) struct Connector<E: Endpoint> {
     /// Connections that were returned before this are not used any more: the endpoint failed since. Nanoseconds from the
     /// epoch, plus 1; 0 as long as it has not failed.
     stale_before: AtomicU64,
+    pub(crate) proven: Proven<E>,
 }
 
 impl<E: Endpoint> Connector<E> {
@@ -49,6 +59,7 @@ impl<E: Endpoint> Connector<E> {
             connects,
             epoch: Instant::now(),
             stale_before: AtomicU64::new(0),
+            proven: Proven::default(),
         }
     }
 
@@ -76,7 +87,7 @@ impl<E: Endpoint> Connector<E> {
     #[inline]
     fn is_stale(&self, pooled: &Pooled<E>) -> bool {
         let stale_before = self.stale_before.load(Acquire);
-        stale_before > 0 && self.moment(pooled.returned_at) <= stale_before
+        stale_before > 0 && self.moment(pooled.worked_at()) <= stale_before
     }
 
     /// Whether an idle connection can be used as it is, without a look at the network.
@@ -84,7 +95,7 @@ impl<E: Endpoint> Connector<E> {
     pub(crate) fn is_ready(&self, pooled: &Pooled<E>, now: Instant) -> bool {
         let (endpoint, knobs) = (&self.connects.endpoint, &self.connects.knobs);
         self.usable(pooled, now)
-            && now < after(pooled.returned_at, knobs.validate_after_idle.get())
+            && now < after(pooled.worked_at(), knobs.validate_after_idle.get())
             && endpoint.lanes(&pooled.lane.transport().inner) > 0
             && endpoint.is_clean(&pooled.conn)
     }
@@ -122,6 +133,7 @@ impl<E: Endpoint> Connector<E> {
             conn,
             lane,
             returned_at: Instant::now(),
+            proven_at: None,
         })
     }
 
@@ -149,12 +161,66 @@ impl<E: Endpoint> Connector<E> {
     }
 }
 
+impl<E: Endpoint> Connector<E> {
+    /// Opens a lane on a transport that has waited for its first use, if it still works.
+    pub(crate) async fn first_use(&self, transport: &Arc<Transport<E>>) -> Option<Box<Pooled<E>>> {
+        let lane = transport.reserve(&self.connects.endpoint)?;
+        self.open_rested(lane).await.map(Box::new)
+    }
+
+    /// Whether an idle connection can be given to its next caller: at once if it was known to work a moment ago, else
+    /// after a validation.
+    async fn serves(&self, pooled: &mut Pooled<E>) -> bool {
+        let now = Instant::now();
+        let endpoint = &self.connects.endpoint;
+        self.is_ready(pooled, now)
+            || self.usable(pooled, now)
+                && endpoint.lanes(&pooled.lane.transport().inner) > 0
+                && self.answers(pooled).await
+    }
+
+    /// Validates an idle connection. The first that turns out dead makes all stale that have rested as long, so that a
+    /// row of dead ones costs one look and not one each.
+    pub(crate) async fn answers(&self, pooled: &mut Pooled<E>) -> bool {
+        let now = Instant::now();
+        let cx = RecycleCx {
+            idle_since: pooled.returned_at,
+            now,
+        };
+        let mut unanswered = Unanswered {
+            connector: Some(self),
+            since: now,
+        };
+        let timeout = self.connects.knobs.recycle_timeout.get();
+        let recycled = self.connects.endpoint.recycle(&mut pooled.conn, &cx);
+        let answer = tokio::time::timeout(timeout, recycled).await;
+        unanswered.connector = None;
+        match answer {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
+                self.distrust(pooled.worked_at());
+            }
+            Err(_elapsed) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
+                self.distrust(now);
+            }
+        }
+        false
+    }
+}
+
 impl<E: Endpoint> managed::Manager for Connector<E> {
     /// Boxed once, when it is opened: it is moved several times for each use.
     type Type = Box<Pooled<E>>;
     type Error = ConnectFailure<E::Error>;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
+        while let Some(mut proven) = self.proven.take() {
+            if self.serves(&mut proven).await {
+                return Ok(proven);
+            }
+        }
         loop {
             let (lane, rested) = self.lane().await?;
             if !rested {
@@ -166,44 +232,12 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
         }
     }
 
-    /// An error makes deadpool drop the connection and look at the next. The first that turns out dead makes all that
-    /// were idle with it stale, so that a row of dead ones costs one look and not one each.
+    /// An error makes deadpool drop the connection and look at the next.
     async fn recycle(&self, pooled: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<Self::Error> {
-        let now = Instant::now();
-        if self.is_ready(pooled, now) {
-            return Ok(());
-        }
-        let endpoint = &self.connects.endpoint;
-        if !self.usable(pooled, now) || endpoint.lanes(&pooled.lane.transport().inner) == 0 {
-            return Err(RecycleError::message("expired, stale or closed"));
-        }
-        let knobs = &self.connects.knobs;
-        let cx = RecycleCx {
-            idle_since: pooled.returned_at,
-            now,
-        };
-        let mut unanswered = Unanswered {
-            connector: Some(self),
-            since: now,
-        };
-        let answer = tokio::time::timeout(
-            knobs.recycle_timeout.get(),
-            endpoint.recycle(&mut pooled.conn, &cx),
-        )
-        .await;
-        unanswered.connector = None;
-        match answer {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
-                self.distrust(pooled.returned_at);
-                Err(RecycleError::message("dead"))
-            }
-            Err(_elapsed) => {
-                tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
-                self.distrust(now);
-                Err(RecycleError::message("did not answer in time"))
-            }
+        if self.serves(pooled).await {
+            Ok(())
+        } else {
+            Err(RecycleError::message("expired, stale, closed or dead"))
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
-    admission::{Admission, Change, Effects},
+    admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
@@ -27,6 +27,7 @@ use crate::{
     member::Stored,
     reconfigure::Departed,
     setup::Setup,
+    turns::Turns,
 };
 
 pub(crate) struct Core<E: Endpoint> {
@@ -49,6 +50,8 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) epoch: Instant,
     /// Told at each reconfiguration.
     pub(crate) reconfigured: Notify,
+    /// Health checks take turns.
+    pub(crate) check_turns: Turns,
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
@@ -89,12 +92,15 @@ impl<E: Endpoint> Core<E> {
     #[cold]
     fn apply_some(&self, effects: Effects) {
         let rearm = effects.rearm;
-        let changes = effects.wake_all();
+        let (changes, panic) = effects.wake_all();
         if rearm {
             self.rearm.notify_one();
         }
         for (key, change) in changes {
             self.publish(key, change);
+        }
+        if let Some(panic) = panic {
+            self.publish_panic(panic);
         }
         if self.is_closed() {
             // a connection that was handed on and came back unused lies in the storage again
@@ -137,12 +143,38 @@ impl<E: Endpoint> Core<E> {
                     reason,
                 }
             }
+            Change::Ejected { wait, why } => {
+                tracing::warn!(%pool, %endpoint, ?wait, %why, "endpoint is left out");
+                Event::Ejected { endpoint, wait, why }
+            }
+            Change::Readmitted => {
+                tracing::info!(%pool, %endpoint, "endpoint takes part again");
+                Event::Readmitted { endpoint }
+            }
             Change::Throttled { wait } => {
                 tracing::info!(%pool, %endpoint, ?wait, "endpoint is throttled");
                 Event::Throttled { endpoint, wait }
             }
         };
         self.tell(&event);
+    }
+
+    fn publish_panic(
+        &self,
+        Panic {
+            began,
+            usable,
+            endpoints,
+        }: Panic,
+    ) {
+        let pool = &self.id;
+        self.tell(&if began {
+            tracing::warn!(%pool, usable, endpoints, "too few endpoints are usable, so those with a poor record are used too");
+            Event::PanicBegan { usable, endpoints }
+        } else {
+            tracing::info!(%pool, usable, endpoints, "only usable endpoints are used again");
+            Event::PanicEnded { usable, endpoints }
+        });
     }
 
     /// Tells the balancer what became of a slot.
@@ -229,6 +261,8 @@ impl<E: Endpoint> Source for Core<E> {
                 breaker: gate.breaker.state(),
                 breaker_opened: gate.breaker_opened,
                 throttled_until: gate.throttled_until.filter(|until| *until > now),
+                ejected_until: gate.ejected.map(|ejected| ejected.until),
+                ejections: gate.ejections,
                 weight: if gate.eligible(now) {
                     stats.weight(now)
                 } else {
@@ -253,6 +287,7 @@ impl<E: Endpoint> Source for Core<E> {
             hedges_won,
             budget_exhausted: self.effort.budget_exhausted(),
             leaks: self.leaks.found(),
+            panicking: totals.panic,
         }
     }
 }

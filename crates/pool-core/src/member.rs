@@ -128,15 +128,17 @@ impl<E: Endpoint> Member<E> {
         };
         let closed = self.closed();
         let is_closed = |transport: &Arc<Transport<E>>| closed.iter().any(|one| Arc::ptr_eq(one, transport));
-        let gone = self.storage.retain(|pooled, _| {
+        let mut keep = |pooled: &Pooled<E>| {
             let rested = now.saturating_duration_since(pooled.returned_at);
             let keep = connector.usable(pooled, now)
                 && !is_closed(pooled.lane.transport())
                 && (rested < idle_timeout || surplus == 0);
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
-        });
+        };
+        let gone = self.storage.retain(|pooled, _| keep(pooled));
         foreign::close(gone.removed, &self.id);
+        connector.proven.close_if(|pooled| !keep(pooled));
         connector.connects.drop_spares(false, now);
     }
 
@@ -220,12 +222,13 @@ impl<E: Endpoint> Member<E> {
             !take
         });
         foreign::close(gone.removed, &self.id);
-        found
+        found || self.storage.manager().proven.take().is_some()
     }
 
     /// The endpoint has failed: what is idle in the storage is probably dead.
     pub(crate) fn purge_idle(&self, now: Instant) {
         self.storage.manager().distrust_idle(now);
         foreign::close(self.storage.retain(|_, _| false).removed, &self.id);
+        self.storage.manager().proven.close_if(|_| true);
     }
 }

@@ -215,6 +215,7 @@ impl<E: Endpoint> Core<E> {
         self.ceiling.set(config.max_connections);
         self.budget.configure(&config.budget);
         self.leaks.set_after(config.leak_after);
+        self.check_turns.set(config.health.max_concurrent);
     }
 
     fn put_together(

@@ -105,6 +105,7 @@ impl<E: Endpoint> Setup<E> {
             max_waiters: self.config.max_waiters as usize,
             ageing: self.config.priority_ageing,
             limit: limit.unwrap_or(u32::MAX),
+            panic_below: self.config.panic_threshold,
         }
     }
 }

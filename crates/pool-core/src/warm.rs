@@ -53,7 +53,9 @@ impl<E: Endpoint> Member<E> {
 
     /// The connections that carry no request.
     fn idle(&self, ready: &[Arc<Transport<E>>]) -> Vec<Arc<Transport<E>>> {
-        let mut idle = self.storage.manager().connects.spares();
+        let connector = self.storage.manager();
+        let mut idle = connector.connects.spares();
+        idle.extend(connector.proven.transports());
         let mut note = |transport: &Arc<Transport<E>>| {
             // several lanes may be idle on one transport
             if !transport.is_busy() && !idle.iter().any(|known| Arc::ptr_eq(known, transport)) {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
-    queue::Look,
+    gate::Relief, queue::Look,
 };
 use crate::Priority;
 
@@ -129,6 +129,7 @@ impl<O> Admission<O> {
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
+        short: bool,
         min: Option<u64>,
         now: Instant,
     ) -> Option<Instant> {
@@ -136,12 +137,20 @@ impl<O> Admission<O> {
             return None;
         }
         let members = gates.iter().filter(|gate| gate.is_member());
-        let soonest = members.map(|gate| gate.earliest(min, now)).min();
+        let alone = eligible.is_empty();
+        let soonest = members.map(|gate| gate.earliest(min, now, Relief { alone, short }));
+        let soonest = soonest.min();
         soonest.filter(|at| *at > now)
     }
 
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
-        Self::hopeless_before(&state.gates, &state.eligible, want.min_position, now)
+        let State {
+            gates,
+            eligible,
+            short,
+            ..
+        } = state;
+        Self::hopeless_before(gates, eligible, *short, want.min_position, now)
             .is_some_and(|soonest| want.deadline < soonest)
     }
 

@@ -78,25 +78,34 @@ fn apply(effects: Effects) {
 }
 
 fn line(slots: u32, now: Instant) -> Line {
+    line_of(&[slots], None, now)
+}
+
+fn line_of(slots: &[u32], panic_below: Option<f64>, now: Instant) -> Line {
     let breaker = BreakerConfig {
         consecutive_failures: 1,
         ..BreakerConfig::default()
     };
-    let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, slots));
-    let gate = Gate::new(stats, slots, &HealthConfig::default(), breaker, now);
+    let gate = |slots: &u32| {
+        let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, *slots));
+        Gate::new(stats, *slots, &HealthConfig::default(), breaker.clone(), now)
+    };
     let rules = Rules {
         max_waiters: 8,
         ageing: Duration::from_secs(1),
         limit: u32::MAX,
+        panic_below,
     };
-    let line = Arc::new(Admission::new(vec![gate], rules, 1));
-    let passed = Checked {
-        position: None,
-        outcome: Settle::Neutral,
-        throttle: None,
-        result: Ok(()),
-    };
-    apply(line.check_ended(0.into(), None, passed, now));
+    let line = Arc::new(Admission::new(slots.iter().map(gate).collect(), rules, 1));
+    for key in 0..slots.len() as u32 {
+        let passed = Checked {
+            position: None,
+            outcome: Settle::Neutral,
+            throttle: None,
+            result: Ok(()),
+        };
+        apply(line.check_ended(key.into(), None, passed, now));
+    }
     line
 }
 
@@ -436,6 +445,7 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
                     max_waiters: 8,
                     ageing: Duration::from_secs(1),
                     limit: u32::MAX,
+                    panic_below: None,
                 };
                 reconfigure(
                     &line,
@@ -607,6 +617,7 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
                             max_waiters: 8,
                             ageing: Duration::from_secs(1),
                             limit: u32::MAX,
+                            panic_below: None,
                         },
                         health: &HealthConfig::default(),
                         breaker: &BreakerConfig::default(),
@@ -684,6 +695,77 @@ fn a_release_meets_the_end() {
             releaser.join().unwrap();
         }
         assert_eq!(put_back(line.end_stash()), 0, "it was laid away after the end");
+        ends_free(&line);
+    });
+}
+
+/// An endpoint is left out while its slot comes back: who waits gets it either before, or when the time is over.
+#[test]
+fn an_ejection_meets_a_release_and_one_who_waits() {
+    loom::model(|| {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let line = line_of(&[1, 1], None, now);
+        let take_on = |key: u32| {
+            let (taken, effects) = line.ask_at_once(Some(key), &Want::anything(now), now);
+            apply(effects);
+            let (key, ticket) = taken.expect("a slot is free");
+            let object = Some(Returned(Arc::clone(&line.lock().gates[key as usize].stats)));
+            Grant { key, ticket, object }
+        };
+        let (stays, returns) = (take_on(0), take_on(1));
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        let ejecting = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                let why = crate::Outlier::Failing {
+                    success_permille: 700,
+                    others_permille: 1_000,
+                };
+                let (ejected, effects) = line.eject(1.into(), Ejection { until: later, why }, |_| 1, now);
+                apply(effects);
+                assert!(ejected);
+            }
+        });
+        give_back(&line, returns, Settle::Success, now);
+        ejecting.join().unwrap();
+        // given before the ejection, and looked at after it: it stands again
+        let second = match first {
+            Turn::Wait => waiter.look(),
+            other => other,
+        };
+        assert!(matches!(second, Turn::Wait), "{second:?}");
+        waiter.now = later;
+        apply(line.tick(later).1);
+        let grant = waiter.must_be_served(second);
+        assert_eq!(grant.key, 1);
+        give_back(&line, grant, Settle::Success, later);
+        give_back(&line, stays, Settle::Success, later);
+        assert_eq!(line.taken(), 0);
+    });
+}
+
+/// A failure opens the only breaker, which begins a panic, while somebody joins: it is served past the breaker.
+#[test]
+fn a_panic_that_begins_meets_one_who_joins() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line_of(&[1], Some(1.0), now);
+        let held = take(&line, now);
+        let failing = thread::spawn({
+            let line = Arc::clone(&line);
+            move || give_back(&line, held, Settle::Failure, now)
+        });
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        failing.join().unwrap();
+        // the failure asked for another tick
+        apply(line.tick(now).1);
+        let grant = waiter.must_be_served(first);
+        assert!(grant.ticket.is_bypass());
+        give_back(&line, grant, Settle::Success, now);
+        assert!(!line.lock().gates[0].breaker.state().is_closed());
         ends_free(&line);
     });
 }

@@ -16,12 +16,14 @@
 
 mod asking;
 mod checks;
+mod ejection;
 mod gate;
 mod lines;
 mod queue;
 mod read;
 mod reconfigure;
 mod release;
+mod shortage;
 mod stash;
 mod upkeep;
 
@@ -33,16 +35,18 @@ use std::{
 };
 
 pub(crate) use checks::Checked;
+pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
 pub(crate) use lines::Rank;
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
+pub(crate) use shortage::Panic;
 use stash::Stash;
 
 use crate::{
-    Balancer, LeastRequests,
+    Balancer, LeastRequests, Outlier,
     breaker::{Ticket, Transition},
     foreign,
     health::{HealthReason, HealthStatus},
@@ -101,6 +105,11 @@ pub(crate) enum Change {
     Throttled {
         wait: Duration,
     },
+    Ejected {
+        wait: Duration,
+        why: Outlier,
+    },
+    Readmitted,
 }
 
 /// What must be done after the lock is gone. Mostly nothing, or one caller to be woken; that costs no allocation.
@@ -118,6 +127,7 @@ pub(crate) struct Effects {
 struct Rest {
     wakers: Vec<Waker>,
     changes: Vec<(u32, Change)>,
+    panic: Option<Panic>,
 }
 
 impl Effects {
@@ -143,14 +153,19 @@ impl Effects {
         self.rest().changes.push((key, change));
     }
 
-    /// Wakes who is to be woken. Returns what has changed, by the endpoint's key.
-    pub(crate) fn wake_all(self) -> Vec<(u32, Change)> {
+    /// The pool goes into panic, or comes out of it.
+    fn panics(&mut self, panic: Panic) {
+        self.rest().panic = Some(panic);
+    }
+
+    /// Wakes who is to be woken. Returns what has changed, by the endpoint's key, and for the pool.
+    pub(crate) fn wake_all(self) -> (Vec<(u32, Change)>, Option<Panic>) {
         foreign::wake(self.waker);
         let Some(rest) = self.rest else {
-            return Vec::new();
+            return (Vec::new(), None);
         };
         foreign::wake(rest.wakers);
-        rest.changes
+        (rest.changes, rest.panic)
     }
 }
 
@@ -201,6 +216,12 @@ struct State<O> {
     taken: u32,
     limit: u32,
     max_waiters: usize,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    panic_below: Option<f64>,
+    /// There are fewer.
+    short: bool,
+    /// Some are used in spite of their record.
+    panic: bool,
     /// The serial of the next endpoint that joins.
     next_serial: u64,
     timeouts: u64,
@@ -236,6 +257,8 @@ pub(crate) struct Rules {
     pub(crate) ageing: Duration,
     /// Slots that may be taken at the same time.
     pub(crate) limit: u32,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    pub(crate) panic_below: Option<f64>,
 }
 
 /// See the module's text. `O` is the connection as the storage hands it out.
@@ -264,6 +287,9 @@ impl<O> Admission<O> {
                 taken: 0,
                 limit: rules.limit,
                 max_waiters: rules.max_waiters,
+                panic_below: rules.panic_below,
+                short: false,
+                panic: false,
                 next_serial: 1,
                 timeouts: 0,
                 rejections: 0,

@@ -50,6 +50,7 @@ impl<O> Admission<O> {
         let mut state = self.lock();
         state.limit = plan.rules.limit;
         state.max_waiters = plan.rules.max_waiters;
+        state.panic_below = plan.rules.panic_below;
         state.queue.set_ageing(plan.rules.ageing);
         // the caller keeps the old one, so that nothing foreign is dropped under the lock
         state.view = Arc::clone(plan.view);

@@ -85,7 +85,7 @@ impl<O> Admission<O> {
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
-        let Some(ticket) = state.gates[key as usize].breaker.admit(now) else {
+        let Some(ticket) = state.gates[key as usize].admit(now) else {
             return false;
         };
         let object = object.take().or_else(|| state.stash.pop(key));

@@ -96,6 +96,9 @@ struct Model {
     given_before: BTreeSet<u64>,
     /// Checks under way, with their tickets.
     checking: [Option<Option<Ticket>>; 3],
+    /// Whose newest answered check was well.
+    fit: [bool; 3],
+    panic_below: Option<f64>,
     timeouts: u64,
     closed: bool,
     /// The pool's task was told that the next change by time may have moved.
@@ -125,10 +128,12 @@ impl Model {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
             Gate::new(stats, *slots, &health, breaker.clone(), now)
         });
+        let panic_below = [None, Some(0.5), Some(1.0)][(seed % 3) as usize];
         let rules = Rules {
             max_waiters: MAX_WAITERS,
             ageing: AGEING,
             limit: u32::MAX,
+            panic_below,
         };
         let mut model = Self {
             admission: Admission::new(gates.collect(), rules, seed),
@@ -143,6 +148,8 @@ impl Model {
             given_before: BTreeSet::new(),
             timeouts: 0,
             checking: [None; 3],
+            fit: [false; 3],
+            panic_below,
             closed: false,
             rearm: true,
             next_tick: None,
@@ -172,6 +179,11 @@ impl Model {
     fn check_ends(&mut self, key: u32, result: Result<(), HealthReason>) {
         let Some(ticket) = self.checking[key as usize].take() else {
             return;
+        };
+        self.fit[key as usize] = match &result {
+            Ok(()) => true,
+            Err(HealthReason::Unfit(_)) => false,
+            Err(_) => self.fit[key as usize],
         };
         let outcome = match &result {
             Ok(()) => Settle::Success,
@@ -372,6 +384,7 @@ impl Model {
                     self.check_begins(key);
                 }
             }
+            15 if self.rng.bool() => self.eject(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
@@ -381,6 +394,33 @@ impl Model {
         if self.rearm || self.next_tick.is_some_and(|at| self.now >= at) {
             self.tick();
         }
+    }
+
+    fn eject(&mut self) {
+        let key = self.rng.u32(..3);
+        let most_out = self.rng.usize(..4);
+        let usable = |model: &Self| {
+            let state = model.admission.lock();
+            let gates = state.gates.iter();
+            gates.map(|gate| gate.usable(model.now)).collect::<Vec<_>>()
+        };
+        let before = usable(self);
+        let out = before.iter().filter(|usable| !**usable).count();
+        let ejection = Ejection {
+            until: self.now + Duration::from_millis(self.rng.u64(1..9_000)),
+            why: Outlier::Failing {
+                success_permille: 700,
+                others_permille: 1_000,
+            },
+        };
+        let (ejected, effects) = self.admission.eject(key.into(), ejection, |_| most_out, self.now);
+        self.apply(effects);
+        assert_eq!(
+            ejected,
+            before[key as usize] && out < most_out && out < 2,
+            "e{key}, {before:?}, {most_out} may be out"
+        );
+        assert_eq!(usable(self)[key as usize], before[key as usize] && !ejected);
     }
 
     fn tick(&mut self) {
@@ -435,6 +475,7 @@ impl Model {
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
         assert_eq!(usable, state.eligible);
+        self.who_may_be_picked(&state);
         for (rank, avoid, min) in &line {
             let could = Self::may_use(&state, avoid, *min);
             let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
@@ -458,6 +499,34 @@ impl Model {
         }
         drop(given);
         self.given_before = now_given;
+    }
+
+    /// The rules for ejections and panic, as plainly as they can be said.
+    fn who_may_be_picked(&self, state: &State<Object>) {
+        let proper = |gate: &Gate| {
+            gate.health.status() == HealthStatus::Healthy
+                && gate.throttled(self.now).is_none()
+                && gate.breaker.admits(self.now)
+        };
+        let closed = |gate: &Gate| proper(gate) && gate.breaker.state().is_closed() && gate.ejected.is_none();
+        let usable = state.gates.iter().filter(|gate| closed(gate)).count();
+        let short = self
+            .panic_below
+            .is_some_and(|share| (usable as f64) < share * 3.0);
+        let any = state
+            .gates
+            .iter()
+            .any(|gate| proper(gate) && gate.ejected.is_none());
+        for (gate, fit) in state.gates.iter().zip(self.fit) {
+            let key = &gate.stats.id;
+            let throttled = gate.throttled(self.now).is_some();
+            let expected = proper(gate) && gate.ejected.is_none() || short && fit && !throttled;
+            assert_eq!(gate.eligible(self.now), expected, "{key}: {gate:?}");
+            assert!(
+                any || !proper(gate),
+                "{key} is left out although nobody else is left"
+            );
+        }
     }
 
     /// Everything is returned, time passes, checks pass: then everything can be had again.
@@ -551,6 +620,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
             max_waiters: 1,
             ageing: AGEING,
             limit: 9,
+            panic_below: None,
         },
         health: &health,
         breaker: &breaker,
@@ -579,12 +649,12 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     assert!(effects.is_empty(), "{effects:?}");
     assert!(model.admission.check_planned(old, now, now).1.is_empty());
     for _ in 0..100 {
-        assert!(model.admission.failed_unasked(old, now).wake_all().is_empty());
+        assert!(model.admission.failed_unasked(old, now).wake_all().0.is_empty());
     }
     let health_of_new = || model.admission.lock().gates[0].health.status();
     assert_eq!(health_of_new(), HealthStatus::Unknown);
     let effects = model.admission.check_ended(places[0], None, well(), now);
-    let changes = effects.wake_all();
+    let (changes, _) = effects.wake_all();
     assert_eq!(changes.len(), 2, "throttled and healthy: {changes:?}");
     assert_eq!(health_of_new(), HealthStatus::Healthy);
 }

@@ -77,15 +77,18 @@ impl<O> Admission<O> {
     /// Recomputes who may be picked, after anything that bears on it.
     pub(super) fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
+        Self::poll_ejections(state, now, effects);
+        Self::update_panic(state, now, effects);
         self.refresh_eligible(state, now);
         if state.queue.waiting() > 0 {
             let State {
                 gates,
                 eligible,
                 queue,
+                short,
                 ..
             } = state;
-            let soonest = |min| Self::hopeless_before(gates, eligible, min, now);
+            let soonest = |min| Self::hopeless_before(gates, eligible, *short, min, now);
             queue.wake_hopeless(soonest, &mut effects.rest().wakers);
         }
     }

@@ -81,4 +81,9 @@ impl Balancer for BoundedHash {
         }
         best.map(|(_, _, index)| index)
     }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        // it keeps nothing; without a key it draws
+        cx.key().and_then(|_| self.pick(among, cx))
+    }
 }

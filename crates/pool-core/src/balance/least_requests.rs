@@ -21,17 +21,10 @@ impl LeastRequests {
     }
 }
 
-impl Balancer for LeastRequests {
-    fn observes(&self) -> bool {
-        false
-    }
-
-    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
-        if among.is_empty() {
-            return None;
-        }
-        // added, so that those who look at the same time begin at different ones
-        let start = self.start.fetch_add(1, Ordering::Relaxed) % among.len();
+impl LeastRequests {
+    /// The least loaded, and of several the first from this turn on.
+    fn least(among: &Candidates<'_>, turn: usize) -> Option<usize> {
+        let start = turn.checked_rem(among.len())?;
         let mut best: Option<(usize, f64)> = None;
         for step in 0..among.len() {
             let index = (start + step) % among.len();
@@ -44,10 +37,24 @@ impl Balancer for LeastRequests {
                 best = Some((index, load));
             }
         }
-        let (index, _) = best?;
-        if index != start {
-            self.start.store(index + 1, Ordering::Relaxed);
+        best.map(|(index, _)| index)
+    }
+}
+
+impl Balancer for LeastRequests {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        if among.is_empty() {
+            return None;
         }
-        Some(index)
+        // added, so that those who look at the same time begin at different ones
+        Self::least(among, self.start.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn observes(&self) -> bool {
+        false
+    }
+
+    fn peek(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        Self::least(among, self.start.load(Ordering::Relaxed))
     }
 }

@@ -61,6 +61,13 @@ pub trait Balancer: Send + Sync + 'static {
     /// once, and taken as `None`: then the pool takes the least loaded.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
 
+    /// Whom [`pick`](Self::pick) would pick, for [`Pool::explain`](crate::Pool::explain): must leave no trace in what the
+    /// balancer keeps. `None` when chance decides, and by default.
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        let _ = (among, cx);
+        None
+    }
+
     /// Whether [`observe`](Self::observe) does anything: where it does not, the pool saves itself the calls. Asked when the
     /// balancer comes into use.
     fn observes(&self) -> bool {
@@ -80,6 +87,10 @@ pub trait Balancer: Send + Sync + 'static {
 impl<B: Balancer + ?Sized> Balancer for Arc<B> {
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         (**self).pick(among, cx)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        (**self).peek(among, cx)
     }
 
     fn observes(&self) -> bool {

@@ -131,4 +131,9 @@ impl Balancer for Prequal {
         let cold = looks.iter().filter(|look| look.in_flight <= limit);
         cold.min_by(by_latency).map(|look| look.index)
     }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        // it keeps nothing; only more than it looks at are drawn
+        (among.len() <= LOOKS).then(|| self.pick(among, cx)).flatten()
+    }
 }

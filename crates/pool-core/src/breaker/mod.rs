@@ -61,6 +61,21 @@ pub struct Ticket {
     probe: Option<NonZeroU64>,
 }
 
+impl Ticket {
+    /// Permission that no breaker gave: for a request that is sent to the endpoint although its breaker is open, because
+    /// too few others are left. Whatever comes of it is ignored. It cannot close the breaker, since that takes identified
+    /// probes, and it takes no probe's permit.
+    pub const BYPASS: Self = Self {
+        generation: u64::MAX,
+        probe: None,
+    };
+
+    /// Whether it is [`BYPASS`](Self::BYPASS).
+    pub const fn is_bypass(self) -> bool {
+        self.generation == Self::BYPASS.generation
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     id: NonZeroU64,
