@@ -191,8 +191,12 @@ impl Gate {
     /// Takes a slot, if one is free and the endpoint may be picked.
     #[inline]
     pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
-        let well = self.is_member() && self.health.status() == HealthStatus::Healthy;
-        if self.free() == 0 || !well || self.throttled(now).is_some() {
+        // the breaker itself says below whether it admits
+        let well = self.is_member()
+            && self.health.status() == HealthStatus::Healthy
+            && self.ejected.is_none()
+            && self.throttled(now).is_none();
+        if self.free() == 0 || !well && !self.is_last_resort(now) {
             return None;
         }
         let ticket = self.admit(now)?;

@@ -47,7 +47,13 @@ impl Balancer for LeastRequests {
             return None;
         }
         // added, so that those who look at the same time begin at different ones
-        Self::least(among, self.start.fetch_add(1, Ordering::Relaxed))
+        let turn = self.start.fetch_add(1, Ordering::Relaxed);
+        let index = Self::least(among, turn)?;
+        if index != turn % among.len() {
+            // who is passed over for its load must not lend its turns to the next
+            self.start.store(index + 1, Ordering::Relaxed);
+        }
+        Some(index)
     }
 
     fn observes(&self) -> bool {
