@@ -121,13 +121,16 @@ async fn r1_a_lowered_limit_holds_whatever_was_idle_or_in_use() {
             held.len(),
             "{what}: what is idle above the limit is closed"
         );
-        // what comes back above the limit is not given out again
+        // what comes back above the limit is not given out again, not to those in line either
+        let mut waiter = tokio_test::task::spawn(pool.acquire_within(s(60)));
+        assert!(waiter.poll().is_pending(), "{what}");
         while held.len() > after as usize {
             held.pop().unwrap().succeed();
-            let more = take_all(&pool).await;
-            assert_eq!(more.len(), usize::from(held.len() < after as usize), "{what}");
-            held.extend(more);
+            assert!(!waiter.is_woken(), "{what}: {} are held", held.len());
         }
+        held.pop().unwrap().succeed();
+        assert!(waiter.is_woken(), "{what}");
+        held.push(waiter.await.unwrap());
         held.into_iter().for_each(Lease::succeed);
         assert_eq!(take_all(&pool).await.len(), after as usize, "{what}");
         assert!(nodes[0].sockets() <= after.into(), "{what}");

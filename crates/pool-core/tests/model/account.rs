@@ -173,6 +173,12 @@ impl World {
             .config
             .max_connections
             .map_or(usize::MAX, |most| most as usize);
+        for id in self.served.iter().map(|(_, id)| id).chain(&self.at_once) {
+            let over = |endpoint: &&EndpointSnapshot| endpoint.slots_active > endpoint.slots_max;
+            let there = snapshot.endpoints.iter().find(|endpoint| endpoint.id == *id);
+            assert!(there.filter(over).is_none(), "{id} was given out above its limit");
+            assert!(taken <= limit, "{id} was given out above the pool's limit");
+        }
         let clear = || line().filter(|caller| !caller.opaque);
         if taken < limit && !self.closed {
             for caller in clear() {
