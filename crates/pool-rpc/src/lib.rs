@@ -66,10 +66,10 @@ mod error;
 mod exchange;
 #[cfg(feature = "file")]
 pub mod file;
+mod frames;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod frames;
 mod http1;
 mod http2;
 mod http_config;

@@ -457,7 +457,7 @@ impl World {
         let slots: u32 = self.members.values().map(|config| config.max_connections).sum();
         let slots = slots.min(self.config.max_connections.unwrap_or(u32::MAX));
         let snapshot = self.pool.snapshot();
-        assert_eq!(snapshot.slots_free, slots.into(), "{:?}", self.pool.explain());
+        assert_eq!(snapshot.slots_free, u64::from(slots), "{:?}", self.pool.explain());
         let mut leases = Vec::new();
         for _ in 0..slots {
             leases.push(self.pool.acquire_within(ms(1)).await.unwrap());

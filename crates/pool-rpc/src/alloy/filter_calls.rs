@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{AcquireError, EndpointId, NotUsable, Reasons, Request, RunError};
+use pool_core::{AcquireError, EndpointId, NotUsable, Reasons, Request, RunError, Unusable};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -123,14 +123,15 @@ impl Sender {
             if others.clone().count() == endpoints.len() {
                 return Ok(None);
             }
-            let mut unusable = self.pool.explain();
-            unusable.retain(|one| one.endpoint == *home);
-            match unusable.first().map(|one| &one.reason) {
+            let mut explained = self.pool.explain().into_iter();
+            let reason = explained.find_map(|one| one.not_usable.filter(|_| one.endpoint == *home));
+            match reason {
                 Some(NotUsable::Unhealthy { .. } | NotUsable::BreakerOpen { .. }) => return Ok(None),
-                Some(NotUsable::Throttled { .. }) => {
+                Some(reason @ NotUsable::Throttled { .. }) => {
+                    let endpoint = home.clone();
                     return Err(way.failed(RunError::Acquire(AcquireError::NoHealthyEndpoint {
                         pool: self.pool.id().clone(),
-                        reasons: Reasons(unusable),
+                        reasons: Reasons(vec![Unusable { endpoint, reason }]),
                     })));
                 }
                 Some(_) => {}
