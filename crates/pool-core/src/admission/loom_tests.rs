@@ -497,13 +497,15 @@ fn resize(line: &Line, slots: u32, limit: u32, now: Instant) {
             max_waiters: 8,
             ageing: Duration::from_secs(1),
             limit,
+            panic_below: None,
         },
         health: &HealthConfig::default(),
         breaker: &BreakerConfig::default(),
         kept: vec![(0, slots)],
         joining: Vec::new(),
+        view: &Arc::default(),
     };
-    apply(line.reconfigure(plan, now));
+    reconfigure(line, plan, now);
 }
 
 /// A limit is raised while the pool is closed: whoever waits is served or told, and a slot that was given all the same
@@ -709,9 +711,11 @@ fn an_ejection_meets_a_release_and_one_who_waits() {
         let take_on = |key: u32| {
             let (taken, effects) = line.ask_at_once(Some(key), &Want::anything(now), now);
             apply(effects);
-            let (key, ticket) = taken.expect("a slot is free");
-            let object = Some(Returned(Arc::clone(&line.lock().gates[key as usize].stats)));
-            Grant { key, ticket, object }
+            let mut grant = taken.expect("a slot is free");
+            let stats = Arc::clone(&line.lock().gates[grant.key as usize].stats);
+            let put_back = false;
+            grant.object.get_or_insert(Returned { stats, put_back });
+            grant
         };
         let (stays, returns) = (take_on(0), take_on(1));
         let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
@@ -742,6 +746,7 @@ fn an_ejection_meets_a_release_and_one_who_waits() {
         assert_eq!(grant.key, 1);
         give_back(&line, grant, Settle::Success, later);
         give_back(&line, stays, Settle::Success, later);
+        put_back(line.end_stash());
         assert_eq!(line.taken(), 0);
     });
 }
