@@ -34,7 +34,13 @@ pub fn pool(
 /// Waits until so many endpoints may be used, for ten seconds at the most; whether they may.
 pub async fn healthy(pool: &Pool<JsonRpcEndpoint>, count: usize) -> bool {
     for _ in 0..1000 {
-        if pool.snapshot().endpoints.len() - pool.explain().len() >= count {
+        if pool
+            .explain()
+            .iter()
+            .filter(|endpoint| endpoint.is_usable())
+            .count()
+            >= count
+        {
             return true;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

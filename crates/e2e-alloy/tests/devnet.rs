@@ -391,7 +391,13 @@ async fn each_fault_of_a_node_is_no_fault_of_the_pool() {
         // two of three
         nodes[0].set_faults(fault.clone()).unwrap();
         nodes[1].set_faults(fault).unwrap();
-        while checked && pool.explain().len() < 2 {
+        let unusable = || {
+            pool.explain()
+                .iter()
+                .filter(|endpoint| !endpoint.is_usable())
+                .count()
+        };
+        while checked && unusable() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let (mut reads, mut batches, mut sends) = (Tally::default(), Tally::default(), Tally::default());

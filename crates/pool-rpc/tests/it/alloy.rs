@@ -12,7 +12,9 @@ use alloy_json_rpc::{
     Id, Request, RequestPacket, ResponsePacket, ResponsePayload, RpcError, SerializedRequest,
 };
 use alloy_transport::{TransportError, TransportErrorKind};
-use pool_core::{EndpointConfig, EndpointId, Pool, PoolConfig, PoolId, PoolUpdate, RoundRobin, RunError};
+use pool_core::{
+    EndpointConfig, EndpointId, Explanation, Pool, PoolConfig, PoolId, PoolUpdate, RoundRobin, RunError,
+};
 use pool_rpc::{JsonRpcEndpoint, PoolHints, PoolTransport, PoolTransportError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -37,7 +39,10 @@ async fn slots(nodes: &[&Answering], slots: u32) -> Pool<JsonRpcEndpoint> {
         builder = builder.endpoint(id, endpoint, EndpointConfig::default().max_connections(slots));
     }
     let pool = builder.build().unwrap();
-    until("all endpoints are healthy", || pool.explain().is_empty()).await;
+    until("all endpoints are healthy", || {
+        pool.explain().iter().all(Explanation::is_usable)
+    })
+    .await;
     pool
 }
 
@@ -427,7 +432,10 @@ async fn a_filter_is_not_found_on_another_node_of_the_same_name() {
         EndpointConfig::default(),
     );
     pool.apply(update).unwrap();
-    until("the new node is used", || pool.explain().is_empty()).await;
+    until("the new node is used", || {
+        pool.explain().iter().all(Explanation::is_usable)
+    })
+    .await;
     assert_eq!(
         call(&transport, "eth_getFilterChanges", json!([id])).await,
         Err((-32000, "filter not found".to_owned()))

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
-use pool_core::{EndpointConfig, EndpointId, EndpointSnapshot, Pool, PoolId, Request};
+use pool_core::{EndpointConfig, EndpointId, EndpointSnapshot, Explanation, Pool, PoolId, Request};
 use pool_rpc::{HttpVersion, JsonRpcEndpoint, RpcCall, RpcRequest};
 
 use crate::{
@@ -24,7 +24,10 @@ async fn pool(server: &Server, settings: EndpointConfig) -> Pool<JsonRpcEndpoint
         .endpoint(EndpointId::new("n").unwrap(), endpoint, settings)
         .build()
         .unwrap();
-    until("the endpoint is healthy", || pool.explain().is_empty()).await;
+    until("the endpoint is healthy", || {
+        pool.explain().iter().all(Explanation::is_usable)
+    })
+    .await;
     pool
 }
 
