@@ -3,7 +3,7 @@
 use std::{future::poll_fn, time::Duration};
 
 use devnet::{Faults, When};
-use pool_core::{EndpointConfig, EndpointId, Pool, PoolId, RunError};
+use pool_core::{EndpointConfig, EndpointId, Explanation, Pool, PoolId, RunError};
 use pool_rpc::{JsonRpcEndpoint, RpcBatch, RpcCall, RpcRequest, WithRequest};
 use serde_json::json;
 use tower_service::Service;
@@ -19,7 +19,10 @@ async fn pool(url: &str) -> Pool<JsonRpcEndpoint> {
         )
         .build()
         .unwrap();
-    until("the endpoint is healthy", || pool.explain().is_empty()).await;
+    until("the endpoint is healthy", || {
+        pool.explain().iter().all(Explanation::is_usable)
+    })
+    .await;
     pool
 }
 
