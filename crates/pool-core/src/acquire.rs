@@ -5,16 +5,16 @@ use std::{
     panic::Location,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Refusal, Settle, Terms, Turn},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -38,17 +38,27 @@ impl<E: Endpoint> Core<E> {
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         self.consult(wish.terms.need);
+        let came = now;
         loop {
-            let mut held = self.slot(wish, &mut now).await?;
+            // in line from the first: what comes before the next poll wakes the task
+            let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
+            let mut held = match asked {
+                Ok(Asked::Go(grant)) => Held::of(self, grant, wish),
+                Ok(Asked::Stand(place)) => self.wait(wish, place, &mut now).await?,
+                Err(refusal) => return Err(self.refused(&refusal, wish, now)),
+            };
             if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
                 // it has joined meanwhile, and was given before it was asked what it offers
+                now = self.goes_round(wish, &held, came);
                 continue;
             }
             let key = held.key;
-            held.started = true;
-            self.feed(key, Feedback::Started);
+            held.start();
+            if let Some(lease) = held.lease_at_hand(now, location) {
+                return Ok(lease);
+            }
             match held.connect(wish.deadline, now, location).await {
-                Ok(lease) => return Ok(lease.needing(wish.terms.need)),
+                Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
                     if !wish.avoid.contains(&key) {
                         wish.avoid.push(key);
@@ -61,8 +71,15 @@ impl<E: Endpoint> Core<E> {
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
-            now = Instant::now();
+            now = self.goes_round(wish, &held, came);
         }
+    }
+
+    /// Whoever has to go round again is not behind those who came later.
+    fn goes_round(&self, wish: &mut Wish, held: &Held<'_, E>, came: Instant) -> Instant {
+        let rank = wish.rank.or(held.rank);
+        wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
+        Instant::now()
     }
 
     /// Gets a connection on a slot that is free now, on none of the endpoints to avoid. Never waits in line.
@@ -74,56 +91,33 @@ impl<E: Endpoint> Core<E> {
         let now = Instant::now();
         let (taken, effects) = self.admission.ask_at_once(self.pick(wish, now), wish, now);
         self.apply(effects);
-        let (key, ticket) = taken?;
-        let mut held = Held {
-            core: self,
-            key,
-            ticket,
-            stored: None,
-            open: true,
-            started: false,
-        };
+        let mut held = Held::of(self, taken?, wish);
         // what is to be avoided is given when nothing else is left; it goes back
-        if wish.avoid.contains(&key) {
+        if wish.avoid.contains(&held.key) {
             return None;
         }
-        held.started = true;
-        self.feed(key, Feedback::Started);
-        let lease = held.connect(wish.deadline, now, location).await.ok()?;
-        Some(lease.needing(wish.terms.need))
+        held.start();
+        if let Some(lease) = held.lease_at_hand(now, location) {
+            return Some(lease);
+        }
+        held.connect(wish.deadline, now, location).await.ok()
     }
 
-    /// A slot, at once or after waiting in line. `now` is moved on if it waits.
+    /// A slot, or a place in line with this waker.
     #[inline]
-    async fn slot<'a>(
-        self: &'a Arc<Self>,
-        wish: &Wish,
-        now: &mut Instant,
-    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
-        // where callers wait, what the balancer would say is of no use
-        let preferred = if self.admission.somebody_waits() {
+    fn ask(&self, wish: &Wish, waker: &Waker, now: Instant) -> Result<Asked<Box<Stored<E>>>, Refusal> {
+        // where there is nothing to choose, what the balancer would say is of no use
+        let preferred = if self.admission.is_crowded() {
             None
         } else {
-            self.pick(wish, *now)
+            self.pick(wish, now)
         };
-        // in line from the first: what comes before the next poll wakes the task
-        let ask = poll_fn(|cx| Poll::Ready(self.admission.ask(preferred, wish, cx.waker(), *now)));
-        let (asked, effects) = ask.await;
+        let (asked, effects) = self.admission.ask(preferred, wish, waker, now);
         self.apply(effects);
-        match asked {
-            Ok(Asked::Go(key, ticket)) => Ok(Held {
-                core: self,
-                key,
-                ticket,
-                stored: None,
-                open: true,
-                started: false,
-            }),
-            Ok(Asked::Stand(place)) => self.wait(wish, place, now).await,
-            Err(refusal) => Err(self.refused(&refusal, wish, *now)),
-        }
+        asked
     }
 
+    /// A slot after waiting in line. `now` is moved on.
     async fn wait<'a>(
         self: &'a Arc<Self>,
         wish: &Wish,
@@ -148,11 +142,13 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
-        match turn {
-            Some(Ok(grant)) => Ok(Held::of(self, grant)),
-            Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
-        }
+        let mut held = match turn {
+            Some(Ok(grant)) => Held::of(self, grant, wish),
+            Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
+        };
+        held.rank = Some(place.rank);
+        Ok(held)
     }
 
     /// What a request wants, in the pool's own terms.
@@ -163,6 +159,7 @@ impl<E: Endpoint> Core<E> {
             terms: Terms::from(&request.requirements),
             priority: request.priority,
             deadline,
+            rank: None,
             ask: Ask {
                 key: request.key,
                 ..Ask::default()
@@ -188,29 +185,33 @@ impl<E: Endpoint> Core<E> {
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
         let anybody = wish.min_position.is_none() && !self.admission.restricts(&wish.terms);
         if wish.avoid.is_empty() && anybody {
-            return self.choose(&self.admission.eligible(), wish, now);
+            let roster = self.admission.roster();
+            return self.choose(&roster.keys, &roster.view, wish, now);
         }
         with_list(|keys| {
-            if anybody {
-                keys.extend(self.admission.eligible().iter().copied());
-            } else {
+            if !anybody {
                 keys.extend(self.admission.eligible_for(wish.min_position, &wish.terms));
+            }
+            // read after those keys: who may be picked is always in it
+            let roster = self.admission.roster();
+            if anybody {
+                keys.extend(&roster.keys);
             }
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
             }
-            self.choose(keys, wish, now)
+            self.choose(keys, &roster.view, wish, now)
         })
     }
 
     /// Asks the balancer to choose among these.
-    pub(crate) fn choose(&self, keys: &[u32], wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
-        // read after the keys: who may be picked is always in it
-        let setup = self.setup.load();
-        let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
-        let picked = setup.balancer.pick(&candidates, &cx);
-        picked.and_then(|index| keys.get(index).copied())
+    pub(crate) fn choose(&self, keys: &[u32], view: &View, wish: &Wish, now: Instant) -> Option<u32> {
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
+        let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
+        // who panics has picked nobody: the least loaded is taken
+        let pick = || view.balancer.pick(&candidates, &cx);
+        let picked = self.balancers_bugs.call(&self.id, pick);
+        picked.flatten().and_then(|index| keys.get(index).copied())
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -326,7 +327,7 @@ struct Waiter<'a, 'w, E: Endpoint> {
 
 impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     /// Ready when its turn has come, or when it never will.
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
+    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Box<Stored<E>>>, Refusal>> {
         let Some(place) = &mut self.place else {
             return Poll::Ready(Err(Refusal::Closed));
         };
@@ -346,7 +347,7 @@ impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     fn time_out(&mut self) -> Option<Held<'a, E>> {
         let place = self.place.take()?;
         let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let held = Held::of(self.core, given?);
+        let held = Held::of(self.core, given?, self.want);
         // one that may not be used any more is given back by the drop
         good.then_some(held)
     }
@@ -359,7 +360,7 @@ impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held::of(self.core, grant));
+            drop(Held::of(self.core, grant, self.want));
         }
     }
 }
@@ -369,25 +370,66 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// What is needed that not every endpoint offers.
+    need: Option<Need>,
+    /// Its rank, if it stood in line for it.
+    rank: Option<Rank>,
     /// What was handed over with the slot.
-    stored: Option<Stored<E>>,
+    stored: Option<Box<Stored<E>>>,
     /// Whether the slot is still ours to give back.
     open: bool,
     /// Whether the balancer was told of it.
     started: bool,
+    /// The endpoint is being asked whether the connection can be used. If it panics, the drop finds this.
+    judging: bool,
 }
 
 impl<'a, E: Endpoint> Held<'a, E> {
-    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>) -> Self {
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>, wish: &Wish) -> Self {
         let Grant { key, ticket, object } = grant;
         Self {
             core,
             key,
             ticket,
+            need: wish.terms.need,
+            rank: None,
             stored: object,
             open: true,
             started: false,
+            judging: false,
         }
+    }
+
+    fn start(&mut self) {
+        self.started = true;
+        self.core.feed(self.key, Feedback::Started);
+    }
+
+    /// The lease, if a connection came with the slot that can be used as it is.
+    #[inline(always)]
+    fn lease_at_hand(&mut self, now: Instant, location: &'static Location<'static>) -> Option<Lease<E>> {
+        let stored = self.stored.as_ref()?;
+        self.judging = true;
+        let ready = stored.is_ready(now);
+        self.judging = false;
+        let mut stored = self.stored.take()?;
+        if !ready {
+            self.core.put_back(self.key, stored);
+            return None;
+        }
+        stored.lane.set_busy(true);
+        Some(self.lease(stored, now, location))
+    }
+
+    fn lease(
+        &mut self,
+        stored: Box<Stored<E>>,
+        now: Instant,
+        location: &'static Location<'static>,
+    ) -> Lease<E> {
+        self.open = false;
+        let slot = (self.key, self.ticket);
+        Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
     }
 
     async fn connect(
@@ -400,11 +442,8 @@ impl<'a, E: Endpoint> Held<'a, E> {
         let Some(member) = member else {
             unreachable!("an endpoint stays until the last slot on it has come back")
         };
-        let connection = if let Some(mut stored) = self.stored.take() {
-            stored.lane.set_busy(true);
-            Ok(Ok(stored))
-        } else {
-            let mut connecting = pin!(member.connection());
+        let connection = {
+            let mut connecting = pin!(member.connection(|| self.core.admission.take_one(self.key)));
             // an idle connection that can be used as it is comes at once, and needs no timer
             match poll_fn(|cx| Poll::Ready(connecting.as_mut().poll(cx))).await {
                 Poll::Ready(connection) => Ok(connection),
@@ -416,18 +455,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             }
         };
         match connection {
-            Ok(Ok(stored)) => {
-                self.open = false;
-                let core = Arc::clone(self.core);
-                Ok(Lease::new(
-                    core,
-                    member,
-                    (self.key, self.ticket),
-                    stored,
-                    now,
-                    location,
-                ))
-            }
+            Ok(Ok(stored)) => Ok(self.lease(stored, now, location)),
             Ok(Err(failure)) => {
                 let (settle, throttle, failed) = self.core.connect_failed(&member, failure);
                 self.give_back(settle, throttle);
@@ -458,6 +486,11 @@ impl<'a, E: Endpoint> Held<'a, E> {
 
 impl<E: Endpoint> Drop for Held<'_, E> {
     fn drop(&mut self) {
+        if self.judging
+            && let Some(stored) = self.stored.take()
+        {
+            stored.close();
+        }
         let told = self.open && self.started;
         self.give_back(Settle::Neutral, None);
         if told {

@@ -1,11 +1,8 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -16,12 +13,13 @@ use tokio::{
 
 use crate::{
     Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
-    admission::{Admission, Change, Effects},
+    admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
     chance::Chance,
     effort::Effort,
+    foreign::Foreign,
     health::HealthStatus,
     knobs::Knobs,
     latencies::Latencies,
@@ -29,12 +27,13 @@ use crate::{
     member::Stored,
     reconfigure::Departed,
     setup::Setup,
+    turns::Turns,
 };
 
 pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
-    pub(crate) admission: Admission<Stored<E>>,
+    pub(crate) admission: Admission<Box<Stored<E>>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
@@ -51,10 +50,19 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) epoch: Instant,
     /// Told at each reconfiguration.
     pub(crate) reconfigured: Notify,
+    /// Health checks take turns.
+    pub(crate) check_turns: Turns,
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
     pub(crate) leaks: Leaks,
+    /// Whether the balancer wants to hear what becomes of slots.
+    pub(crate) observed: AtomicBool,
+    /// How often idle connections were cleared away because no more are to be kept.
+    pub(crate) clearances: AtomicU64,
+    pub(crate) balancers_bugs: Foreign,
+    pub(crate) observers_bugs: Foreign,
+    pub(crate) endpoints_bugs: Foreign,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -73,24 +81,31 @@ impl<E: Endpoint> Core<E> {
     /// Ends the background work: nobody holds the pool any more, or it is closed.
     pub(crate) fn shut_down(&self) {
         self.shutdown.send_replace(true);
+        let setup = self.setup.load();
+        setup.all().for_each(|member| member.shut_down());
+        self.clearances.fetch_add(1, Ordering::Release);
+        drop(self.admission.end_stash());
         let now = Instant::now();
-        for member in self.setup.load().all() {
-            member.shut_down(now);
-        }
+        setup.all().for_each(|member| member.purge_idle(now));
     }
 
     #[cold]
     fn apply_some(&self, effects: Effects) {
-        for waker in effects.wakers {
-            waker.wake();
-        }
-        if effects.rearm {
+        let rearm = effects.rearm;
+        let (changes, panic) = effects.wake_all();
+        if rearm {
             self.rearm.notify_one();
         }
-        for (key, change) in effects.changes {
+        for (key, change) in changes {
             self.publish(key, change);
         }
+        if let Some(panic) = panic {
+            self.publish_panic(panic);
+        }
         if self.is_closed() {
+            // a connection that was handed on and came back unused lies in the storage again
+            let now = Instant::now();
+            self.setup.load().all().for_each(|member| member.purge_idle(now));
             self.changed.notify_waiters();
         }
     }
@@ -105,7 +120,7 @@ impl<E: Endpoint> Core<E> {
         let event = match change {
             Change::Breaker(Transition { from, to }) => {
                 if matches!(to, BreakerState::Open { .. }) {
-                    member.purge_idle(Instant::now());
+                    self.purge_idle(key, member);
                     tracing::warn!(%pool, %endpoint, "circuit breaker opened");
                 } else {
                     tracing::info!(%pool, %endpoint, ?to, "circuit breaker changed");
@@ -116,7 +131,7 @@ impl<E: Endpoint> Core<E> {
                 self.changed.notify_waiters();
                 match &reason {
                     Some(reason) if to != HealthStatus::Healthy => {
-                        member.purge_idle(Instant::now());
+                        self.purge_idle(key, member);
                         tracing::warn!(%pool, %endpoint, %reason, "endpoint is unhealthy");
                     }
                     _ => tracing::info!(%pool, %endpoint, "endpoint is healthy"),
@@ -128,6 +143,14 @@ impl<E: Endpoint> Core<E> {
                     reason,
                 }
             }
+            Change::Ejected { wait, why } => {
+                tracing::warn!(%pool, %endpoint, ?wait, %why, "endpoint is left out");
+                Event::Ejected { endpoint, wait, why }
+            }
+            Change::Readmitted => {
+                tracing::info!(%pool, %endpoint, "endpoint takes part again");
+                Event::Readmitted { endpoint }
+            }
             Change::Throttled { wait } => {
                 tracing::info!(%pool, %endpoint, ?wait, "endpoint is throttled");
                 Event::Throttled { endpoint, wait }
@@ -136,13 +159,36 @@ impl<E: Endpoint> Core<E> {
         self.tell(&event);
     }
 
-    /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    fn publish_panic(
+        &self,
+        Panic {
+            began,
+            usable,
+            endpoints,
+        }: Panic,
+    ) {
+        let pool = &self.id;
+        self.tell(&if began {
+            tracing::warn!(%pool, usable, endpoints, "too few endpoints are usable, so those with a poor record are used too");
+            Event::PanicBegan { usable, endpoints }
+        } else {
+            tracing::info!(%pool, usable, endpoints, "only usable endpoints are used again");
+            Event::PanicEnded { usable, endpoints }
+        });
+    }
+
+    /// Tells the balancer what became of a slot.
+    #[inline]
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
-        let setup = self.setup.load();
-        let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
-        if told.is_err() {
-            tracing::error!(pool = %self.id, "the balancer panicked");
+        if self.observed.load(Ordering::Relaxed) {
+            self.tell_balancer(key, what);
         }
+    }
+
+    fn tell_balancer(&self, key: u32, what: Feedback) {
+        let setup = self.setup.load();
+        let observe = || setup.balancer.observe(key as usize, &what);
+        self.balancers_bugs.call(&self.id, observe);
     }
 
     fn endpoint_id(&self, key: u32) -> Option<EndpointId> {
@@ -180,11 +226,8 @@ impl<E: Endpoint> Core<E> {
 
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
-            // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
-            let told = catch_unwind(AssertUnwindSafe(|| observer.event(&self.id, event)));
-            if told.is_err() {
-                tracing::error!(pool = %self.id, "the observer panicked");
-            }
+            self.observers_bugs
+                .call(&self.id, || observer.event(&self.id, event));
         }
     }
 }
@@ -218,6 +261,8 @@ impl<E: Endpoint> Source for Core<E> {
                 breaker: gate.breaker.state(),
                 breaker_opened: gate.breaker_opened,
                 throttled_until: gate.throttled_until.filter(|until| *until > now),
+                ejected_until: gate.ejected.map(|ejected| ejected.until),
+                ejections: gate.ejections,
                 weight: if gate.eligible(now) {
                     stats.weight(now)
                 } else {
@@ -242,6 +287,7 @@ impl<E: Endpoint> Source for Core<E> {
             hedges_won,
             budget_exhausted: self.effort.budget_exhausted(),
             leaks: self.leaks.found(),
+            panicking: totals.panic,
         }
     }
 }

@@ -47,6 +47,15 @@ pub trait Endpoint: Send + Sync + 'static {
     /// it through [`recycle`](Self::recycle).
     fn is_clean(&self, conn: &Self::Conn) -> bool;
 
+    /// Whether the connection outlives a request that was broken off, because its caller went away or its verdict says not
+    /// to keep the connection. `false` by default: half a request may be on it, and it is destroyed. An HTTP/2 lane may
+    /// say `true`: such a request ends its own stream and leaves nothing behind. The connection is then kept by the same
+    /// rules as after a good answer.
+    fn survives(&self, conn: &Self::Conn) -> bool {
+        let _ = conn;
+        false
+    }
+
     /// Makes an idle connection ready for its next caller, or refuses it: then it is destroyed and another is taken.
     /// Called only for connections that are not clean or have been idle for longer than the pool's
     /// `validate_after_idle`.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use crate::{EndpointId, Fault, PoolId, Verdict, health::HealthReason};
+use crate::{EndpointId, Fault, Outlier, PoolId, Verdict, health::HealthReason};
 
 /// Where a deadline passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,13 @@ pub enum NotUsable {
         /// For so long.
         wait: Duration,
     },
+    /// It stands out among the other endpoints and is left out for a while.
+    Ejected {
+        /// For so long.
+        wait: Duration,
+        /// How it stands out.
+        why: Outlier,
+    },
     /// It has not got as far as the request demands.
     Behind {
         /// How far it was at its last check; unknown if it has told no position.
@@ -77,6 +84,7 @@ impl fmt::Display for NotUsable {
             Self::BreakerOpen { wait: Some(wait) } => write!(f, "circuit breaker open for {wait:.1?}"),
             Self::BreakerOpen { wait: None } => f.write_str("circuit breaker half-open, probes out"),
             Self::Throttled { wait } => write!(f, "throttled for {wait:.1?}"),
+            Self::Ejected { wait, why } => write!(f, "left out for {wait:.1?} ({why})"),
             Self::Behind {
                 position: Some(position),
                 needed,
@@ -220,8 +228,9 @@ impl<X> AcquireError<X> {
             return None;
         };
         let waits = reasons.0.iter().filter_map(|unusable| match unusable.reason {
-            NotUsable::BreakerOpen { wait } | NotUsable::Lacks { wait } => wait,
-            NotUsable::Throttled { wait } => Some(wait),
+            NotUsable::BreakerOpen { wait } => wait,
+            NotUsable::Throttled { wait } | NotUsable::Ejected { wait, .. } => Some(wait),
+            // what an endpoint lacks is asked of others, and they tell when
             _ => None,
         });
         waits.min()

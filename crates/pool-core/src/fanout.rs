@@ -11,12 +11,19 @@ impl<E: Endpoint> Core<E> {
         let wish = self.wish(request, now);
         self.consult(wish.terms.need);
         let mut keys = self.could_serve(&wish);
-        let setup = self.setup.load();
+        // read after the keys: who may be picked is always in it
+        let roster = self.admission.roster();
         let mut ranked = Vec::with_capacity(keys.len());
         while !keys.is_empty() {
-            let picked = self.choose(&keys, &wish, now).unwrap_or(keys[0]);
+            let picked = self.choose(&keys, &roster.view, &wish, now).unwrap_or(keys[0]);
             keys.retain(|key| *key != picked);
-            ranked.extend(setup.member(picked).map(|member| member.id.clone()));
+            ranked.extend(
+                roster
+                    .view
+                    .stats
+                    .get(picked as usize)
+                    .map(|stats| stats.id.clone()),
+            );
         }
         // those with nothing to give come last, and those to avoid after them
         let full = self.admission.full();
@@ -44,7 +51,9 @@ impl<E: Endpoint> Core<E> {
             let member = self.setup.load().member(id.key).cloned();
             if let Some(member) = member {
                 // foreign code, outside all locks
-                let offers = member.endpoint.offers(need);
+                let offers = || member.endpoint.offers(need);
+                // who panics over it is taken to offer it: a call tells
+                let offers = self.endpoints_bugs.call(&self.id, offers) != Some(false);
                 let effects = self.admission.told(*id, need, offers, Instant::now());
                 self.apply(effects);
             }
@@ -58,7 +67,7 @@ impl<E: Endpoint> Core<E> {
     pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>, terms: &Terms) -> bool {
         let other = |key: &u32| !avoid.contains(key);
         if min_position.is_none() && !self.admission.restricts(terms) {
-            self.admission.eligible().iter().any(other)
+            self.admission.roster().keys.iter().any(other)
         } else {
             self.admission.eligible_for(min_position, terms).iter().any(other)
         }

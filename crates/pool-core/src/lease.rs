@@ -11,37 +11,28 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Need, Verdict,
-    admission::Settle,
-    breaker::Ticket,
-    core::Core,
-    leak::Watch,
-    member::{Member, Stored},
-    moment::after,
+    Endpoint, EndpointId, ErrorType, Feedback, Need, Verdict, admission::Settle, breaker::Ticket, core::Core,
+    leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
 ///
 /// Tell how it went: [`succeed`](Self::succeed), [`fail`](Self::fail) or [`neutral`](Self::neutral); the time from
 /// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was looked at
-/// counts as cancelled: the connection is destroyed, because half a request may be on it, and nothing is held against
-/// the endpoint. One that was never touched goes back as it was.
+/// counts as cancelled: the connection is destroyed, because half a request may be on it (unless it
+/// [`survives`](Endpoint::survives) that), and nothing is held against the endpoint. One that was never touched goes back as it was.
 ///
 /// It is `'static` and `Send`, and dropping it needs no runtime.
 #[must_use = "a lease that is dropped gives its slot back"]
 pub struct Lease<E: Endpoint> {
     core: Arc<Core<E>>,
-    member: Arc<Member<E>>,
     key: u32,
     ticket: Ticket,
     /// Gone once reported.
-    stored: Option<Stored<E>>,
-    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
-    judged: bool,
+    stored: Option<Box<Stored<E>>>,
     since: Instant,
     /// When the answer was there, if that is not when it is reported.
     answered: Option<Instant>,
@@ -57,9 +48,9 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        member: Arc<Member<E>>,
         (key, ticket): (u32, Ticket),
-        stored: Stored<E>,
+        need: Option<Need>,
+        stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
     ) -> Self {
@@ -67,27 +58,27 @@ impl<E: Endpoint> Lease<E> {
         Self {
             watch,
             core,
-            member,
             key,
             ticket,
             stored: Some(stored),
-            judged: false,
             since: now,
             answered: None,
-            need: None,
+            need,
             lacking: false,
             touched: AtomicBool::new(false),
         }
     }
 
-    pub(crate) const fn needing(mut self, need: Option<Need>) -> Self {
-        self.need = need;
-        self
-    }
-
     /// The endpoint it leads to.
     pub fn endpoint(&self) -> &EndpointId {
-        &self.member.id
+        &self.stored().member.id
+    }
+
+    fn stored(&self) -> &Stored<E> {
+        match &self.stored {
+            Some(stored) => stored,
+            None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
     }
 
     pub(crate) const fn key(&self) -> u32 {
@@ -108,7 +99,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// What the endpoint says of the error. Reports nothing.
     pub fn judge(&self, error: &E::Error) -> Verdict {
-        self.member.endpoint.classify(error)
+        self.stored().member.endpoint.classify(error)
     }
 
     /// The answer is there, and how it went will be reported later: when others' answers are known, for example. The time
@@ -160,7 +151,7 @@ impl<E: Endpoint> Lease<E> {
         let Some(need) = self.need else { return };
         let now = Instant::now();
         let until = after(now, self.core.setup.load().config.lacks_for);
-        let endpoint = &self.member.id;
+        let endpoint = self.endpoint();
         tracing::info!(pool = %self.core.id, %endpoint, need = need.number(), "the endpoint lacks what is needed");
         let effects = self.core.admission.found_lacking(self.key, need, until, now);
         self.core.apply(effects);
@@ -172,7 +163,7 @@ impl<E: Endpoint> Lease<E> {
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
-        let member = &self.member;
+        let member = &self.stored().member;
         let now = Instant::now();
         let latency = self.answered.unwrap_or(now).saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
@@ -180,7 +171,9 @@ impl<E: Endpoint> Lease<E> {
             member.stats.latency.ended(error, latency, now);
         }
         if let Some(observer) = &member.observer {
-            observer.attempt_ended(latency, error);
+            let core = &self.core;
+            core.observers_bugs
+                .call(&core.id, || observer.attempt_ended(latency, error));
         }
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
@@ -206,18 +199,25 @@ impl<E: Endpoint> Lease<E> {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let member = &self.member;
-        let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !member.keeps_nothing();
-        if keep {
+        let core = &self.core;
+        let clearances = core.clearances();
+        let keep = !stored.expired(now) && !stored.member.keeps_nothing() && {
+            // an endpoint that panics over it loses the connection, and not the slot
+            let survives = || stored.member.endpoint.survives(&stored.conn);
+            keep || core.endpoints_bugs.call(&core.id, survives) == Some(true)
+        };
+        let is_clean = || stored.member.endpoint.is_clean(&stored.conn);
+        let clean = keep.then(|| core.endpoints_bugs.call(&core.id, is_clean));
+        let clean = clean.flatten();
+        if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if !member.endpoint.is_clean(&stored.conn) {
+            if !clean {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
         } else if let Some(stored) = self.stored.take() {
-            drop(Object::take(stored));
+            stored.close();
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -229,9 +229,8 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && member.keeps_nothing() {
-            // that came while it was on its way into the storage
-            member.tidy(now);
+        if clean.is_some() && self.core.clearances() != clearances {
+            self.core.clear_away(self.key, now);
         }
         self.core.feed(self.key, what);
     }
@@ -243,10 +242,7 @@ impl<E: Endpoint> Deref for Lease<E> {
     fn deref(&self) -> &E::Conn {
         // many clients send through a shared reference
         self.touched.store(true, Ordering::Relaxed);
-        match &self.stored {
-            Some(stored) => &stored.conn,
-            None => unreachable!("only the methods that consume the lease take the connection out"),
-        }
+        &self.stored().conn
     }
 }
 

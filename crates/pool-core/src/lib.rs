@@ -15,8 +15,9 @@
 //!
 //! - [`Endpoint`] is the extension point: how to connect, to check and to judge errors.
 //! - [`Balancer`] chooses among the endpoints that may be picked; [`BalancerKind`] names those that come with it.
-//! - [`breaker`] and [`health`] are pure state machines that take `now`.
+//! - [`breaker`] and [`health`] are pure state machines that take `now`; so is what finds outliers ([`OutlierConfig`]).
 //! - [`Lease`] is a connection in a caller's hands; [`Pool::run`] leases, reports and retries on its own.
+//! - [`Pool::explain`] tells for each endpoint why it would or would not be picked now.
 //! - [`Observer`] is how metrics follow a pool without the pool knowing them; [`PoolSnapshot`] is what they read.
 //!
 //! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
@@ -76,10 +77,13 @@ mod effort;
 mod endpoint;
 mod error;
 mod event;
+mod explanation;
 mod fanout;
+mod foreign;
 pub mod health;
 mod hedge;
 mod ids;
+mod keepalive;
 mod knobs;
 mod latencies;
 mod latency;
@@ -90,9 +94,11 @@ mod moment;
 mod need;
 mod observer;
 mod operation;
+mod outlier;
 mod pool;
 pub mod position;
 mod ramp;
+mod ready;
 mod reconfigure;
 mod run;
 mod setup;
@@ -100,6 +106,7 @@ mod snapshot;
 mod stats;
 mod sync;
 mod transport;
+mod turns;
 mod update;
 mod verdict;
 mod warm;
@@ -115,6 +122,7 @@ pub use config::{ConfigError, EndpointConfig, PoolConfig};
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
 pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, Unusable};
 pub use event::Event;
+pub use explanation::Explanation;
 pub use health::HealthConfig;
 pub use hedge::HedgeConfig;
 pub use ids::{EndpointId, InvalidId, PoolId};
@@ -122,6 +130,7 @@ pub use lease::Lease;
 pub use need::Need;
 pub use observer::{EndpointObserver, Observer, Source};
 pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
+pub use outlier::{Outlier, OutlierConfig};
 pub use pool::{CloseReport, Pool};
 pub use snapshot::{EndpointSnapshot, PoolSnapshot};
 pub use update::{Applied, PoolUpdate};

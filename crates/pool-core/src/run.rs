@@ -92,6 +92,7 @@ impl<E: Endpoint> Run<'_, E> {
                 terms: std::mem::take(&mut self.terms),
                 priority: self.request.priority,
                 deadline,
+                rank: None,
                 ask: self.ask(),
             };
             let result = self.core.acquire(&mut wish, now, self.location).await;

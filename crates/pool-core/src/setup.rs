@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    Balancer, Endpoint, EndpointConfig, PoolConfig, Tiered, admission::Rules, member::Member, stats::Stats,
+    Balancer, Endpoint, EndpointConfig, PoolConfig, Tiered,
+    admission::{Rules, View},
+    member::Member,
+    stats::Stats,
 };
 
 /// See the module's text. Keys are places in the lists; an endpoint that leaves keeps its place until the last request
@@ -16,8 +19,8 @@ pub(crate) struct Setup<E: Endpoint> {
     pub(crate) balancer: Arc<dyn Balancer>,
     /// The same without the tiers.
     pub(crate) plain: Arc<dyn Balancer>,
-    /// The largest of the configured weights.
-    pub(crate) heaviest: f64,
+    /// The same for the roster.
+    pub(crate) view: Arc<View>,
 }
 
 /// An endpoint of the pool.
@@ -57,13 +60,18 @@ impl<E: Endpoint> Setup<E> {
         } else {
             balancer
         };
+        let view = Arc::new(View {
+            stats: stats.clone(),
+            balancer: Arc::clone(&balancer),
+            heaviest,
+        });
         Self {
             config,
             seats,
             stats,
             balancer,
             plain,
-            heaviest,
+            view,
         }
     }
 
@@ -97,6 +105,7 @@ impl<E: Endpoint> Setup<E> {
             max_waiters: self.config.max_waiters as usize,
             ageing: self.config.priority_ageing,
             limit: limit.unwrap_or(u32::MAX),
+            panic_below: self.config.panic_threshold,
         }
     }
 }

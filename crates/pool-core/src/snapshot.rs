@@ -38,6 +38,9 @@ pub struct PoolSnapshot {
     pub budget_exhausted: u64,
     /// Leases that were held for longer than `leak_after`, ever.
     pub leaks: u64,
+    /// Whether endpoints with a poor record are used, because too few others are left. Their slots are not among the
+    /// usable ones: they are no capacity to count on.
+    pub panicking: bool,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -76,6 +79,10 @@ pub struct EndpointSnapshot {
     pub breaker_opened: u64,
     /// Until when the endpoint is throttled, if it is.
     pub throttled_until: Option<Instant>,
+    /// Until when the endpoint is left out because it stands out among the others, if it is.
+    pub ejected_until: Option<Instant>,
+    /// Times it was left out, ever.
+    pub ejections: u64,
     /// Effective weight: 0 when the endpoint may not be picked, less than configured for a while after a recovery.
     pub weight: f64,
     /// Block height of the newest successful health check.
@@ -101,6 +108,7 @@ impl PoolSnapshot {
             hedges_won: 0,
             budget_exhausted: 0,
             leaks: 0,
+            panicking: false,
         }
     }
 }
@@ -126,6 +134,8 @@ impl EndpointSnapshot {
             breaker: BreakerState::Closed,
             breaker_opened: 0,
             throttled_until: None,
+            ejected_until: None,
+            ejections: 0,
             weight: 1.0,
             position: None,
         }

@@ -4,14 +4,19 @@
 //! `500`, a node that lags answers faster than one that works. This crate knows what nodes and their providers really
 //! say, and tells the pool what it means.
 //!
-//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 with or without TLS, on connections that the pool
-//!   owns. No client library pools again behind its back, so the pool's counts are true.
+//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 and HTTP/2, with or without TLS, directly or through
+//!   a proxy, on connections that the pool owns. No client library pools again behind its back, so the pool's counts
+//!   are true.
 //! * [`RpcConn`] carries single calls and batches. Ids are matched, results stay raw. A connection is used again only
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
 //! * [`Broadcast`] sends one transaction to several nodes; [`Quorum`] believes a read only when enough nodes agree.
 //! * [`Probe`] checks health: the right chain, in sync, and how far.
+//! * With the feature `deadpool`, `database::DeadpoolEndpoint` makes an endpoint of any [deadpool] manager; the features
+//!   `postgres` and `redis` add what those servers' errors mean, and health checks that know primary and replica.
 //! * [`EndpointUrl`], [`Secret`] and [`expand_env`] keep API keys out of logs, errors and `Debug`.
+//!
+//! [deadpool]: https://docs.rs/deadpool
 //!
 //! ```no_run
 //! use pool_rpc::{EndpointUrl, JsonRpcEndpoint, Probe, RpcConfig, expand_env};
@@ -25,7 +30,28 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features, none by default
+//!
+//! * `tower`: `Pool<JsonRpcEndpoint>` is a `tower::Service` of [`RpcRequest`], [`RpcCall`], [`RpcBatch`] and
+//!   `WithRequest`. It is always ready: who must wait waits in the pool's bounded queue, inside the call. Dropping a call
+//!   gives everything back. Ids of filters (`eth_newFilter`) belong to the node that made them; the service does not know
+//!   them apart, alloy's transport below does.
+//! * `alloy`: `PoolTransport`, the pool as alloy's transport, with everything of `tower`.
+//! * `file`: a set of pools as `pools.yaml` describes them, also while they run.
+#![cfg_attr(
+    feature = "alloy",
+    doc = concat!(
+        "\n# alloy\n\nOne line changes, `connect_http(url)` to `connect_with(&pool)`. See [`PoolTransport`] for what errors,\n",
+        "batches and filters do. This is `examples/alloy.rs`, which the crate `e2e-alloy` compiles:\n\n```ignore\n",
+        include_str!("../examples/alloy.rs"),
+        "```",
+    )
+)]
 
+#[cfg(feature = "alloy")]
+mod alloy;
+mod body;
 mod broadcast;
 mod class;
 mod client;
@@ -33,6 +59,8 @@ mod clock;
 mod comet_tx;
 mod config;
 mod conn;
+#[cfg(feature = "deadpool")]
+pub mod database;
 mod dial;
 mod distinct;
 mod endpoint;
@@ -46,13 +74,22 @@ mod fan;
 pub mod file;
 #[cfg(test)]
 mod fixtures;
+mod frames;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod http1;
+mod http2;
+mod http_config;
 mod jsonrpc;
+mod link;
 mod malformed;
 mod method;
 mod method_need;
 mod method_rules;
 mod operation;
 mod probe;
+mod proxy;
 mod quorum;
 mod retry_after;
 mod rules;
@@ -61,10 +98,15 @@ mod secret;
 mod set;
 mod taxonomy;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 mod transport;
+mod tunnel;
 mod url;
 mod wire;
 
+#[cfg(feature = "alloy")]
+pub use alloy::{PoolHints, PoolTransport, PoolTransportError};
 pub use broadcast::{
     Broadcast, BroadcastAnswer, BroadcastError, BroadcastSaid, DEFAULT_BROADCAST, RawTx, RawTxError, Rest,
     Sent,
@@ -78,12 +120,14 @@ pub use distinct::Distinct;
 pub use endpoint::JsonRpcEndpoint;
 pub use env::{EnvError, expand_env};
 pub use error::{ConnectPhase, Phase, Progress, RpcError, RpcFailure};
+pub use http_config::{Http2Config, HttpVersion};
 pub use jsonrpc::{ErrorObject, RpcRequest};
 pub use malformed::Malformed;
 pub use method::{Idempotency, idempotency};
 pub use method_rules::MethodRules;
 pub use operation::{RpcBatch, RpcCall};
 pub use probe::Probe;
+pub use proxy::ProxySetting;
 pub use quorum::{
     Agreed, Dissents, InvalidQuorum, Quorum, QuorumAnswer, QuorumCounts, QuorumError, QuorumSaid,
 };
@@ -92,5 +136,7 @@ pub use secret::Secret;
 #[cfg(feature = "file")]
 pub use set::{PoolSet, SetApplied, SetError};
 pub use taxonomy::{classify, is_duplicate_tx};
+#[cfg(feature = "tower")]
+pub use tower::WithRequest;
 pub use transport::RpcTransport;
 pub use url::{EndpointUrl, UrlError};

@@ -25,6 +25,11 @@ fn names() -> &'static RwLock<Names> {
 
 /// The need for a method. `None` once [`Need::LIMIT`] different ones are known: such a method is not routed.
 pub(crate) fn need_of(method: &str) -> Option<Need> {
+    need_within(method, Need::LIMIT)
+}
+
+/// The same, while fewer than so many are known.
+fn need_within(method: &str, limit: u32) -> Option<Need> {
     let known = names().read().unwrap_or_else(PoisonError::into_inner);
     if let Some(need) = known.numbers.get(method) {
         return Some(*need);
@@ -35,7 +40,8 @@ pub(crate) fn need_of(method: &str) -> Option<Need> {
     if let Some(need) = known.numbers.get(method) {
         return Some(*need);
     }
-    let need = Need::new(u32::try_from(known.names.len()).ok()?)?;
+    let number = u32::try_from(known.names.len()).ok()?;
+    let need = Need::new(number).filter(|_| number < limit)?;
     known.names.push(method.into());
     known.numbers.insert(method.into(), need);
     Some(need)
@@ -46,8 +52,12 @@ pub(crate) fn need_of_all(requests: &[RpcRequest]) -> Option<Need> {
     let mut methods: Vec<&str> = requests.iter().map(RpcRequest::method).collect();
     methods.sort_unstable();
     methods.dedup();
-    // no name of a method holds a space
-    need_of(&methods.join(" ")).filter(|_| !methods.is_empty())
+    match methods.as_slice() {
+        [] => None,
+        [method] => need_of(method),
+        // no name of a method holds a space; there are more combinations than methods, and they must not use up all
+        several => need_within(&several.join(" "), Need::LIMIT / 2),
+    }
 }
 
 /// Whether these rules let all methods through that the need stands for.

@@ -149,7 +149,7 @@ pub(crate) const RULES: &[Rule] = &[
         "invalid argument", "missing value for required argument", "invalid params", "invalid parameter",
         "parse error", "cannot unmarshal", "invalid hex", "hex string", "invalid request", "invalid address",
         // it lives on the node that made it, if it lives
-        "filter not found",
+        "filter not found", "filter with id",
     ]),
     code(Class::TxInvalid, &[-32003]),
     code(Class::Internal, &[-32603]),

@@ -56,7 +56,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "pools:\n",
         "defaults: { endpoint: { url: x } }\npools:\n",
         "1: defaults.endpoint: unknown field `url`, expected one of `weight`, `max_connections`, `max_requests`, `tier`, \
-         `min_idle`",
+         `min_idle`, `http`, `gzip`, `proxy`",
     ),
     (
         "weight: 1",
@@ -90,7 +90,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `max_requests`, `tier`, `min_idle`, `timeouts`, `headers`, `ca_file`, `methods`",
+         `max_requests`, `tier`, `min_idle`, `http`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`, `methods`",
     ),
     (
         "weight: 1",

@@ -50,6 +50,8 @@ fn the_example_is_valid_and_spoilt_ones_are_not() {
         ("poll_interval: 2s", "poll_interval: 2 s"),
         ("    chain_id: 1 ", "    chain: 1 "),
         ("id: own-node", "id: https://node"),
+        ("http: auto", "http: h3"),
+        ("gzip: true", "gzip: often"),
     ] {
         assert!(EXAMPLE.contains(good), "{good}");
         assert!(!validator.is_valid(&yaml(&EXAMPLE.replace(good, bad))), "{bad}");

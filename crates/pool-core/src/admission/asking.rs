@@ -5,10 +5,10 @@ use std::{task::Waker, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Terms, Turn, Want,
-    queue::Look,
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Terms, Turn, Want,
+    gate::Relief, queue::Look,
 };
-use crate::{breaker::Ticket, moment::after};
+use crate::{Priority, moment::after};
 
 /// Longer than anybody waits.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -22,7 +22,7 @@ impl<O> Admission<O> {
         want: &Want,
         waker: &Waker,
         now: Instant,
-    ) -> (Result<Asked, Refusal>, Effects) {
+    ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
@@ -31,8 +31,11 @@ impl<O> Admission<O> {
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
         let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
         let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
-        if let Some((key, ticket)) = at_hand {
-            return (Ok(Asked::Go(key, ticket)), effects);
+        if let Some(grant) = at_hand {
+            return (Ok(Asked::Go(grant)), effects);
+        }
+        if want.avoid.is_empty() && want.min_position.is_none() && !self.restricts(&want.terms) {
+            self.set_crowded(true);
         }
         if Self::is_hopeless(&state, want, now) {
             // being told early must not hide what a wait until the deadline would have shown
@@ -55,7 +58,7 @@ impl<O> Admission<O> {
         preferred: Option<u32>,
         want: &Want,
         now: Instant,
-    ) -> (Option<(u32, Ticket)>, Effects) {
+    ) -> (Option<Grant<O>>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed || state.queue.waiting() > 0 {
@@ -74,13 +77,14 @@ impl<O> Admission<O> {
             && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
+    /// Takes a slot on this endpoint, if one is free, with a connection if one lies ready.
     pub(super) fn take_on(
         &self,
         state: &mut State<O>,
         key: u32,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         if state.taken >= state.limit {
             return None;
         }
@@ -96,7 +100,8 @@ impl<O> Admission<O> {
         if half_open {
             self.refresh(state, now, effects);
         }
-        Some((key, ticket))
+        let object = state.stash.pop(key);
+        Some(Grant { key, ticket, object })
     }
 
     pub(super) fn take_best(
@@ -105,7 +110,7 @@ impl<O> Admission<O> {
         want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         let meets = |key: &u32| state.gates[*key as usize].meets(want.min_position, &want.terms);
         let preferable = |key: &u32| meets(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
@@ -127,6 +132,7 @@ impl<O> Admission<O> {
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
+        short: bool,
         (min, terms): (Option<u64>, &Terms),
         now: Instant,
     ) -> Option<Instant> {
@@ -135,19 +141,28 @@ impl<O> Admission<O> {
         }
         let mut members = gates.iter().filter(|gate| gate.is_member()).peekable();
         members.peek()?;
-        let soonest = members.filter_map(|gate| gate.earliest(min, terms, now)).min();
+        let alone = eligible.is_empty();
+        let earliest = |gate: &Gate| gate.earliest(min, terms, now, Relief { alone, short });
+        let soonest = members.filter_map(earliest).min();
         // where none ever can, nobody's patience is long enough
         soonest.map_or_else(|| Some(after(now, FOREVER)), |at| (at > now).then_some(at))
     }
 
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
-        Self::hopeless_before(
-            &state.gates,
-            &state.eligible,
-            (want.min_position, &want.terms),
-            now,
-        )
-        .is_some_and(|soonest| want.deadline < soonest)
+        let State {
+            gates,
+            eligible,
+            short,
+            ..
+        } = state;
+        let wanted = (want.min_position, &want.terms);
+        Self::hopeless_before(gates, eligible, *short, wanted, now)
+            .is_some_and(|soonest| want.deadline < soonest)
+    }
+
+    /// The rank of a caller who came at this moment and was given a slot at once, should it have to stand in line yet.
+    pub(crate) fn rank(&self, priority: Priority, came: Instant) -> Rank {
+        self.lock().queue.rank(priority, came)
     }
 
     /// Looks whether the caller's turn has come.
@@ -173,9 +188,10 @@ impl<O> Admission<O> {
                 }
             }
             Look::Closed => Turn::Closed,
-            Look::Given(grant) => {
+            Look::Given(mut grant) => {
                 let gate = &state.gates[grant.key as usize];
                 if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
+                    Self::complete(&mut state, &mut grant);
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
@@ -187,7 +203,12 @@ impl<O> Admission<O> {
                     };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    if matches!(turn, Turn::Wait) {
+                        // others may use what it was given, and a slot that it may use may have been free all along
+                        self.serve(&mut self.lock(), now, &mut effects);
+                    }
+                    return (turn, effects);
                 }
             }
         };
@@ -195,6 +216,13 @@ impl<O> Admission<O> {
         drop(state);
         drop(wakers);
         (turn, Effects::default())
+    }
+
+    /// What has come back since it was given a slot without a connection.
+    fn complete(state: &mut State<O>, grant: &mut Grant<O>) {
+        if grant.object.is_none() {
+            grant.object = state.stash.pop(grant.key);
+        }
     }
 
     /// Leaves the line. A grant that came meanwhile is returned, to be given back.
@@ -211,12 +239,15 @@ impl<O> Admission<O> {
     /// still be used; if not, it is to be given back, and the caller has run out of time.
     pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
         let mut state = self.lock();
-        let (given, waker) = state.queue.leave(place);
+        let (mut given, waker) = state.queue.leave(place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
             gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms)
         });
         state.timeouts += u64::from(!good);
+        if let Some(grant) = given.as_mut().filter(|_| good) {
+            Self::complete(&mut state, grant);
+        }
         self.publish_waiting(&state);
         drop(state);
         drop(waker);

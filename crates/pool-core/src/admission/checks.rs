@@ -83,7 +83,7 @@ impl<O> Admission<O> {
                 gate.stats.recovered(now);
             }
             let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
-            effects.changes.push((key, Change::Health { from, to, reason }));
+            effects.change(key, Change::Health { from, to, reason });
         }
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);
@@ -118,7 +118,7 @@ impl<O> Admission<O> {
     }
 
     /// The gate, unless its endpoint has left.
-    fn gate_of(state: &mut State<O>, id: GateId) -> Option<&mut Gate> {
+    pub(super) fn gate_of(state: &mut State<O>, id: GateId) -> Option<&mut Gate> {
         let gate = state.gates.get_mut(id.key as usize)?;
         (gate.is_member() && gate.serial == id.serial).then_some(gate)
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::terms::{Lacks, Terms};
+use super::{
+    Ejection,
+    terms::{Lacks, Terms},
+};
 use crate::{
     BreakerConfig, HealthConfig, NotUsable,
     breaker::{Breaker, BreakerState, Ticket},
@@ -14,7 +17,7 @@ use crate::{
 
 /// Which gate, and whose: the place of an endpoint that has left is given to a later one, and what is still under way
 /// for the old one must not count for the new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GateId {
     pub(crate) key: u32,
     pub(crate) serial: u64,
@@ -25,6 +28,15 @@ impl From<u32> for GateId {
     fn from(key: u32) -> Self {
         Self { key, serial: 0 }
     }
+}
+
+/// What may let an endpoint be picked sooner than its own state would.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relief {
+    /// Nobody can be picked: then ejections end early.
+    pub(crate) alone: bool,
+    /// So few are usable that those with a poor record are used too.
+    pub(crate) short: bool,
 }
 
 /// Whether an endpoint belongs to the pool.
@@ -48,6 +60,11 @@ pub(crate) struct Gate {
     pub(crate) breaker: Breaker,
     pub(crate) breaker_opened: u64,
     pub(crate) throttled_until: Option<Instant>,
+    /// Left out, because it stands out among the others.
+    pub(crate) ejected: Option<Ejection>,
+    pub(crate) ejections: u64,
+    /// The pool is so short of usable endpoints that this one is used with a poor record too.
+    pub(crate) panic: bool,
     /// When the next health check can have ended.
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
@@ -74,12 +91,16 @@ impl Gate {
             breaker: Breaker::new(breaker, now),
             breaker_opened: 0,
             throttled_until: None,
+            ejected: None,
+            ejections: 0,
+            panic: false,
             next_check: now,
             position: None,
             lacks: Lacks::default(),
         }
     }
 
+    #[inline]
     pub(crate) fn is_member(&self) -> bool {
         self.membership == Membership::Member
     }
@@ -98,26 +119,53 @@ impl Gate {
     }
 
     /// Until when it is throttled, if it is.
+    #[inline]
     pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
         self.throttled_until.filter(|until| *until > now)
     }
 
     /// Whether it is known to have got so far.
+    #[inline]
     pub(crate) fn reaches(&self, min_position: Option<u64>) -> bool {
         min_position.is_none_or(|min| self.position.is_some_and(|(position, _)| position >= min))
     }
 
     /// Whether it may be picked, slots aside.
+    #[inline]
     pub(crate) fn eligible(&self, now: Instant) -> bool {
+        self.is_regular(now) || self.is_last_resort(now)
+    }
+
+    /// Whether it may be picked by its own record.
+    pub(crate) fn is_regular(&self, now: Instant) -> bool {
+        self.ejected.is_none() && self.is_regular_or_ejected(now)
+    }
+
+    /// Whether an ejection is all that keeps it from being picked.
+    pub(crate) fn is_only_ejected(&self, now: Instant) -> bool {
+        self.ejected.is_some() && self.is_regular_or_ejected(now)
+    }
+
+    fn is_regular_or_ejected(&self, now: Instant) -> bool {
         self.is_member()
             && self.health.status() == HealthStatus::Healthy
             && self.throttled(now).is_none()
             && self.breaker.admits(now)
     }
 
-    /// Whether its slots count as capacity: eligible with a closed breaker.
+    /// Whether it may be picked only because the pool is short of others.
+    fn is_last_resort(&self, now: Instant) -> bool {
+        self.panic && self.is_fit(now)
+    }
+
+    /// Whether nothing but a poor record stands against it: it was fit when it last said anything, and is not throttled.
+    pub(crate) fn is_fit(&self, now: Instant) -> bool {
+        self.is_member() && self.health.is_fit() && self.throttled(now).is_none()
+    }
+
+    /// Whether its slots count as capacity: it may be picked by its own record, with a closed breaker.
     pub(crate) fn usable(&self, now: Instant) -> bool {
-        self.eligible(now) && self.breaker.state().is_closed()
+        self.is_regular(now) && self.breaker.state().is_closed()
     }
 
     pub(crate) const fn free(&self) -> u32 {
@@ -130,19 +178,34 @@ impl Gate {
     }
 
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
+    #[inline]
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
-        self.is_member()
+        let regular = self.is_member()
             && self.health.status() == HealthStatus::Healthy
             && self.throttled(now).is_none()
-            && self.breaker.is_current(ticket)
+            && self.ejected.is_none();
+        let current = self.breaker.is_current(ticket);
+        regular && current || self.is_last_resort(now) && (current || ticket.is_bypass())
+    }
+
+    /// Lets a request pass that may be picked: by the breaker, or past it when the pool is short of others.
+    pub(crate) fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        let ticket = self.breaker.admit(now);
+        ticket.or_else(|| self.is_last_resort(now).then_some(Ticket::BYPASS))
     }
 
     /// Takes a slot, if one is free and the endpoint may be picked.
+    #[inline]
     pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
-        if self.free() == 0 || !self.eligible(now) {
+        // the breaker itself says below whether it admits
+        let well = self.is_member()
+            && self.health.status() == HealthStatus::Healthy
+            && self.ejected.is_none()
+            && self.throttled(now).is_none();
+        if self.free() == 0 || !well && !self.is_last_resort(now) {
             return None;
         }
-        let ticket = self.breaker.admit(now)?;
+        let ticket = self.admit(now)?;
         self.taken += 1;
         Some(ticket)
     }
@@ -157,17 +220,8 @@ impl Gate {
         if let Some(why) = self.why_unsuited(terms, now) {
             return Some(why);
         }
-        if self.health.status() != HealthStatus::Healthy {
-            return Some(NotUsable::Unhealthy {
-                reason: self.health.reason().cloned(),
-            });
-        }
-        if !self.breaker.admits(now) {
-            let wait = match self.breaker.state() {
-                BreakerState::Open { until } => Some(until.saturating_duration_since(now)),
-                _ => None,
-            };
-            return Some(NotUsable::BreakerOpen { wait });
+        if let Some(record) = self.poor_record(now).filter(|_| !self.is_last_resort(now)) {
+            return Some(record);
         }
         if let Some(until) = self.throttled(now) {
             return Some(NotUsable::Throttled {
@@ -183,16 +237,47 @@ impl Gate {
         (self.free() == 0).then_some(NotUsable::Full { slots: self.slots })
     }
 
+    /// What its checks, its breaker or the other endpoints say against it.
+    fn poor_record(&self, now: Instant) -> Option<NotUsable> {
+        if self.health.status() != HealthStatus::Healthy {
+            return Some(NotUsable::Unhealthy {
+                reason: self.health.reason().cloned(),
+            });
+        }
+        if !self.breaker.admits(now) {
+            let wait = match self.breaker.state() {
+                BreakerState::Open { until } => Some(until.saturating_duration_since(now)),
+                _ => None,
+            };
+            return Some(NotUsable::BreakerOpen { wait });
+        }
+        self.ejected.map(|Ejection { until, why }| NotUsable::Ejected {
+            wait: until.saturating_duration_since(now),
+            why,
+        })
+    }
+
     /// The earliest moment at which those who demand this position and have these terms can pick it, as far as one can
     /// know; `None` if never.
-    pub(crate) fn earliest(&self, min_position: Option<u64>, terms: &Terms, now: Instant) -> Option<Instant> {
+    pub(crate) fn earliest(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+        relief: Relief,
+    ) -> Option<Instant> {
         let mut at = self.suits_from(terms, now)?;
+        let forgiven = relief.short && self.health.is_fit();
+        let healthy = self.health.status() == HealthStatus::Healthy || forgiven;
         // only a check makes it healthy, or tells of a new position
-        if self.health.status() != HealthStatus::Healthy || !self.reaches(min_position) {
+        if !healthy || !self.reaches(min_position) {
             at = at.max(self.next_check);
         }
-        if let Some(until) = self.breaker.wakes_at() {
+        if let Some(until) = self.breaker.wakes_at().filter(|_| !forgiven) {
             at = at.max(until);
+        }
+        if let Some(ejected) = self.ejected.filter(|_| !forgiven && !relief.alone) {
+            at = at.max(ejected.until);
         }
         Some(self.throttled(now).map_or(at, |until| at.max(until)))
     }
@@ -203,6 +288,7 @@ impl Gate {
             self.breaker.wakes_at(),
             self.breaker.probe_expires_at(),
             self.throttled(now),
+            self.ejected.map(|ejected| ejected.until),
             self.lacks.next(),
         ]
         .into_iter()

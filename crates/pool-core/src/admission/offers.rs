@@ -53,6 +53,8 @@ impl<O> Admission<O> {
             if !offers {
                 self.reconsider(&mut state, need);
                 self.refresh(&mut state, now, &mut effects);
+                // where nobody is left, what was learned is forgotten, and what was avoided gives way
+                self.serve(&mut state, now, &mut effects);
             }
         }
         effects

@@ -8,7 +8,8 @@ use super::{Admission, Effects, Grant, Place, Settle, State, queue::Reach};
 use crate::breaker::Ticket;
 
 impl<O> Admission<O> {
-    /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them.
+    /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them; if there
+    /// is none, the connection lies ready for the next who comes.
     pub(crate) fn give_back(
         &self,
         grant: Grant<O>,
@@ -33,10 +34,6 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> Effects {
         let mut effects = Effects::default();
-        if self.waiting.load(Ordering::Acquire) == 0 {
-            // nobody to hand it to: into the storage before the slot is free
-            *object = None;
-        }
         let mut settled = false;
         loop {
             let mut state = self.lock();
@@ -55,7 +52,8 @@ impl<O> Admission<O> {
                 self.publish_waiting(&state);
                 return effects;
             }
-            if object.is_some() {
+            if !Self::stow(&mut state, key, object) {
+                // into the storage before the slot is free
                 drop(state);
                 *object = None;
                 continue;
@@ -87,15 +85,12 @@ impl<O> Admission<O> {
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
-        let Some(ticket) = state.gates[key as usize].breaker.admit(now) else {
+        let Some(ticket) = state.gates[key as usize].admit(now) else {
             return false;
         };
-        let grant = Grant {
-            key,
-            ticket,
-            object: object.take(),
-        };
-        effects.wakers.extend(state.queue.give(place, grant));
+        let object = object.take().or_else(|| state.stash.pop(key));
+        let grant = Grant { key, ticket, object };
+        effects.wake(state.queue.give(place, grant));
         if !state.gates[key as usize].breaker.state().is_closed() {
             self.refresh(state, now, effects);
         }
@@ -147,19 +142,14 @@ impl<O> Admission<O> {
             let Some((place, key)) = next else {
                 break;
             };
-            let Some((key, ticket)) = self.take_on(state, key, now, effects) else {
+            let Some(grant) = self.take_on(state, key, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;
                 }
                 break;
             };
-            let grant = Grant {
-                key,
-                ticket,
-                object: None,
-            };
-            effects.wakers.extend(state.queue.give(place, grant));
+            effects.wake(state.queue.give(place, grant));
         }
         self.publish_waiting(state);
     }
@@ -169,6 +159,7 @@ impl<O> Admission<O> {
     }
 
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
+        self.set_crowded(false);
         let gate = &mut state.gates[key as usize];
         gate.taken -= 1;
         gate.stats.slot_freed();

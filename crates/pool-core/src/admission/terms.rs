@@ -1,5 +1,7 @@
 //! What an endpoint must be or offer to serve a caller at all.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -11,38 +13,64 @@ use crate::{
 /// other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// Only these; any when empty.
-    pub(crate) only: Vec<EndpointId>,
-    pub(crate) never: Vec<EndpointId>,
+    /// Mostly there are none, and then they cost next to nothing.
+    names: Option<Arc<Names>>,
     pub(crate) need: Option<Need>,
+}
+
+/// Endpoints by name.
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    /// Only these; any when empty.
+    only: Vec<EndpointId>,
+    never: Vec<EndpointId>,
 }
 
 impl Terms {
     /// Any endpoint will do.
     pub(crate) const NONE: Self = Self {
-        only: Vec::new(),
-        never: Vec::new(),
+        names: None,
         need: None,
     };
 
+    pub(crate) fn new(only: &[EndpointId], never: &[EndpointId], need: Option<Need>) -> Self {
+        let named = !only.is_empty() || !never.is_empty();
+        let names = || {
+            Arc::new(Names {
+                only: only.to_vec(),
+                never: never.to_vec(),
+            })
+        };
+        Self {
+            names: named.then(names),
+            need,
+        }
+    }
+
+    /// The same names, and this need.
+    pub(super) fn with_need(&self, need: Option<Need>) -> Self {
+        Self {
+            names: self.names.clone(),
+            need,
+        }
+    }
+
     /// Whether they name endpoints.
     pub(crate) const fn name_endpoints(&self) -> bool {
-        !self.only.is_empty() || !self.never.is_empty()
+        self.names.is_some()
     }
 
     /// Whether the endpoint of this id may serve the caller, whatever it offers.
     pub(crate) fn allow(&self, id: &EndpointId) -> bool {
-        (self.only.is_empty() || self.only.contains(id)) && !self.never.contains(id)
+        self.names
+            .as_deref()
+            .is_none_or(|Names { only, never }| (only.is_empty() || only.contains(id)) && !never.contains(id))
     }
 }
 
 impl From<&Requirements> for Terms {
     fn from(requirements: &Requirements) -> Self {
-        Self {
-            only: requirements.only.clone(),
-            never: requirements.never.clone(),
-            need: requirements.need,
-        }
+        Self::new(&requirements.only, &requirements.never, requirements.need)
     }
 }
 
@@ -123,7 +151,7 @@ impl super::Gate {
     }
 
     /// The same, and it has got so far.
-    pub(super) fn meets(&self, min_position: Option<u64>, terms: &Terms) -> bool {
+    pub(crate) fn meets(&self, min_position: Option<u64>, terms: &Terms) -> bool {
         self.reaches(min_position) && self.suits(terms)
     }
 

@@ -12,18 +12,22 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{lines::Rank, *};
+use super::*;
 use crate::{BreakerConfig, EndpointId, HealthConfig, Need, Priority, Unfit, stats::Stats};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
 const AGEING: Duration = Duration::from_secs(1);
 
-/// A connection of the storage. It must be back before its slot is free.
+/// A connection of the storage. It must be back before its slot is free, or lie ready from then on.
 #[derive(Debug)]
 struct Object {
+    number: u64,
+    key: u32,
     stats: Arc<Stats>,
     out: Arc<AtomicU64>,
+    /// It has been taken out of those that lie ready, and no slot belongs to it.
+    put_back: bool,
 }
 
 impl Object {
@@ -31,8 +35,11 @@ impl Object {
         let out = Arc::clone(&model.out[key as usize]);
         out.fetch_add(1, SeqCst);
         Self {
+            number: model.objects.fetch_add(1, SeqCst),
+            key,
             stats: Arc::clone(&model.stats[key as usize]),
             out,
+            put_back: false,
         }
     }
 }
@@ -41,11 +48,23 @@ impl Drop for Object {
     fn drop(&mut self) {
         let out = self.out.fetch_sub(1, SeqCst);
         assert!(
-            out <= self.stats.in_flight(),
-            "{}: the slot was free before its connection was back",
+            self.put_back || self.stats.in_flight() > 0,
+            "{}: it was dropped with no slot",
+            self.stats.id
+        );
+        assert!(
+            out <= self.stats.slots_max(),
+            "{}: more are out than the storage has room for",
             self.stats.id
         );
     }
+}
+
+/// They go back into the storage; returns how many there are.
+fn put_back(objects: Vec<Object>) -> usize {
+    let count = objects.len();
+    objects.into_iter().for_each(|mut object| object.put_back = true);
+    count
 }
 
 #[derive(Default)]
@@ -71,6 +90,8 @@ struct Model {
     admission: Admission<Object>,
     stats: Vec<Arc<Stats>>,
     out: Vec<Arc<AtomicU64>>,
+    /// How many connections there have been.
+    objects: AtomicU64,
     rng: fastrand::Rng,
     begun: Instant,
     now: Instant,
@@ -79,6 +100,9 @@ struct Model {
     given_before: BTreeSet<u64>,
     /// Checks under way, with their tickets.
     checking: [Option<Option<Ticket>>; 3],
+    /// Whose newest answered check was well.
+    fit: [bool; 3],
+    panic_below: Option<f64>,
     timeouts: u64,
     closed: bool,
     /// The pool's task was told that the next change by time may have moved.
@@ -105,15 +129,18 @@ impl Model {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
             Gate::new(stats, *slots, &health, breaker.clone(), now)
         });
+        let panic_below = [None, Some(0.5), Some(1.0)][(seed % 3) as usize];
         let rules = Rules {
             max_waiters: MAX_WAITERS,
             ageing: AGEING,
             limit: u32::MAX,
+            panic_below,
         };
         let mut model = Self {
             admission: Admission::new(gates.collect(), rules, seed),
             stats,
             out: SLOTS.map(|_| Arc::default()).into(),
+            objects: AtomicU64::new(0),
             rng: fastrand::Rng::with_seed(seed),
             begun: now,
             now,
@@ -122,6 +149,8 @@ impl Model {
             given_before: BTreeSet::new(),
             timeouts: 0,
             checking: [None; 3],
+            fit: [false; 3],
+            panic_below,
             closed: false,
             rearm: true,
             next_tick: None,
@@ -134,7 +163,7 @@ impl Model {
 
     fn apply(&mut self, effects: Effects) {
         self.rearm |= effects.rearm;
-        effects.wakers.into_iter().for_each(Waker::wake);
+        drop(effects.wake_all());
     }
 
     fn check(&mut self, key: u32, result: Result<(), HealthReason>) {
@@ -151,6 +180,11 @@ impl Model {
     fn check_ends(&mut self, key: u32, result: Result<(), HealthReason>) {
         let Some(ticket) = self.checking[key as usize].take() else {
             return;
+        };
+        self.fit[key as usize] = match &result {
+            Ok(()) => true,
+            Err(HealthReason::Unfit(_)) => false,
+            Err(_) => self.fit[key as usize],
         };
         let outcome = match &result {
             Ok(()) => Settle::Success,
@@ -194,11 +228,12 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
-            terms: Terms {
-                only: Vec::new(),
-                never: (0..3).filter(|_| rng.u8(..12) == 0).map(id).collect(),
-                need: (rng.u8(..2) == 0).then(|| Need::new(rng.u32(..2)).unwrap()),
-            },
+            terms: Terms::new(
+                &[],
+                &(0..3).filter(|_| rng.u8(..12) == 0).map(id).collect::<Vec<_>>(),
+                (rng.u8(..2) == 0).then(|| Need::new(rng.u32(..2)).unwrap()),
+            ),
+            rank: None,
             ask: crate::balance::Ask::NOTHING,
         }
     }
@@ -218,12 +253,7 @@ impl Model {
         let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
         self.apply(effects);
         match asked {
-            Ok(Asked::Go(key, ticket)) => {
-                let grant = Grant {
-                    key,
-                    ticket,
-                    object: None,
-                };
+            Ok(Asked::Go(grant)) => {
                 for (rank, keys) in theirs {
                     assert!(!keys.contains(&grant.key), "a newcomer overtook {rank:?}");
                 }
@@ -245,10 +275,39 @@ impl Model {
     }
 
     fn hold(&mut self, mut grant: Grant<Object>) {
+        let foreign = grant.object.as_ref().filter(|object| object.key != grant.key);
+        assert!(
+            foreign.is_none(),
+            "{foreign:?} came with a slot of e{}",
+            grant.key
+        );
         if grant.object.is_none() {
+            let bare = self.admission.lock().stash.of(grant.key).is_empty();
+            assert!(bare, "it was given none of those that lie ready");
             grant.object = Some(Object::new(self, grant.key));
         }
         self.held.push(grant);
+    }
+
+    /// What housekeeping does: some of what lies ready goes back into the storage, those that have rested longest.
+    fn put_back(&mut self) {
+        let key = self.rng.u32(..4);
+        let before: Vec<u64> = {
+            let state = self.admission.lock();
+            state.stash.of(key).iter().map(|object| object.number).collect()
+        };
+        let mut some = self.rng.usize(..4);
+        let taken = match self.rng.u8(..3) {
+            0 => self.admission.take_stash(key),
+            1 => self.admission.take_rested(key, |_| {
+                some = some.saturating_sub(1);
+                some > 0
+            }),
+            _ => Vec::new(),
+        };
+        let numbers: Vec<u64> = taken.iter().map(|object| object.number).collect();
+        assert!(before.starts_with(&numbers), "{numbers:?} of {before:?}");
+        put_back(taken);
     }
 
     fn look(&mut self) {
@@ -318,8 +377,21 @@ impl Model {
         self.apply(effects);
     }
 
+    /// An endpoint is found to lack something, or says so itself.
+    fn lacks(&mut self) {
+        let (key, need) = (self.rng.u32(..3), Need::new(self.rng.u32(..2)).unwrap());
+        let effects = if self.rng.u8(..20) == 0 {
+            self.admission.told(key.into(), need, false, self.now)
+        } else {
+            let until = self.now + Duration::from_millis(self.rng.u64(1..6_000));
+            self.admission.found_lacking(key, need, until, self.now)
+        };
+        self.apply(effects);
+    }
+
     fn step(&mut self) {
-        match self.rng.u8(..17) {
+        match self.rng.u8(..18) {
+            16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
             9 => self.leave(),
@@ -338,17 +410,8 @@ impl Model {
                     self.check_begins(key);
                 }
             }
-            15 => {
-                let (key, need) = (self.rng.u32(..3), Need::new(self.rng.u32(..2)).unwrap());
-                if self.rng.u8(..20) == 0 {
-                    let effects = self.admission.told(key.into(), need, false, self.now);
-                    self.apply(effects);
-                } else {
-                    let until = self.now + Duration::from_millis(self.rng.u64(1..6_000));
-                    let effects = self.admission.found_lacking(key, need, until, self.now);
-                    self.apply(effects);
-                }
-            }
+            15 if self.rng.bool() => self.eject(),
+            17 => self.lacks(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
@@ -358,6 +421,33 @@ impl Model {
         if self.rearm || self.next_tick.is_some_and(|at| self.now >= at) {
             self.tick();
         }
+    }
+
+    fn eject(&mut self) {
+        let key = self.rng.u32(..3);
+        let most_out = self.rng.usize(..4);
+        let usable = |model: &Self| {
+            let state = model.admission.lock();
+            let gates = state.gates.iter();
+            gates.map(|gate| gate.usable(model.now)).collect::<Vec<_>>()
+        };
+        let before = usable(self);
+        let out = before.iter().filter(|usable| !**usable).count();
+        let ejection = Ejection {
+            until: self.now + Duration::from_millis(self.rng.u64(1..9_000)),
+            why: Outlier::Failing {
+                success_permille: 700,
+                others_permille: 1_000,
+            },
+        };
+        let (ejected, effects) = self.admission.eject(key.into(), ejection, |_| most_out, self.now);
+        self.apply(effects);
+        assert_eq!(
+            ejected,
+            before[key as usize] && out < most_out && out < 2,
+            "e{key}, {before:?}, {most_out} may be out"
+        );
+        assert_eq!(usable(self)[key as usize], before[key as usize] && !ejected);
     }
 
     fn tick(&mut self) {
@@ -375,8 +465,25 @@ impl Model {
         let state = self.admission.lock();
         let given = state.queue.given();
         let line = state.queue.line();
+        let mut numbers = BTreeSet::new();
+        let with_slot = self.held.iter().chain(given.iter().map(|(_, grant)| *grant));
+        let lie_ready = (0..3).flat_map(|key| state.stash.of(key));
+        for object in with_slot
+            .filter_map(|grant| grant.object.as_ref())
+            .chain(lie_ready)
+        {
+            assert!(numbers.insert(object.number), "{object:?} is in two hands");
+        }
+        let out: u64 = self.out.iter().map(|out| out.load(SeqCst)).sum();
+        assert_eq!(out, numbers.len() as u64, "a connection is lost");
         for (key, gate) in state.gates.iter().enumerate() {
             assert!(gate.taken <= gate.slots, "e{key} has more than its slots taken");
+            let ready = state.stash.of(key as u32);
+            assert!(ready.iter().all(|object| object.key as usize == key));
+            assert!(
+                gate.taken as usize + ready.len() <= gate.slots as usize,
+                "the storage of e{key} has no room for those whose slots have no connection"
+            );
             let held = self.held.iter().filter(|grant| grant.key as usize == key);
             let granted = given.iter().filter(|(_, grant)| grant.key as usize == key);
             assert_eq!(
@@ -395,6 +502,7 @@ impl Model {
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
         assert_eq!(usable, state.eligible);
+        self.who_may_be_picked(&state);
         for (rank, avoid, min, terms) in &line {
             let could = Self::may_use(&state, avoid, *min, terms);
             let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
@@ -421,6 +529,34 @@ impl Model {
         self.given_before = now_given;
     }
 
+    /// The rules for ejections and panic, as plainly as they can be said.
+    fn who_may_be_picked(&self, state: &State<Object>) {
+        let proper = |gate: &Gate| {
+            gate.health.status() == HealthStatus::Healthy
+                && gate.throttled(self.now).is_none()
+                && gate.breaker.admits(self.now)
+        };
+        let closed = |gate: &Gate| proper(gate) && gate.breaker.state().is_closed() && gate.ejected.is_none();
+        let usable = state.gates.iter().filter(|gate| closed(gate)).count();
+        let short = self
+            .panic_below
+            .is_some_and(|share| (usable as f64) < share * 3.0);
+        let any = state
+            .gates
+            .iter()
+            .any(|gate| proper(gate) && gate.ejected.is_none());
+        for (gate, fit) in state.gates.iter().zip(self.fit) {
+            let key = &gate.stats.id;
+            let throttled = gate.throttled(self.now).is_some();
+            let expected = proper(gate) && gate.ejected.is_none() || short && fit && !throttled;
+            assert_eq!(gate.eligible(self.now), expected, "{key}: {gate:?}");
+            assert!(
+                any || !proper(gate),
+                "{key} is left out although nobody else is left"
+            );
+        }
+    }
+
     /// Everything is returned, time passes, checks pass: then everything can be had again.
     fn recovers(mut self) {
         while !self.line.is_empty() {
@@ -445,14 +581,10 @@ impl Model {
                 self.admission
                     .ask(None, &Want::anything(self.now), Waker::noop(), self.now);
             self.apply(effects);
-            let Ok(Asked::Go(key, ticket)) = asked else {
+            let Ok(Asked::Go(grant)) = asked else {
                 panic!("not every slot can be had")
             };
-            self.hold(Grant {
-                key,
-                ticket,
-                object: None,
-            });
+            self.hold(grant);
         }
         let (more, effects) = self
             .admission
@@ -474,9 +606,16 @@ fn replay(seed: u64, steps: usize) {
         model.apply(effects);
         let untold = model.line.iter().find(|waiter| !waiter.flag.0.load(SeqCst));
         assert!(untold.is_none(), "who waited was not told");
+        let ended = seed.is_multiple_of(8);
+        if ended {
+            put_back(model.admission.end_stash());
+        }
         for _ in 0..200 {
             model.step();
+            model.invariants();
         }
+        let ready = put_back(model.admission.end_stash());
+        assert!(!ended || ready == 0, "something was laid away after the end");
         return;
     }
     model.recovers();
@@ -503,24 +642,27 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
     let (ticket, effects) = model.admission.check_begins(old, now, now);
     model.apply(effects);
+    let view = Arc::default();
     let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
         rules: Rules {
             max_waiters: 1,
             ageing: AGEING,
             limit: 9,
+            panic_below: None,
         },
         health: &health,
         breaker: &breaker,
         kept: kept.to_vec(),
         joining,
+        view: &view,
     };
-    let effects = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
+    let (effects, _) = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
     model.apply(effects);
     assert_eq!(model.admission.vacate(), [0, 2]);
     let places = model.admission.places(3);
     assert_eq!(places.iter().map(|id| id.key).collect::<Vec<_>>(), [0, 2, 3]);
     let gate = Gate::new(Arc::clone(&model.stats[0]), 1, &health, breaker.clone(), now);
-    let effects = model
+    let (effects, _) = model
         .admission
         .reconfigure(plan(&[(1, 2)], vec![(places[0], gate)]), now);
     model.apply(effects);
@@ -535,11 +677,12 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     assert!(effects.is_empty(), "{effects:?}");
     assert!(model.admission.check_planned(old, now, now).1.is_empty());
     for _ in 0..100 {
-        assert!(model.admission.failed_unasked(old, now).changes.is_empty());
+        assert!(model.admission.failed_unasked(old, now).wake_all().0.is_empty());
     }
     let health_of_new = || model.admission.lock().gates[0].health.status();
     assert_eq!(health_of_new(), HealthStatus::Unknown);
     let effects = model.admission.check_ended(places[0], None, well(), now);
-    assert_eq!(effects.changes.len(), 2, "throttled and healthy: {effects:?}");
+    let (changes, _) = effects.wake_all();
+    assert_eq!(changes.len(), 2, "throttled and healthy: {changes:?}");
     assert_eq!(health_of_new(), HealthStatus::Healthy);
 }

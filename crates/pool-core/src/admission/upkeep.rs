@@ -49,7 +49,7 @@ impl<O> Admission<O> {
     ) {
         let Some(transition) = moved else { return };
         gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
-        effects.changes.push((key, Change::Breaker(transition)));
+        effects.change(key, Change::Breaker(transition));
     }
 
     pub(super) fn poll_breaker(&self, gate: &mut Gate, key: u32, now: Instant, effects: &mut Effects) {
@@ -69,7 +69,7 @@ impl<O> Admission<O> {
         let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
-            effects.changes.push((key, Change::Throttled { wait }));
+            effects.change(key, Change::Throttled { wait });
             self.refresh(state, now, effects);
         }
     }
@@ -77,16 +77,20 @@ impl<O> Admission<O> {
     /// Recomputes who may be picked, after anything that bears on it.
     pub(super) fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
+        Self::poll_ejections(state, now, effects);
+        Self::update_panic(state, now, effects);
         self.refresh_eligible(state, now);
         if state.queue.waiting() > 0 {
             let State {
                 gates,
                 eligible,
                 queue,
+                short,
                 ..
             } = state;
-            let soonest = |wanted: (Option<u64>, &Terms)| Self::hopeless_before(gates, eligible, wanted, now);
-            queue.wake_hopeless(soonest, &mut effects.wakers);
+            let soonest =
+                |wanted: (Option<u64>, &Terms)| Self::hopeless_before(gates, eligible, *short, wanted, now);
+            queue.wake_hopeless(soonest, &mut effects.rest().wakers);
         }
     }
 
@@ -112,7 +116,7 @@ impl<O> Admission<O> {
             .filter(|(_, gate)| gate.eligible(now))
             .map(|(i, _)| i as u32)
             .collect();
-        self.eligible.store(state.eligible.clone());
+        self.publish_roster(state);
     }
 
     /// Lets time pass. Returns when time alone will change something next.

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{BalancerKind, Section, pool::Pool};
-use crate::Secret;
+use crate::{HttpVersion, Secret};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key `pools`")]
@@ -43,7 +43,24 @@ impl<'de> Deserialize<'de> for Balancer {
     }
 }
 
-/// An endpoint's place in its pool, as far as it is given.
+/// How a file names what an endpoint speaks.
+pub(super) const HTTP_VERSIONS: [(&str, HttpVersion); 3] = [
+    ("auto", HttpVersion::Auto),
+    ("http1", HttpVersion::Http1),
+    ("http2_prior_knowledge", HttpVersion::Http2PriorKnowledge),
+];
+
+/// A version of HTTP, if one is given.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Http(pub(super) Option<HttpVersion>);
+
+impl<'de> Deserialize<'de> for Http {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named("version of HTTP", &HTTP_VERSIONS, deserializer).map(|version| Self(Some(version)))
+    }
+}
+
+/// An endpoint's place in its pool and the way to it, as far as they are given.
 #[derive(Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
@@ -56,6 +73,10 @@ pub(super) struct Shares {
     pub(super) max_requests: Option<u32>,
     pub(super) tier: Option<u8>,
     pub(super) min_idle: Option<u32>,
+    pub(super) http: Http,
+    pub(super) gzip: Option<bool>,
+    #[serde(deserialize_with = "some_secret")]
+    pub(super) proxy: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +95,12 @@ pub(super) struct Endpoint {
     pub(super) tier: Option<u8>,
     #[serde(default)]
     pub(super) min_idle: Option<u32>,
+    #[serde(default)]
+    pub(super) http: Http,
+    #[serde(default)]
+    pub(super) gzip: Option<bool>,
+    #[serde(default, deserialize_with = "some_secret")]
+    pub(super) proxy: Option<Secret>,
     #[serde(default)]
     pub(super) timeouts: Limits,
     #[serde(default, deserialize_with = "secrets")]
@@ -94,6 +121,10 @@ pub(super) struct Methods {
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     String::deserialize(deserializer).map(Secret::from)
+}
+
+fn some_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    secret(deserializer).map(Some)
 }
 
 fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {

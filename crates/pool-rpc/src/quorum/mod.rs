@@ -14,7 +14,7 @@ use std::{borrow::Cow, sync::Arc};
 pub use answer::{Agreed, QuorumAnswer, QuorumError, QuorumSaid};
 use counts::Counts;
 pub use counts::{Dissents, QuorumCounts};
-use pool_core::{Fault, Lease, Operation as _, Pool, Request};
+use pool_core::{Fault, Lease, NotUsable, Operation as _, Pool, Request, Unusable};
 use tally::{Tally, Vote};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -131,7 +131,8 @@ impl Quorum {
             call: call.clone(),
             ignored: self.ignored.clone(),
         };
-        let (mut fan, stop) = Fan::new(pool, &call.needing(&self.request), &self.distinct, work);
+        let needs = call.needing(&self.request);
+        let (mut fan, stop) = Fan::new(pool, &needs, &self.distinct, work);
         self.counts.update(|counts| counts.reads += 1);
         let usable = fan.spare(self.ask);
         if usable < self.agree {
@@ -140,7 +141,7 @@ impl Quorum {
                 needed: self.agree,
                 usable,
                 said: Vec::new(),
-                unusable: pool.explain(),
+                unusable: unusable(pool, &needs),
             });
         }
         fan.ask(self.ask);
@@ -150,6 +151,20 @@ impl Quorum {
         let _unsent = StopUnsent(stop);
         answer.await.unwrap_or(Err(QuorumError::Interrupted))
     }
+}
+
+/// Who cannot be asked, and why. Who only has no slot free is waited for.
+fn unusable(pool: &Pool<JsonRpcEndpoint>, needs: &Request) -> Vec<Unusable> {
+    let explained = pool.explain_for(needs).into_iter();
+    let unusable = explained.filter_map(|one| {
+        Some(Unusable {
+            endpoint: one.endpoint,
+            reason: one.not_usable?,
+        })
+    });
+    unusable
+        .filter(|one| !matches!(one.reason, NotUsable::Full { .. }))
+        .collect()
 }
 
 /// What has not been sent when there is an answer, or nobody to give it to, need not be.

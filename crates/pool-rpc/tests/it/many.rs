@@ -93,7 +93,7 @@ pub(crate) async fn pool_of(nodes: &[&Node], healthy: usize, setting: Setting) -
     }
     let pool = builder.build().unwrap();
     until("the endpoints are healthy", || {
-        pool.snapshot().endpoints.len() - pool.explain().len() == healthy
+        pool.explain().iter().filter(|one| one.is_usable()).count() == healthy
     })
     .await;
     pool
