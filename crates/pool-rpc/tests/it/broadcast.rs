@@ -218,7 +218,10 @@ async fn with_nobody_usable_it_waits_for_the_first_that_is() {
     let pool = pool_of(&[a, b], 2, Setting::watchful()).await;
     a.stop().await;
     b.stop().await;
-    until("both are unhealthy", || pool.explain().len() == 2).await;
+    until("both are unhealthy", || {
+        pool.explain().iter().all(|one| !one.is_usable())
+    })
+    .await;
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move {

@@ -150,7 +150,10 @@ async fn too_few_nodes_are_told_before_any_is_asked() {
     let pool = pool_of(&[a, b, c], 3, Setting::watchful()).await;
     b.stop().await;
     c.stop().await;
-    until("two are down", || pool.explain().len() == 2).await;
+    until("two are down", || {
+        pool.explain().iter().filter(|one| !one.is_usable()).count() == 2
+    })
+    .await;
     let error = two_of_three().read(&pool, &block()).await.unwrap_err();
     assert!(
         matches!(&error, QuorumError::TooFew { needed: 2, usable: 1, unusable, .. } if unusable.len() == 2),
