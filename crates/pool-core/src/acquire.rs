@@ -205,6 +205,7 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// Asks the balancer to choose among these.
+    #[inline]
     pub(crate) fn choose(&self, keys: &[u32], view: &View, wish: &Wish, now: Instant) -> Option<u32> {
         let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
         let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);

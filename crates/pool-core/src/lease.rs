@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     ops::{Deref, DerefMut},
     panic::Location,
     sync::{
@@ -34,12 +35,10 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
     since: Instant,
-    /// When the answer was there, if that is not when it is reported.
-    answered: Option<Instant>,
+    /// After so many microseconds the answer was there, if that is not when it is reported. A lease is moved often: few bytes.
+    answered: Option<NonZeroU32>,
     /// What the request needs that not every endpoint offers.
     need: Option<Need>,
-    /// The endpoint has been found to lack it.
-    lacking: bool,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -64,7 +63,6 @@ impl<E: Endpoint> Lease<E> {
             since: now,
             answered: None,
             need,
-            lacking: false,
             touched: AtomicBool::new(false),
         }
     }
@@ -87,7 +85,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// The request succeeded.
     pub fn succeed(mut self) {
-        self.report(None, true, Settle::Success, None);
+        self.report(None, true, Settle::Success, (None, false));
     }
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
@@ -105,7 +103,8 @@ impl<E: Endpoint> Lease<E> {
     /// The answer is there, and how it went will be reported later: when others' answers are known, for example. The time
     /// until then does not count as the attempt's latency.
     pub fn answered(&mut self) {
-        self.answered = Some(Instant::now());
+        let micros = u32::try_from(self.held().as_micros()).unwrap_or(u32::MAX);
+        self.answered = Some(NonZeroU32::MIN.saturating_add(micros));
     }
 
     /// The caller's deadline has cut the request off. The connection is destroyed. It is held against the endpoint only if
@@ -139,15 +138,14 @@ impl<E: Endpoint> Lease<E> {
             Some(verdict.error_type),
             verdict.keep_connection,
             settle,
-            verdict.throttle,
+            (verdict.throttle, verdict.lacks),
         );
     }
 
     /// The endpoint lacks what the request needed. Noted before the slot is given back: it would go to the next who needs
     /// the same.
     #[cold]
-    fn lacks(&mut self) {
-        self.lacking = true;
+    fn lacks(&self) {
         let Some(need) = self.need else { return };
         let now = Instant::now();
         let until = after(now, self.core.setup.load().config.lacks_for);
@@ -162,12 +160,22 @@ impl<E: Endpoint> Lease<E> {
         self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
     }
 
-    fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
+    #[inline]
+    fn report(
+        &mut self,
+        error: Option<ErrorType>,
+        keep: bool,
+        settle: Settle,
+        (throttle, lacking): (Option<Duration>, bool),
+    ) {
         let member = &self.stored().member;
         let now = Instant::now();
-        let latency = self.answered.unwrap_or(now).saturating_duration_since(self.since);
+        let latency = match self.answered {
+            None => now.saturating_duration_since(self.since),
+            Some(micros) => Duration::from_micros(micros.get().into()),
+        };
         member.stats.attempt_ended(error);
-        if !self.lacking {
+        if !lacking {
             member.stats.latency.ended(error, latency, now);
         }
         if let Some(observer) = &member.observer {
@@ -178,7 +186,7 @@ impl<E: Endpoint> Lease<E> {
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
-        let what = if self.lacking {
+        let what = if lacking {
             // a refusal at once says nothing of how fast it works
             Feedback::Cancelled
         } else {
