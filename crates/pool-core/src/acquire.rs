@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
+    AcquireError, Candidates, Cost, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     Request,
     admission::{Asked, Grant, Place, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
@@ -74,6 +74,7 @@ impl<E: Endpoint> Core<E> {
             core: self,
             key,
             ticket,
+            cost: wish.cost.clone(),
             stored: None,
             open: true,
             started: false,
@@ -109,6 +110,7 @@ impl<E: Endpoint> Core<E> {
                 core: self,
                 key,
                 ticket,
+                cost: wish.cost.clone(),
                 stored: None,
                 open: true,
                 started: false,
@@ -143,7 +145,7 @@ impl<E: Endpoint> Core<E> {
         })
         .await;
         match turn {
-            Some(Ok(grant)) => Ok(Held::of(self, grant)),
+            Some(Ok(grant)) => Ok(Held::of(self, grant, &wish.cost)),
             Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
             None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
         }
@@ -156,6 +158,7 @@ impl<E: Endpoint> Core<E> {
             min_position: request.requirements.min_position,
             priority: request.priority,
             deadline,
+            cost: request.cost.clone(),
             ask: Ask {
                 key: request.key,
                 ..Ask::default()
@@ -207,8 +210,19 @@ impl<E: Endpoint> Core<E> {
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
             }
+            if !wish.avoid.is_empty() {
+                self.prefer_other_providers(keys, &wish.avoid);
+            }
             choose(keys)
         })
+    }
+
+    /// What has failed with one provider is better tried with another.
+    fn prefer_other_providers(&self, keys: &mut Vec<u32>, avoid: &[u32]) {
+        let setup = self.setup.load();
+        if keys.iter().any(|key| !setup.is_kin(*key, avoid)) {
+            keys.retain(|key| !setup.is_kin(*key, avoid));
+        }
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -240,13 +254,14 @@ impl<E: Endpoint> Core<E> {
     /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
     fn connect_failed(
         &self,
-        member: &Member<E>,
+        (key, member): (u32, &Member<E>),
         failure: ConnectFailure<E::Error>,
     ) -> (Settle, Option<Duration>, Failed<E::Error>) {
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
         match failure {
             ConnectFailure::Endpoint(source) => {
                 let verdict = member.endpoint.classify(&source);
+                self.cool_down(key, &verdict);
                 member.stats.attempt_ended(Some(verdict.error_type));
                 member
                     .stats
@@ -344,7 +359,7 @@ impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     fn time_out(&mut self) -> Option<Held<'a, E>> {
         let place = self.place.take()?;
         let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let held = Held::of(self.core, given?);
+        let held = Held::of(self.core, given?, &self.want.cost);
         // one that may not be used any more is given back by the drop
         good.then_some(held)
     }
@@ -357,7 +372,7 @@ impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held::of(self.core, grant));
+            drop(Held::of(self.core, grant, &self.want.cost));
         }
     }
 }
@@ -367,6 +382,8 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// What was paid for it.
+    cost: Cost,
     /// What was handed over with the slot.
     stored: Option<Stored<E>>,
     /// Whether the slot is still ours to give back.
@@ -376,12 +393,13 @@ struct Held<'a, E: Endpoint> {
 }
 
 impl<'a, E: Endpoint> Held<'a, E> {
-    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>) -> Self {
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>, cost: &Cost) -> Self {
         let Grant { key, ticket, object } = grant;
         Self {
             core,
             key,
             ticket,
+            cost: cost.clone(),
             stored: object,
             open: true,
             started: false,
@@ -417,17 +435,11 @@ impl<'a, E: Endpoint> Held<'a, E> {
             Ok(Ok(stored)) => {
                 self.open = false;
                 let core = Arc::clone(self.core);
-                Ok(Lease::new(
-                    core,
-                    member,
-                    (self.key, self.ticket),
-                    stored,
-                    now,
-                    location,
-                ))
+                let slot = (self.key, self.ticket, std::mem::take(&mut self.cost));
+                Ok(Lease::new(core, member, slot, stored, now, location))
             }
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(&member, failure);
+                let (settle, throttle, failed) = self.core.connect_failed((self.key, &member), failure);
                 self.give_back(settle, throttle);
                 self.started = false;
                 self.core.feed(self.key, Feedback::NoConnection);
@@ -446,6 +458,8 @@ impl<'a, E: Endpoint> Held<'a, E> {
 
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if std::mem::replace(&mut self.open, false) {
+            // no connection was had, so nothing was sent
+            self.core.refund(self.key, &self.cost);
             let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
             let admission = &self.core.admission;
             let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());

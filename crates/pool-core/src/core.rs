@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -15,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
+    Cost, Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
+    Verdict, WallClock,
     admission::{Admission, Change, Effects},
     breaker::{BreakerState, Transition},
     budget::Budget,
@@ -38,7 +40,9 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
-    pub(crate) rearm: Notify,
+    pub(crate) rearm: Arc<Notify>,
+    /// By which the days of quotas begin.
+    pub(crate) clock: WallClock,
     /// Told at each change of health and at each returned slot while closing.
     pub(crate) changed: Notify,
     pub(crate) closed: AtomicBool,
@@ -128,12 +132,55 @@ impl<E: Endpoint> Core<E> {
                     reason,
                 }
             }
-            Change::Throttled { wait } => {
-                tracing::info!(%pool, %endpoint, ?wait, "endpoint is throttled");
-                Event::Throttled { endpoint, wait }
+            Change::Throttled { wait, cause } => {
+                if cause.is_quota() {
+                    tracing::debug!(%pool, %endpoint, ?wait, %cause, "endpoint is throttled");
+                } else {
+                    tracing::info!(%pool, %endpoint, ?wait, %cause, "endpoint is throttled");
+                }
+                Event::Throttled {
+                    endpoint,
+                    wait,
+                    cause,
+                }
             }
         };
         self.tell(&event);
+    }
+
+    /// The endpoint at this place asked for a pause; if it spoke for its provider, all endpoints of that rest.
+    pub(crate) fn cool_down(&self, key: u32, verdict: &Verdict) {
+        if let Some(wait) = verdict.throttle.filter(|_| verdict.throttles_provider) {
+            self.cool_down_provider(key, wait);
+        }
+    }
+
+    /// Its provider asked for a pause.
+    #[cold]
+    pub(crate) fn cool_down_provider(&self, key: u32, wait: Duration) {
+        let setup = self.setup.load();
+        let provider = setup.toll(key).and_then(|toll| toll.provider.as_ref());
+        if let Some(provider) = provider.filter(|provider| provider.shares_cool_down()) {
+            provider.cool_down(wait);
+        }
+    }
+
+    /// A slot on the endpoint at this place, which is still held, was not used: what was paid for it goes back.
+    #[cold]
+    pub(crate) fn refund(&self, key: u32, cost: &Cost) {
+        let toll = self.setup.load().toll(key).cloned();
+        let Some(toll) = toll.filter(|toll| !toll.is_none()) else {
+            return;
+        };
+        let now = Instant::now();
+        // what is spent may be there sooner than the others have planned to look
+        let wake = toll
+            .provider
+            .filter(|provider| provider.meter().spent_until(now).is_some());
+        self.apply(self.admission.refund(key, cost, now));
+        if let Some(provider) = wake {
+            provider.wake_pools();
+        }
     }
 
     /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
@@ -201,6 +248,7 @@ impl<E: Endpoint> Source for Core<E> {
             let (active, idle) = stats.connections();
             // errors before requests, so that they never exceed them
             let errors = stats.errors();
+            let quota = gate.toll.read(now);
             endpoints.push(EndpointSnapshot {
                 id: stats.id.clone(),
                 connections_active: active,
@@ -217,7 +265,11 @@ impl<E: Endpoint> Source for Core<E> {
                 health_reason: gate.health.reason().map(ToString::to_string),
                 breaker: gate.breaker.state(),
                 breaker_opened: gate.breaker_opened,
-                throttled_until: gate.throttled_until.filter(|until| *until > now),
+                throttled_until: gate.throttled(now),
+                provider: gate.toll.provider.as_ref().map(|provider| provider.id().clone()),
+                quota_left: quota.map(|quota| quota.left),
+                quota_limit: quota.map(|quota| quota.limit),
+                quota_spent: gate.spent.times,
                 weight: if gate.eligible(now) {
                     stats.weight(now)
                 } else {

@@ -15,7 +15,7 @@ use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict,
+    Cost, Endpoint, EndpointId, ErrorType, Feedback, ProviderId, Verdict,
     admission::Settle,
     breaker::Ticket,
     core::Core,
@@ -42,6 +42,8 @@ pub struct Lease<E: Endpoint> {
     /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
     judged: bool,
     since: Instant,
+    /// What was paid for it.
+    cost: Cost,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -51,7 +53,7 @@ impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
         member: Arc<Member<E>>,
-        (key, ticket): (u32, Ticket),
+        (key, ticket, cost): (u32, Ticket, Cost),
         stored: Stored<E>,
         now: Instant,
         location: &'static Location<'static>,
@@ -66,6 +68,7 @@ impl<E: Endpoint> Lease<E> {
             stored: Some(stored),
             judged: false,
             since: now,
+            cost,
             touched: AtomicBool::new(false),
         }
     }
@@ -75,13 +78,29 @@ impl<E: Endpoint> Lease<E> {
         &self.member.id
     }
 
+    /// The provider of that endpoint.
+    pub fn provider(&self) -> Option<ProviderId> {
+        let setup = self.core.setup.load();
+        let provider = setup.toll(self.key)?.provider.as_ref()?;
+        Some(provider.id().clone())
+    }
+
     pub(crate) const fn key(&self) -> u32 {
         self.key
     }
 
     /// The request succeeded.
     pub fn succeed(mut self) {
-        self.report(None, true, Settle::Success, None);
+        let pause = self.pause();
+        self.report(None, true, Settle::Success, pause);
+    }
+
+    /// For how long the provider asked to be left alone, although it answered well.
+    fn pause(&mut self) -> Option<Duration> {
+        let stored = self.stored.as_mut()?;
+        let pause = self.member.endpoint.pause(&mut stored.conn)?;
+        self.core.cool_down_provider(self.key, pause);
+        Some(pause)
     }
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
@@ -110,6 +129,7 @@ impl<E: Endpoint> Lease<E> {
         } else {
             Settle::Neutral
         };
+        self.core.cool_down(self.key, verdict);
         self.report(
             Some(verdict.error_type),
             verdict.keep_connection,
@@ -120,7 +140,15 @@ impl<E: Endpoint> Lease<E> {
 
     /// The connection is fine, and nothing is to be learned from how it was used.
     pub fn neutral(mut self) {
+        self.refund_unused();
         self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
+    }
+
+    /// Nothing can have been sent on a connection that nobody has looked at.
+    fn refund_unused(&mut self) {
+        if !*self.touched.get_mut() {
+            self.core.refund(self.key, &self.cost);
+        }
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
@@ -208,6 +236,7 @@ impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
         if self.stored.is_some() {
             let keep = !*self.touched.get_mut();
+            self.refund_unused();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
         }
     }

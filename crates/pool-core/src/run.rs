@@ -88,6 +88,7 @@ impl<E: Endpoint> Run<'_, E> {
                 min_position: self.request.requirements.min_position,
                 priority: self.request.priority,
                 deadline,
+                cost: self.request.cost.clone(),
                 ask: self.ask(),
             };
             let result = self.core.acquire(&mut wish, now, self.location).await;

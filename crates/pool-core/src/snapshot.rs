@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, ErrorType, PoolId, breaker::BreakerState, health::HealthStatus};
+use crate::{EndpointId, ErrorType, PoolId, ProviderId, breaker::BreakerState, health::HealthStatus};
 
 /// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
 /// `connections_active` + `connections_idle`).
@@ -74,8 +74,16 @@ pub struct EndpointSnapshot {
     pub breaker: BreakerState,
     /// Times the breaker opened, ever.
     pub breaker_opened: u64,
-    /// Until when the endpoint is throttled, if it is.
+    /// Until when the endpoint is throttled, if it is: it or its provider asked for a pause, or a quota is spent.
     pub throttled_until: Option<Instant>,
+    /// The provider it belongs to.
+    pub provider: Option<ProviderId>,
+    /// Units that can be taken now of its own quota or its provider's, whichever has fewer; `None` without a quota.
+    pub quota_left: Option<u64>,
+    /// The most that can be left of that quota: its burst, or the day's budget if only the day is limited.
+    pub quota_limit: Option<u64>,
+    /// Times a request of this pool on it took the last of a quota, ever.
+    pub quota_spent: u64,
     /// Effective weight: 0 when the endpoint may not be picked, less than configured for a while after a recovery.
     pub weight: f64,
     /// Block height of the newest successful health check.
@@ -126,6 +134,10 @@ impl EndpointSnapshot {
             breaker: BreakerState::Closed,
             breaker_opened: 0,
             throttled_until: None,
+            provider: None,
+            quota_left: None,
+            quota_limit: None,
+            quota_spent: 0,
             weight: 1.0,
             position: None,
         }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Turn, Want, queue::Look,
 };
-use crate::breaker::Ticket;
+use crate::{Cost, breaker::Ticket};
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -24,10 +24,7 @@ impl<O> Admission<O> {
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
-        if let Some((key, ticket)) = at_hand {
+        if let Some((key, ticket)) = self.take_any(&mut state, preferred, want, now, &mut effects) {
             return (Ok(Asked::Go(key, ticket)), effects);
         }
         if Self::is_hopeless(&state, want, now) {
@@ -57,10 +54,37 @@ impl<O> Admission<O> {
         if state.closed || state.queue.waiting() > 0 {
             return (None, effects);
         }
-        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let taken = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let taken = taken.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        let taken = self.take_any(&mut state, preferred, want, now, &mut effects);
         (taken, effects)
+    }
+
+    /// A slot on the preferred endpoint, or else on the best other one.
+    fn take_any(
+        &self,
+        state: &mut State<O>,
+        preferred: Option<u32>,
+        want: &Want,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<(u32, Ticket)> {
+        let preferred = preferred.filter(|key| Self::may_prefer(state, *key, want));
+        let taken = preferred.and_then(|key| self.take_on(state, key, &want.cost, now, effects));
+        if taken.is_some() {
+            return taken;
+        }
+        loop {
+            let taken = self.take_best(state, want, now, effects);
+            if taken.is_some() || !Self::is_spent_elsewhere(state, now) {
+                return taken;
+            }
+            self.refresh(state, now, effects);
+        }
+    }
+
+    /// Whether another pool has spent a quota, or brought a cool-down about, that is not known here yet.
+    fn is_spent_elsewhere(state: &State<O>, now: Instant) -> bool {
+        let mut gates = state.eligible.iter().map(|key| &state.gates[*key as usize]);
+        gates.any(|gate| !gate.toll.is_none() && gate.throttled(now).is_some())
     }
 
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
@@ -74,6 +98,7 @@ impl<O> Admission<O> {
         &self,
         state: &mut State<O>,
         key: u32,
+        cost: &Cost,
         now: Instant,
         effects: &mut Effects,
     ) -> Option<(u32, Ticket)> {
@@ -85,12 +110,12 @@ impl<O> Admission<O> {
             // time may have passed since anybody looked
             self.poll_breaker(gate, key, now, effects);
         }
-        let ticket = gate.take(now)?;
-        let half_open = !gate.breaker.state().is_closed();
+        let ticket = gate.take(cost, now)?;
+        let was_the_last = gate.was_the_last(now);
         gate.stats.slot_taken();
         state.taken += 1;
-        if half_open {
-            self.refresh(state, now, effects);
+        if was_the_last {
+            self.let_in_the_last(state, key, now, effects);
         }
         Some((key, ticket))
     }
@@ -108,8 +133,26 @@ impl<O> Admission<O> {
         let candidates = state.eligible.iter().copied();
         let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
         let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
-        let key = free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))?;
-        self.take_on(state, key, now, effects)
+        let rank = |key: &u32| {
+            let kin = Self::is_kin(state, *key, &want.avoid);
+            (kin, self.load(state, *key, now))
+        };
+        let key = free.min_by(|a, b| {
+            let ((kin_a, load_a), (kin_b, load_b)) = (rank(a), rank(b));
+            kin_a.cmp(&kin_b).then_with(|| load_a.total_cmp(&load_b))
+        })?;
+        self.take_on(state, key, &want.cost, now, effects)
+    }
+
+    /// Whether an endpoint belongs to the provider of one of these: what has failed there may fail here too.
+    pub(super) fn is_kin(state: &State<O>, key: u32, avoid: &[u32]) -> bool {
+        let toll = |key: u32| state.gates.get(key as usize).map(|gate| &gate.toll);
+        let kin = |other: &u32| {
+            toll(key)
+                .zip(toll(*other))
+                .is_some_and(|(one, other)| one.is_of_same(other))
+        };
+        avoid.iter().any(kin)
     }
 
     /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
@@ -168,6 +211,10 @@ impl<O> Admission<O> {
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
+                    let paid = !gate.toll.is_none();
+                    if paid {
+                        gate.toll.give_back(&want.cost, now);
+                    }
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
@@ -176,7 +223,10 @@ impl<O> Admission<O> {
                     };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    // what is spent may be there sooner than was planned
+                    effects.rearm |= paid;
+                    return (turn, effects);
                 }
             }
         };

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::toll::{Spent, Toll};
 use crate::{
-    BreakerConfig, HealthConfig, NotUsable,
+    BreakerConfig, Cost, HealthConfig, NotUsable, ThrottleCause,
     breaker::{Breaker, BreakerState, Ticket},
     health::{Health, HealthStatus},
     stats::Stats,
@@ -46,7 +47,10 @@ pub(crate) struct Gate {
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
     pub(crate) breaker_opened: u64,
+    /// Until when it asked to be left alone.
     pub(crate) throttled_until: Option<Instant>,
+    pub(crate) toll: Toll,
+    pub(crate) spent: Spent,
     /// When the next health check can have ended.
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
@@ -71,6 +75,8 @@ impl Gate {
             breaker: Breaker::new(breaker, now),
             breaker_opened: 0,
             throttled_until: None,
+            toll: Toll::default(),
+            spent: Spent::default(),
             next_check: now,
             position: None,
         }
@@ -93,9 +99,30 @@ impl Gate {
         self.breaker.configure(breaker, now);
     }
 
-    /// Until when it is throttled, if it is.
+    /// Until when it is throttled, if it is: by a pause that was asked for, or by a quota that is spent.
     pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
-        self.throttled_until.filter(|until| *until > now)
+        let cools = self.cools(now);
+        if self.toll.is_none() {
+            return cools;
+        }
+        cools.max(self.toll.spent_until(now))
+    }
+
+    /// Until when it, or its provider, wants to be left alone.
+    pub(crate) fn cools(&self, now: Instant) -> Option<Instant> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        if self.toll.is_none() {
+            return asked;
+        }
+        asked.max(self.toll.cools_until(now))
+    }
+
+    /// Until when and by what it is throttled, if it is.
+    fn throttle(&self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        let asked = asked.map(|until| (until, ThrottleCause::CoolDown));
+        let all = asked.into_iter().chain(self.toll.cause(now));
+        all.max_by_key(|(until, _)| *until)
     }
 
     /// Whether it is known to have got so far.
@@ -127,20 +154,45 @@ impl Gate {
 
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
+        // what was granted is paid for: that it took the last of a quota is nothing against it
         self.is_member()
             && self.health.status() == HealthStatus::Healthy
-            && self.throttled(now).is_none()
+            && self.cools(now).is_none()
             && self.breaker.is_current(ticket)
     }
 
-    /// Takes a slot, if one is free and the endpoint may be picked.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
+    /// Takes a slot and pays for it, if one is free and the endpoint may be picked.
+    pub(crate) fn take(&mut self, cost: &Cost, now: Instant) -> Option<Ticket> {
         if self.free() == 0 || !self.eligible(now) {
             return None;
         }
-        let ticket = self.breaker.admit(now)?;
+        let ticket = self.enter(cost, now)?;
         self.taken += 1;
         Some(ticket)
+    }
+
+    /// Lets a request pass that pays: the breaker and the quotas, all or none.
+    pub(crate) fn enter(&mut self, cost: &Cost, now: Instant) -> Option<Ticket> {
+        let ticket = self.breaker.admit(now)?;
+        if !self.toll.is_none() && !self.toll.pay(cost, now) {
+            self.breaker.cancel(ticket);
+            return None;
+        }
+        Some(ticket)
+    }
+
+    /// Whether a request that has just been let in has changed who may be picked.
+    pub(crate) fn was_the_last(&self, now: Instant) -> bool {
+        !self.breaker.state().is_closed() || !self.toll.is_none() && self.toll.spent_until(now).is_some()
+    }
+
+    /// Notes that a request took the last of a quota. Returns what others are to be told, if they are.
+    pub(crate) fn note_spent(&mut self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        if self.toll.is_none() {
+            return None;
+        }
+        let spent = self.toll.cause(now).filter(|(_, cause)| cause.is_quota())?;
+        self.spent.again(now).then_some(spent)
     }
 
     /// Why it may not be picked by those who demand this position; `None` when it may.
@@ -157,9 +209,10 @@ impl Gate {
             };
             return Some(NotUsable::BreakerOpen { wait });
         }
-        if let Some(until) = self.throttled(now) {
+        if let Some((until, cause)) = self.throttle(now) {
             return Some(NotUsable::Throttled {
                 wait: until.saturating_duration_since(now),
+                cause,
             });
         }
         if let Some(needed) = min_position.filter(|_| !self.reaches(min_position)) {

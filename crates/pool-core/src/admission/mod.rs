@@ -21,6 +21,7 @@ mod queue;
 mod read;
 mod reconfigure;
 mod release;
+mod toll;
 mod upkeep;
 
 use std::{
@@ -35,8 +36,10 @@ pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
+pub(crate) use toll::Toll;
 
 use crate::{
+    ThrottleCause,
     breaker::{Ticket, Transition},
     health::{HealthReason, HealthStatus},
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
@@ -92,6 +95,7 @@ pub(crate) enum Change {
     },
     Throttled {
         wait: Duration,
+        cause: ThrottleCause,
     },
 }
 

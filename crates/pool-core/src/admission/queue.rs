@@ -14,7 +14,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::lines::{Line, Lines, Link, Rank};
-use crate::{Priority, balance::Ask, moment::after};
+use crate::{Cost, Priority, balance::Ask, moment::after};
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Want {
     pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
+    /// What it takes of a quota.
+    pub(crate) cost: Cost,
     /// What the balancer may know.
     pub(crate) ask: Ask,
 }
@@ -38,6 +40,7 @@ impl Want {
             min_position: None,
             priority: Priority::Normal,
             deadline,
+            cost: Cost::ONE,
             ask: Ask::NOTHING,
         }
     }
@@ -62,6 +65,8 @@ enum State {
 struct Node {
     rank: Rank,
     deadline: Instant,
+    /// Unless it is the usual.
+    cost: Option<Box<Cost>>,
     prev: Link,
     next: Link,
     line: u32,
@@ -169,6 +174,7 @@ impl<G> Queue<G> {
         let node = Node {
             rank,
             deadline: want.deadline,
+            cost: (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone())),
             prev: None,
             next: None,
             line,
@@ -196,6 +202,24 @@ impl<G> Queue<G> {
         let (rank, line) = best?;
         let (key, _) = self.lines.at(line).ends?;
         Some(Place { key, rank })
+    }
+
+    /// What a caller takes of a quota.
+    pub(super) fn cost(&self, place: Place) -> Cost {
+        let cost = self
+            .nodes
+            .get(place.key as usize)
+            .and_then(|node| node.cost.as_deref());
+        cost.cloned().unwrap_or_default()
+    }
+
+    /// Which endpoints a waiting caller avoids.
+    pub(super) fn avoided(&self, place: Place) -> &[u32] {
+        let node = self.nodes.get(place.key as usize);
+        node.map_or(&[], |node| {
+            let group = self.lines.at(node.line).group;
+            &self.groups[group as usize].avoid
+        })
     }
 
     /// Gives something to a waiting caller and returns its waker, to be woken outside the lock.
@@ -307,7 +331,8 @@ impl<G> Queue<G> {
     fn link(&mut self, key: u32) {
         let Node {
             rank, deadline, line, ..
-        } = self.nodes[key as usize];
+        } = &self.nodes[key as usize];
+        let (rank, deadline, line) = (*rank, *deadline, *line);
         let ends = self.lines.at(line).ends;
         // who comes is last; who comes again is among the first
         let after = match ends {

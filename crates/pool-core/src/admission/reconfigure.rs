@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use super::{Admission, Effects, Gate, GateId, Rules, gate::Membership};
+use super::{Admission, Effects, Gate, GateId, Rules, Toll, gate::Membership};
 use crate::{BreakerConfig, HealthConfig};
 
 /// What is to hold from now on. Endpoints that are neither kept nor joining leave.
@@ -16,6 +16,8 @@ pub(crate) struct Reconfiguration<'a> {
     pub(crate) breaker: &'a BreakerConfig,
     /// Keys of the endpoints that stay, and their slots.
     pub(crate) kept: Vec<(u32, u32)>,
+    /// What requests on those that stay pay from now on, where that is something else.
+    pub(crate) tolls: Vec<(u32, Toll)>,
     /// At the places that [`Admission::places`] named.
     pub(crate) joining: Vec<(GateId, Gate)>,
 }
@@ -56,6 +58,11 @@ impl<O> Admission<O> {
             match plan.kept.iter().find(|(kept, _)| *kept as usize == key) {
                 Some((_, slots)) => gate.configure(*slots, plan.health, plan.breaker, now),
                 None => gate.membership = Membership::Leaving,
+            }
+        }
+        for (key, toll) in plan.tolls {
+            if let Some(gate) = state.gates.get_mut(key as usize) {
+                gate.toll = toll;
             }
         }
         for (id, mut gate) in plan.joining {

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 
 use super::{Admission, Effects, Grant, Place, Settle, State, queue::Reach};
-use crate::breaker::Ticket;
+use crate::{Cost, breaker::Ticket};
 
 impl<O> Admission<O> {
     /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them.
@@ -68,6 +68,19 @@ impl<O> Admission<O> {
         }
     }
 
+    /// What was paid for a slot that is still held goes back into the quotas: nothing was sent.
+    pub(crate) fn refund(&self, key: u32, cost: &Cost, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let toll = &state.gates[key as usize].toll;
+        if !toll.is_none() {
+            toll.give_back(cost, now);
+            self.refresh(&mut state, now, &mut effects);
+            self.serve(&mut state, now, &mut effects);
+        }
+        effects
+    }
+
     /// Hands the slot, which stays taken, and the connection to the oldest caller who may use this endpoint.
     pub(super) fn hand_over(
         &self,
@@ -87,7 +100,8 @@ impl<O> Admission<O> {
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
-        let Some(ticket) = state.gates[key as usize].breaker.admit(now) else {
+        let cost = state.queue.cost(place);
+        let Some(ticket) = state.gates[key as usize].enter(&cost, now) else {
             return false;
         };
         let grant = Grant {
@@ -96,8 +110,8 @@ impl<O> Admission<O> {
             object: object.take(),
         };
         effects.wakers.extend(state.queue.give(place, grant));
-        if !state.gates[key as usize].breaker.state().is_closed() {
-            self.refresh(state, now, effects);
+        if state.gates[key as usize].was_the_last(now) {
+            self.let_in_the_last(state, key, now, effects);
         }
         true
     }
@@ -133,14 +147,17 @@ impl<O> Admission<O> {
             let turns = free.filter_map(|key| Self::oldest_for(state, key).map(|place| (place, key)));
             let next = turns.min_by(|(a, on_a), (b, on_b)| {
                 let load = |key: &u32| self.load(state, *key, now);
+                let kin = |place, key: &u32| Self::is_kin(state, *key, state.queue.avoided(place));
                 a.rank
                     .cmp(&b.rank)
+                    .then_with(|| kin(*a, on_a).cmp(&kin(*b, on_b)))
                     .then_with(|| load(on_a).total_cmp(&load(on_b)))
             });
             let Some((place, key)) = next else {
                 break;
             };
-            let Some((key, ticket)) = self.take_on(state, key, now, effects) else {
+            let cost = state.queue.cost(place);
+            let Some((key, ticket)) = self.take_on(state, key, &cost, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;

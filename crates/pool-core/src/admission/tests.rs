@@ -13,11 +13,50 @@ use std::{
 use tokio::time::Instant;
 
 use super::{lines::Rank, *};
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
+use crate::{
+    BreakerConfig, EndpointId, HealthConfig, Priority, Provider, ProviderConfig, ProviderId, QuotaConfig,
+    Unfit, WallClock, quota::Meter, stats::Stats,
+};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
 const AGEING: Duration = Duration::from_secs(1);
+/// Requests cost less than this.
+const TOO_DEAR: u32 = 4;
+/// Units a second and at once: of the provider of the first two endpoints, and of the third one's own quota.
+const QUOTAS: [(f64, u32); 2] = [(2.0, 4), (4.0, 3)];
+
+/// What was taken of a quota and has not come back yet, as plainly as it can be said.
+struct Account {
+    quota: (f64, u32),
+    out: f64,
+    at: Instant,
+}
+
+impl Account {
+    fn pass(&mut self, now: Instant) {
+        let came = self.quota.0 * now.duration_since(self.at).as_secs_f64();
+        (self.out, self.at) = ((self.out - came).max(0.0), now);
+    }
+
+    fn pay(&mut self, units: u32, now: Instant) {
+        self.pass(now);
+        self.out += f64::from(units);
+        // all of a burst but one unit, and then the dearest request
+        let most = self.quota.1 - 1 + TOO_DEAR - 1;
+        let most = most.max(self.quota.1);
+        assert!(
+            self.out <= f64::from(most) + 1e-3,
+            "{} of {most} units are out",
+            self.out
+        );
+    }
+
+    fn get_back(&mut self, units: u32, now: Instant) {
+        self.pass(now);
+        self.out = (self.out - f64::from(units)).max(0.0);
+    }
+}
 
 /// A connection of the storage. It must be back before its slot is free.
 #[derive(Debug)]
@@ -70,7 +109,8 @@ struct Model {
     rng: fastrand::Rng,
     begun: Instant,
     now: Instant,
-    held: Vec<Grant<Object>>,
+    /// With what each paid.
+    held: Vec<(Grant<Object>, u32)>,
     line: Vec<Waiter>,
     given_before: BTreeSet<u64>,
     /// Checks under way, with their tickets.
@@ -81,6 +121,10 @@ struct Model {
     rearm: bool,
     /// When it wakes by itself.
     next_tick: Option<Instant>,
+    provider: Provider,
+    accounts: [Account; 2],
+    /// What those paid who were given something and have not looked yet, by their numbers.
+    paid: std::collections::BTreeMap<u64, u32>,
 }
 
 impl Model {
@@ -100,9 +144,26 @@ impl Model {
                 Arc::new(Stats::new(id, 1.0, *slots))
             })
             .collect();
-        let gates = SLOTS.iter().zip(&stats).map(|(slots, stats)| {
+        let [theirs, own] = QUOTAS.map(|(rate, burst)| QuotaConfig::per_second(rate).burst(burst));
+        let clock = WallClock::new(|| Duration::ZERO);
+        let provider = ProviderConfig::default().quota(theirs);
+        let provider =
+            Provider::with_clock(ProviderId::new("acme").unwrap(), &provider, clock.clone()).unwrap();
+        let own = Arc::new(Meter::new(Some(&own), clock, now));
+        let gates = SLOTS.iter().zip(&stats).enumerate().map(|(key, (slots, stats))| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
-            Gate::new(stats, *slots, &health, breaker.clone(), now)
+            let mut gate = Gate::new(stats, *slots, &health, breaker.clone(), now);
+            gate.toll = match key {
+                2 => Toll {
+                    own: Some(Arc::clone(&own)),
+                    provider: None,
+                },
+                _ => Toll {
+                    own: None,
+                    provider: Some(provider.clone()),
+                },
+            };
+            gate
         });
         let rules = Rules {
             max_waiters: MAX_WAITERS,
@@ -124,6 +185,13 @@ impl Model {
             closed: false,
             rearm: true,
             next_tick: None,
+            provider,
+            accounts: QUOTAS.map(|quota| Account {
+                quota,
+                out: 0.0,
+                at: now,
+            }),
+            paid: Default::default(),
         };
         for key in 0..3 {
             model.check(key, Ok(()));
@@ -142,7 +210,7 @@ impl Model {
     }
 
     fn check_begins(&mut self, key: u32) {
-        let (ticket, effects) = self.admission.check_begins(key.into(), self.now, self.now);
+        let (ticket, effects) = self.admission.check_begins(key.into(), 1, self.now, self.now);
         self.apply(effects);
         self.checking[key as usize] = Some(ticket);
     }
@@ -191,6 +259,7 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            cost: rng.u32(..TOO_DEAR).into(),
             ask: crate::balance::Ask::NOTHING,
         }
     }
@@ -224,7 +293,10 @@ impl Model {
                     .map(|(position, _)| position);
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
-                self.hold(grant);
+                let units = want.cost.plain();
+                let now = self.now;
+                self.account(grant.key).pay(units, now);
+                self.hold(grant, units);
             }
             Ok(Asked::Stand(place)) => self.line.push(Waiter { place, want, flag }),
             Err(refusal) => {
@@ -234,18 +306,79 @@ impl Model {
         }
     }
 
-    fn hold(&mut self, mut grant: Grant<Object>) {
+    fn account(&mut self, key: u32) -> &mut Account {
+        &mut self.accounts[key as usize / 2]
+    }
+
+    /// Gives back what was not used.
+    fn give_back(&mut self, grant: Grant<Object>, units: u32) {
+        let now = self.now;
+        self.account(grant.key).get_back(units, now);
+        let effects = self.admission.refund(grant.key, &units.into(), self.now);
+        self.apply(effects);
+        // who was served from what came back has paid by now
+        self.note_paid();
+        let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
+        self.apply(effects);
+    }
+
+    /// Those pay who are given something.
+    fn note_paid(&mut self) {
+        let given: Vec<(u64, u32)> = {
+            let state = self.admission.lock();
+            let given = state.queue.given().into_iter();
+            given.map(|(rank, grant)| (rank.seq, grant.key)).collect()
+        };
+        for (seq, key) in given {
+            if !self.paid.contains_key(&seq) {
+                let waiter = self.line.iter().find(|waiter| waiter.place.rank.seq == seq);
+                let units = waiter.expect("who is given something waits").want.cost.plain();
+                self.paid.insert(seq, units);
+                let now = self.now;
+                self.account(key).pay(units, now);
+            }
+        }
+    }
+
+    /// Another pool's request, or the provider's answer to one.
+    fn elsewhere(&mut self) {
+        if self.rng.u8(..4) == 0 {
+            let wait = Duration::from_millis(self.rng.u64(..2_000));
+            self.provider.cool_down_from(self.now, wait);
+            // which wakes the pool
+            self.rearm = true;
+            return;
+        }
+        let units = self.rng.u32(..TOO_DEAR);
+        if self.provider.meter().take(units, self.now) {
+            self.accounts[0].pay(units, self.now);
+        }
+    }
+
+    fn hold(&mut self, mut grant: Grant<Object>, units: u32) {
         if grant.object.is_none() {
             grant.object = Some(Object::new(self, grant.key));
         }
-        self.held.push(grant);
+        self.held.push((grant, units));
     }
 
     fn look(&mut self) {
         if self.line.is_empty() {
             return;
         }
+        self.note_paid();
         let at = self.rng.usize(..self.line.len());
+        let seq = self.line[at].place.rank.seq;
+        let before = self.paid.remove(&seq);
+        let was_given = {
+            let state = self.admission.lock();
+            let given = state.queue.given();
+            given
+                .iter()
+                .find(|(rank, _)| rank.seq == seq)
+                .map(|(_, grant)| grant.key)
+        };
+        assert_eq!(before.is_some(), was_given.is_some());
         let waiter = &mut self.line[at];
         waiter.flag.0.store(false, SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.flag));
@@ -253,9 +386,14 @@ impl Model {
             .admission
             .look(&mut waiter.place, &waker, &waiter.want, self.now);
         self.apply(effects);
+        if let (Some(key), Some(units), false) = (was_given, before, matches!(turn, Turn::Go(_))) {
+            // it was of no use any more
+            let now = self.now;
+            self.account(key).get_back(units, now);
+        }
         match turn {
             Turn::Wait => return,
-            Turn::Go(grant) => self.hold(grant),
+            Turn::Go(grant) => self.hold(grant, before.unwrap()),
             Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
@@ -267,21 +405,22 @@ impl Model {
         if self.line.is_empty() {
             return;
         }
+        self.note_paid();
         let waiter = self.line.swap_remove(self.rng.usize(..self.line.len()));
+        let units = self.paid.remove(&waiter.place.rank.seq);
         let given = if self.rng.bool() {
             self.admission.leave(waiter.place)
         } else {
             let (given, good) = self.admission.time_out(waiter.place, &waiter.want, self.now);
             self.timeouts += u64::from(!good);
             if good {
-                self.hold(given.expect("what is good is there"));
+                self.hold(given.expect("what is good is there"), units.unwrap());
                 return;
             }
             given
         };
         if let Some(grant) = given {
-            let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
-            self.apply(effects);
+            self.give_back(grant, units.unwrap());
         }
     }
 
@@ -289,10 +428,13 @@ impl Model {
         if self.held.is_empty() {
             return;
         }
-        let mut grant = self.held.swap_remove(self.rng.usize(..self.held.len()));
+        let (mut grant, units) = self.held.swap_remove(self.rng.usize(..self.held.len()));
         if self.rng.u8(..4) == 0 {
             // destroyed, which comes before the release
             grant.object = None;
+        }
+        if self.rng.u8(..6) == 0 {
+            return self.give_back(grant, units);
         }
         let outcome = match self.rng.u8(..8) {
             0..4 => Settle::Success,
@@ -305,7 +447,8 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..16) {
+        match self.rng.u8(..18) {
+            16.. => self.elsewhere(),
             0..5 => self.acquire(),
             5..9 => self.look(),
             9 => self.leave(),
@@ -347,12 +490,13 @@ impl Model {
     }
 
     fn invariants(&mut self) {
+        self.note_paid();
         let state = self.admission.lock();
         let given = state.queue.given();
         let line = state.queue.line();
         for (key, gate) in state.gates.iter().enumerate() {
             assert!(gate.taken <= gate.slots, "e{key} has more than its slots taken");
-            let held = self.held.iter().filter(|grant| grant.key as usize == key);
+            let held = self.held.iter().filter(|(grant, _)| grant.key as usize == key);
             let granted = given.iter().filter(|(_, grant)| grant.key as usize == key);
             assert_eq!(
                 gate.taken as usize,
@@ -369,11 +513,32 @@ impl Model {
         let usable: Vec<_> = (0..3_u32)
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
-        assert_eq!(usable, state.eligible);
+        // what another pool has spent is seen when it is looked at
+        let may = |key: &&u32| state.gates[**key as usize].eligible(self.now);
+        assert_eq!(
+            usable,
+            state.eligible.iter().filter(may).copied().collect::<Vec<_>>()
+        );
         for (rank, avoid, min) in &line {
             let could = Self::may_use(&state, avoid, *min);
-            let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
+            let mut could = could.iter().filter(may);
+            let could = could.find(|key| state.gates[**key as usize].free() > 0);
             assert_eq!(could, None, "{rank:?} waits although a slot is free");
+        }
+        let is_waited_for = |(key, gate): &(usize, &Gate)| {
+            let works = gate.health.status() == HealthStatus::Healthy && gate.breaker.admits(self.now);
+            let mut line = line.iter();
+            let wanted = line.any(|(_, avoid, min)| gate.reaches(*min) && !avoid.contains(&(*key as u32)));
+            works && gate.free() > 0 && wanted
+        };
+        let waited_for = state.gates.iter().enumerate().filter(is_waited_for);
+        let over = waited_for.filter_map(|(_, gate)| gate.throttled(self.now)).min();
+        if let Some(over) = over {
+            assert!(
+                self.next_tick.is_some_and(|at| at <= over),
+                "a throttle ends and nobody looks: {:?}, {over:?}",
+                self.next_tick
+            );
         }
         for (rank, grant) in &given {
             if self.given_before.contains(&rank.seq) {
@@ -400,7 +565,7 @@ impl Model {
         while !self.line.is_empty() {
             self.leave();
         }
-        while let Some(grant) = self.held.pop() {
+        while let Some((grant, _)) = self.held.pop() {
             let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
             self.apply(effects);
         }
@@ -413,6 +578,9 @@ impl Model {
                 self.check(key, Ok(()));
             }
         }
+        // what the checks took has come back
+        self.now += Duration::from_secs(60);
+        self.tick();
         let all: u32 = SLOTS.iter().sum();
         for _ in 0..all {
             let (asked, effects) =
@@ -422,11 +590,12 @@ impl Model {
             let Ok(Asked::Go(key, ticket)) = asked else {
                 panic!("not every slot can be had")
             };
-            self.hold(Grant {
+            let grant = Grant {
                 key,
                 ticket,
                 object: None,
-            });
+            };
+            self.hold(grant, 1);
         }
         let (more, effects) = self
             .admission
@@ -475,7 +644,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     let mut model = Model::new(1);
     let (now, old) = (model.now, GateId::from(0));
     let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
-    let (ticket, effects) = model.admission.check_begins(old, now, now);
+    let (ticket, effects) = model.admission.check_begins(old, 1, now, now);
     model.apply(effects);
     let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
         rules: Rules {
@@ -486,6 +655,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
         health: &health,
         breaker: &breaker,
         kept: kept.to_vec(),
+        tolls: Vec::new(),
         joining,
     };
     let effects = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{Admission, Change, Effects, Gate, Settle, State};
 use crate::{
+    ThrottleCause,
     breaker::{BreakerState, Ticket, Transition},
     moment::after,
 };
@@ -69,9 +70,30 @@ impl<O> Admission<O> {
         let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
-            effects.changes.push((key, Change::Throttled { wait }));
+            let cause = if gate.toll.cools_until(now).is_some() {
+                ThrottleCause::ProviderCoolDown
+            } else {
+                ThrottleCause::CoolDown
+            };
+            effects.changes.push((key, Change::Throttled { wait, cause }));
             self.refresh(state, now, effects);
         }
+    }
+
+    /// A request was let in after which the endpoint may not be picked any more, perhaps: the last probe of a breaker, or
+    /// what took the last of a quota.
+    pub(super) fn let_in_the_last(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        if let Some((until, cause)) = state.gates[key as usize].note_spent(now) {
+            let wait = until.saturating_duration_since(now);
+            effects.changes.push((key, Change::Throttled { wait, cause }));
+        }
+        self.refresh(state, now, effects);
     }
 
     /// Recomputes who may be picked, after anything that bears on it.
