@@ -12,6 +12,7 @@ use crate::{
     client::Client,
     error::{Phase, Progress, RpcError},
     malformed::Malformed,
+    rate_headers::nothing_left_for,
     retry_after::retry_after,
     transport::Lane,
     wire::Framing,
@@ -22,6 +23,8 @@ use crate::{
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
+    /// For how long nothing is left of the provider's quota, as its headers say.
+    pub(crate) nothing_left_for: Option<Duration>,
     pub(crate) body: Bytes,
     /// Whether the connection is proven to be silent and to stay open.
     pub(crate) whole: bool,
@@ -70,7 +73,9 @@ async fn round_trip(
     };
     let (stays_open, framing) = (stays_open(&response), framing(response.headers()));
     let status = response.status();
-    let retry_after = retry_after(response.headers(), client.wall_clock.now());
+    let wall_now = client.wall_clock.now();
+    let nothing_left_for = nothing_left_for(response.headers(), wall_now);
+    let retry_after = retry_after(response.headers(), wall_now).or(nothing_left_for);
     if is_encoded(response.headers()) {
         return Err(Malformed::Encoding.into());
     }
@@ -81,6 +86,7 @@ async fn round_trip(
     Ok(Answered {
         status,
         retry_after,
+        nothing_left_for,
         body,
         whole,
     })
