@@ -26,6 +26,10 @@ pub(crate) enum Program {
     Amtool,
     /// Compose as a program of its own (1.29, or v2 outside docker's plug-in folders).
     DockerCompose,
+    /// What makes a PostgreSQL server's data; the server is beside it.
+    Initdb,
+    /// The server.
+    Redis,
 }
 
 impl Program {
@@ -39,13 +43,42 @@ impl Program {
             Self::Promtool => &["promtool"],
             Self::Amtool => &["amtool"],
             Self::DockerCompose => &["docker-compose"],
+            Self::Initdb => &["initdb"],
+            Self::Redis => &["redis-server"],
         }
     }
 
-    /// Its path: `$MONITORING_BIN_DIR` first, then PATH.
+    /// Its path: `$MONITORING_BIN_DIR` first, then PATH, and for PostgreSQL where packages hide it.
     pub(crate) fn find(self) -> Option<PathBuf> {
-        find_in(self.names(), &search_path())
+        let mut folders = search_path();
+        if self == Self::Initdb {
+            folders.extend(postgres_folders(Path::new("/usr/lib/postgresql")));
+        }
+        find_in(self.names(), &folders)
     }
+}
+
+/// Debian keeps the servers of several versions side by side, out of PATH (newest first here); Homebrew links none.
+fn postgres_folders(debian: &Path) -> Vec<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = debian
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|version| {
+            let number = version.file_name().to_str()?.parse().ok()?;
+            Some((number, version.path().join("bin")))
+        })
+        .collect();
+    versions.sort_unstable();
+    let brew = ["/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew"]
+        .map(|prefix| Path::new(prefix).join("opt/postgresql@17/bin"));
+    versions
+        .into_iter()
+        .rev()
+        .map(|(_, folder)| folder)
+        .chain(brew)
+        .collect()
 }
 
 /// The folders that are searched, in order.
@@ -188,6 +221,18 @@ mod tests {
             find_in(names, &[two.clone(), one]),
             Some(two.join("prometheus-alertmanager"))
         );
+    }
+
+    #[test]
+    fn the_newest_postgres_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for version in ["9", "15", "16", "lib"] {
+            std::fs::create_dir(dir.path().join(version)).unwrap();
+        }
+        let found = postgres_folders(dir.path());
+        let expected = ["16/bin", "15/bin", "9/bin"].map(|folder| dir.path().join(folder));
+        assert_eq!(found[..3], expected);
+        assert!(found[3..].iter().all(|folder| !folder.starts_with(dir.path())));
     }
 
     #[test]

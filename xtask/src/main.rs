@@ -12,6 +12,7 @@ mod binaries;
 mod cli;
 mod commands;
 mod compose;
+mod databases;
 mod engine;
 mod failure;
 mod interrupt;

@@ -41,6 +41,10 @@ impl Manager {
             (Self::Brew, Program::Alertmanager | Program::Amtool) => Some("alertmanager"),
             (Self::Brew, Program::NodeExporter) => Some("node_exporter"),
             (Self::Brew, Program::Grafana) => Some("grafana"),
+            (Self::Apt, Program::Initdb) => Some("postgresql"),
+            (Self::Brew, Program::Initdb) => Some("postgresql@17"),
+            (Self::Apt, Program::Redis) => Some("redis-server"),
+            (Self::Brew, Program::Redis) => Some("redis"),
             // Debian has no Grafana; its own repository must be added first, which is the user's to decide.
             (Self::Apt, Program::Grafana) | (_, Program::DockerCompose) => None,
         }

@@ -8,7 +8,8 @@
 //!
 //! * A [`Chain`] is a pure function of configuration and time: several nodes that share one agree about every
 //!   block, and so do processes that were given the same options.
-//! * A [`Node`] serves a chain on a port of its own, with its own faults, seed and counters.
+//! * A [`Node`] serves a chain on a port of its own, with its own faults, seed and counters. It speaks HTTP/1.1, and HTTP/2
+//!   without TLS to clients that begin with it.
 //! * Chance is seeded ([`NodeConfig::seed`]), time is `tokio::time`: no decision depends on anything else.
 //!
 //! ```no_run

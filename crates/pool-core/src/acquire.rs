@@ -5,16 +5,16 @@ use std::{
     panic::Location,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Cost, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Refusal, Settle, Turn},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -37,11 +37,20 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        let came = now;
         loop {
-            let mut held = self.slot(wish, &mut now).await?;
+            // in line from the first: what comes before the next poll wakes the task
+            let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
+            let mut held = match asked {
+                Ok(Asked::Go(grant)) => Held::of(self, grant),
+                Ok(Asked::Stand(place)) => self.wait(wish, place, &mut now).await?,
+                Err(refusal) => return Err(self.refused(&refusal, wish, now)),
+            };
             let key = held.key;
-            held.started = true;
-            self.feed(key, Feedback::Started);
+            held.start();
+            if let Some(lease) = held.lease_at_hand(now, location) {
+                return Ok(lease);
+            }
             match held.connect(wish.deadline, now, location).await {
                 Ok(lease) => return Ok(lease),
                 Err(Failed::Connect(error)) => {
@@ -56,6 +65,9 @@ impl<E: Endpoint> Core<E> {
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
+            // whoever has to go round again is not behind those who came later
+            let rank = wish.rank.or(held.rank);
+            wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
             now = Instant::now();
         }
     }
@@ -69,57 +81,33 @@ impl<E: Endpoint> Core<E> {
         let now = Instant::now();
         let (taken, effects) = self.admission.ask_at_once(self.pick(wish, now), wish, now);
         self.apply(effects);
-        let (key, ticket) = taken?;
-        let mut held = Held {
-            core: self,
-            key,
-            ticket,
-            cost: wish.cost.clone(),
-            stored: None,
-            open: true,
-            started: false,
-        };
+        let mut held = Held::of(self, taken?);
         // what is to be avoided is given when nothing else is left; it goes back
-        if wish.avoid.contains(&key) {
+        if wish.avoid.contains(&held.key) {
             return None;
         }
-        held.started = true;
-        self.feed(key, Feedback::Started);
+        held.start();
+        if let Some(lease) = held.lease_at_hand(now, location) {
+            return Some(lease);
+        }
         held.connect(wish.deadline, now, location).await.ok()
     }
 
-    /// A slot, at once or after waiting in line. `now` is moved on if it waits.
+    /// A slot, or a place in line with this waker.
     #[inline]
-    async fn slot<'a>(
-        self: &'a Arc<Self>,
-        wish: &Wish,
-        now: &mut Instant,
-    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
-        // where callers wait, what the balancer would say is of no use
-        let preferred = if self.admission.somebody_waits() {
+    fn ask(&self, wish: &Wish, waker: &Waker, now: Instant) -> Result<Asked<Box<Stored<E>>>, Refusal> {
+        // where there is nothing to choose, what the balancer would say is of no use
+        let preferred = if self.admission.is_crowded() {
             None
         } else {
-            self.pick(wish, *now)
+            self.pick(wish, now)
         };
-        // in line from the first: what comes before the next poll wakes the task
-        let ask = poll_fn(|cx| Poll::Ready(self.admission.ask(preferred, wish, cx.waker(), *now)));
-        let (asked, effects) = ask.await;
+        let (asked, effects) = self.admission.ask(preferred, wish, waker, now);
         self.apply(effects);
-        match asked {
-            Ok(Asked::Go(key, ticket)) => Ok(Held {
-                core: self,
-                key,
-                ticket,
-                cost: wish.cost.clone(),
-                stored: None,
-                open: true,
-                started: false,
-            }),
-            Ok(Asked::Stand(place)) => self.wait(wish, place, now).await,
-            Err(refusal) => Err(self.refused(&refusal, wish, *now)),
-        }
+        asked
     }
 
+    /// A slot after waiting in line. `now` is moved on.
     async fn wait<'a>(
         self: &'a Arc<Self>,
         wish: &Wish,
@@ -144,11 +132,13 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
-        match turn {
-            Some(Ok(grant)) => Ok(Held::of(self, grant, &wish.cost)),
-            Some(Err(refusal)) => Err(self.refused(&refusal, wish, *now)),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since)),
-        }
+        let mut held = match turn {
+            Some(Ok(grant)) => Held::of(self, grant),
+            Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
+            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
+        };
+        held.rank = Some(place.rank);
+        Ok(held)
     }
 
     /// What a request wants, in the pool's own terms.
@@ -159,6 +149,7 @@ impl<E: Endpoint> Core<E> {
             priority: request.priority,
             deadline,
             cost: request.cost.clone(),
+            rank: None,
             ask: Ask {
                 key: request.key,
                 ..Ask::default()
@@ -184,27 +175,29 @@ impl<E: Endpoint> Core<E> {
     pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>) -> bool {
         let other = |key: &u32| !avoid.contains(key);
         match min_position {
-            None => self.admission.eligible().iter().any(other),
+            None => self.admission.roster().keys.iter().any(other),
             Some(min) => self.admission.eligible_from(min).iter().any(other),
         }
     }
 
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, self.chance.seed());
-        // read after the keys: who may be picked is always in it
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
+        let roster = self.admission.roster();
+        let (all, view) = (&roster.keys, &roster.view);
         let choose = |keys: &[u32]| {
-            let setup = self.setup.load();
-            let candidates = Candidates::new(keys, &setup.stats, setup.heaviest, now);
-            let picked = setup.balancer.pick(&candidates, &cx);
-            picked.and_then(|index| keys.get(index).copied())
+            let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
+            // who panics has picked nobody: the least loaded is taken
+            let pick = || view.balancer.pick(&candidates, &cx);
+            let picked = self.balancers_bugs.call(&self.id, pick);
+            picked.flatten().and_then(|index| keys.get(index).copied())
         };
         if wish.avoid.is_empty() && wish.min_position.is_none() {
-            return choose(&self.admission.eligible());
+            return choose(all);
         }
         with_list(|keys| {
             match wish.min_position {
-                None => keys.extend(self.admission.eligible().iter().copied()),
+                None => keys.extend(all),
                 Some(min) => keys.extend(self.admission.eligible_from(min)),
             }
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
@@ -218,7 +211,7 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// What has failed with one provider is better tried with another.
-    fn prefer_other_providers(&self, keys: &mut Vec<u32>, avoid: &[u32]) {
+    pub(crate) fn prefer_other_providers(&self, keys: &mut Vec<u32>, avoid: &[u32]) {
         let setup = self.setup.load();
         if keys.iter().any(|key| !setup.is_kin(*key, avoid)) {
             keys.retain(|key| !setup.is_kin(*key, avoid));
@@ -339,7 +332,7 @@ struct Waiter<'a, 'w, E: Endpoint> {
 
 impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     /// Ready when its turn has come, or when it never will.
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Stored<E>>, Refusal>> {
+    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Box<Stored<E>>>, Refusal>> {
         let Some(place) = &mut self.place else {
             return Poll::Ready(Err(Refusal::Closed));
         };
@@ -359,7 +352,7 @@ impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     fn time_out(&mut self) -> Option<Held<'a, E>> {
         let place = self.place.take()?;
         let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let held = Held::of(self.core, given?, &self.want.cost);
+        let held = Held::of(self.core, given?);
         // one that may not be used any more is given back by the drop
         good.then_some(held)
     }
@@ -372,7 +365,7 @@ impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held::of(self.core, grant, &self.want.cost));
+            drop(Held::of(self.core, grant));
         }
     }
 }
@@ -383,27 +376,70 @@ struct Held<'a, E: Endpoint> {
     key: u32,
     ticket: Ticket,
     /// What was paid for it.
-    cost: Cost,
+    paid: u32,
+    /// Its rank, if it stood in line for it.
+    rank: Option<Rank>,
     /// What was handed over with the slot.
-    stored: Option<Stored<E>>,
+    stored: Option<Box<Stored<E>>>,
     /// Whether the slot is still ours to give back.
     open: bool,
     /// Whether the balancer was told of it.
     started: bool,
+    /// The endpoint is being asked whether the connection can be used. If it panics, the drop finds this.
+    judging: bool,
 }
 
 impl<'a, E: Endpoint> Held<'a, E> {
-    fn of(core: &'a Arc<Core<E>>, grant: Grant<Stored<E>>, cost: &Cost) -> Self {
-        let Grant { key, ticket, object } = grant;
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>) -> Self {
+        let Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        } = grant;
         Self {
             core,
             key,
             ticket,
-            cost: cost.clone(),
+            paid,
+            rank: None,
             stored: object,
             open: true,
             started: false,
+            judging: false,
         }
+    }
+
+    fn start(&mut self) {
+        self.started = true;
+        self.core.feed(self.key, Feedback::Started);
+    }
+
+    /// The lease, if a connection came with the slot that can be used as it is.
+    #[inline(always)]
+    fn lease_at_hand(&mut self, now: Instant, location: &'static Location<'static>) -> Option<Lease<E>> {
+        let stored = self.stored.as_ref()?;
+        self.judging = true;
+        let ready = stored.is_ready(now);
+        self.judging = false;
+        let mut stored = self.stored.take()?;
+        if !ready {
+            self.core.put_back(self.key, stored);
+            return None;
+        }
+        stored.lane.set_busy(true);
+        Some(self.lease(stored, now, location))
+    }
+
+    fn lease(
+        &mut self,
+        stored: Box<Stored<E>>,
+        now: Instant,
+        location: &'static Location<'static>,
+    ) -> Lease<E> {
+        self.open = false;
+        let slot = (self.key, self.ticket, self.paid);
+        Lease::new(Arc::clone(self.core), slot, stored, now, location)
     }
 
     async fn connect(
@@ -416,11 +452,8 @@ impl<'a, E: Endpoint> Held<'a, E> {
         let Some(member) = member else {
             unreachable!("an endpoint stays until the last slot on it has come back")
         };
-        let connection = if let Some(mut stored) = self.stored.take() {
-            stored.lane.set_busy(true);
-            Ok(Ok(stored))
-        } else {
-            let mut connecting = pin!(member.connection());
+        let connection = {
+            let mut connecting = pin!(member.connection(|| self.core.admission.take_one(self.key)));
             // an idle connection that can be used as it is comes at once, and needs no timer
             match poll_fn(|cx| Poll::Ready(connecting.as_mut().poll(cx))).await {
                 Poll::Ready(connection) => Ok(connection),
@@ -432,12 +465,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             }
         };
         match connection {
-            Ok(Ok(stored)) => {
-                self.open = false;
-                let core = Arc::clone(self.core);
-                let slot = (self.key, self.ticket, std::mem::take(&mut self.cost));
-                Ok(Lease::new(core, member, slot, stored, now, location))
-            }
+            Ok(Ok(stored)) => Ok(self.lease(stored, now, location)),
             Ok(Err(failure)) => {
                 let (settle, throttle, failed) = self.core.connect_failed((self.key, &member), failure);
                 self.give_back(settle, throttle);
@@ -459,7 +487,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if std::mem::replace(&mut self.open, false) {
             // no connection was had, so nothing was sent
-            self.core.refund(self.key, &self.cost);
+            self.core.refund(self.key, self.paid);
             let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
             let admission = &self.core.admission;
             let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());
@@ -470,6 +498,11 @@ impl<'a, E: Endpoint> Held<'a, E> {
 
 impl<E: Endpoint> Drop for Held<'_, E> {
     fn drop(&mut self) {
+        if self.judging
+            && let Some(stored) = self.stored.take()
+        {
+            stored.close();
+        }
         let told = self.open && self.started;
         self.give_back(Settle::Neutral, None);
         if told {

@@ -51,7 +51,7 @@ impl<E: Endpoint> Assembly<'_, E> {
     ) -> Gate {
         let breaker = self.config.breaker.clone();
         let mut gate = Gate::new(stats, settings.slots(), &self.config.health, breaker, now);
-        gate.toll = toll.clone();
+        gate.toll = toll.clone().boxed();
         gate
     }
 

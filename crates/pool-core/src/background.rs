@@ -18,6 +18,7 @@ use crate::{
     core::Core,
     health::HealthReason,
     member::Member,
+    outlier::look_for_outliers,
     warm::LOOK_EVERY,
 };
 
@@ -30,6 +31,10 @@ pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>) {
         let_time_pass(Arc::clone(core)),
     ));
     tokio::spawn(until_shutdown(core.shutdown.subscribe(), prune(Arc::clone(core))));
+    tokio::spawn(until_shutdown(
+        core.shutdown.subscribe(),
+        look_for_outliers(Arc::clone(core)),
+    ));
 }
 
 /// Begins the checks of an endpoint; they end with it.
@@ -47,14 +52,16 @@ async fn until_shutdown(mut shutdown: watch::Receiver<bool>, task: impl Future<O
     }
 }
 
-/// Checks one endpoint for ever. The first check is at once. Other settings count from the next check on, and that is
+/// Checks one endpoint for ever. The first check is at once, or as soon as its turn comes. Other settings count from the next check on, and that is
 /// planned anew.
 async fn check<E: Endpoint>(core: Arc<Core<E>>, id: GateId, member: Arc<Member<E>>) {
     loop {
         let mut reconfigured = pin!(core.reconfigured.notified());
         reconfigured.as_mut().enable();
+        let turn = core.check_turns.next().await;
         let config = core.setup.load().config.health.clone();
         check_once(&core, id, &member, &config).await;
+        drop(turn);
         let ended = Instant::now();
         let mut interval = config.interval;
         loop {
@@ -212,12 +219,20 @@ async fn prune<E: Endpoint>(core: Arc<Core<E>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = Instant::now();
-        let eligible = core.admission.eligible().to_vec();
+        let eligible = core.admission.roster().keys.clone();
         let setup = core.setup.load_full();
         for (key, seat) in setup.members() {
-            seat.member.prune(setup.config.idle_timeout, now);
+            // it asks the endpoint; a panic there must not end this for all
+            let prune = || {
+                core.put_back_rested(key, &setup.config, now);
+                seat.member.prune(setup.config.idle_timeout, now);
+            };
+            core.endpoints_bugs.call(&core.id, prune);
             if eligible.contains(&key) {
-                seat.member.keep_warm(now);
+                seat.member.keep_warm(&core.ready_transports(key), now);
+                if let Some(keepalive) = setup.config.keepalive {
+                    seat.member.keep_alive(keepalive, setup.config.idle_timeout, now);
+                }
             }
         }
         core.trim(&setup);

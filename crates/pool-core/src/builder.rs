@@ -22,11 +22,13 @@ use crate::{
     chance::Chance,
     core::Core,
     effort::Effort,
+    foreign::Foreign,
     knobs::Knobs,
     latencies::Latencies,
     leak::Leaks,
     setup::{Seat, Setup},
     tariff::Tariff,
+    turns::Turns,
     update,
 };
 
@@ -244,15 +246,19 @@ impl<E: Endpoint> PoolBuilder<E> {
                 .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), &seat.toll, now))
                 .collect();
             let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
+            let observed = balancer.observes().into();
+            let check_turns = Turns::new(config.health.max_concurrent);
             let setup = Setup::new(
                 config.clone(),
                 seats.into_iter().map(Some).collect(),
                 stats,
                 balancer,
             );
+            let admission = Admission::new(gates, setup.rules(), seed);
+            admission.show(&setup.view);
             Core {
                 id: self.id,
-                admission: Admission::new(gates, setup.rules(), seed),
+                admission,
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
                 chance,
@@ -265,6 +271,12 @@ impl<E: Endpoint> PoolBuilder<E> {
                 effort: Effort::default(),
                 latencies: Latencies::new(now),
                 leaks,
+                observed,
+                clearances: 0.into(),
+                balancers_bugs: Foreign::new("balancer"),
+                observers_bugs: Foreign::new("observer"),
+                endpoints_bugs: Foreign::new("endpoint"),
+                check_turns,
                 knobs: Arc::clone(&knobs),
                 ceiling: Arc::clone(&ceiling),
                 departed: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, ProviderId, QuotaConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig, ProviderId, QuotaConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -207,6 +207,16 @@ pub struct PoolConfig {
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub idle_timeout: Duration,
+    /// An idle connection that has rested for so long, less a random 0 to 20 %, is validated in the background: one at a
+    /// time for each endpoint, not while that is throttled. What is dead is closed, and replaced as far as `min_idle`
+    /// asks for it. Default 30 s: half of the shortest idle time after which load balancers commonly close (60 s); NATs
+    /// forget later, and say nothing. With the default `idle_timeout` it concerns only the connections that `min_idle`
+    /// keeps open, since all others are closed before a second look. For JSON-RPC over HTTP a validation is a look at
+    /// the socket and costs no quota; the socket's own keepalive is what keeps NATs from forgetting it. `None` switches
+    /// it off.
+    #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::config::DurationText>"))]
+    pub keepalive: Option<Duration>,
     /// A connection is closed at this age, less a random 10 to 25 % so that what was opened together does not expire
     /// together. Default 30 min: DNS changes are followed within that time.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
@@ -232,6 +242,17 @@ pub struct PoolConfig {
     pub breaker: BreakerConfig,
     /// Health checks of each endpoint.
     pub health: HealthConfig,
+    /// Endpoints that stand out among the others, by success rate or latency, are left out for a while. `None`, the
+    /// default, looks for none; [`OutlierConfig`] says why, and when it is worth it.
+    pub outlier: Option<OutlierConfig>,
+    /// Share of usable endpoints (healthy, breaker closed, neither throttled nor left out) below which those with a poor
+    /// record are used too: open breaker, failing checks, left out as an outlier. Never one that said at its last
+    /// answered check that it serves another chain, is syncing or lags, nor one that has never passed a check, nor one
+    /// that is throttled. In `0.0..=1.0`; 0.5 means that of four endpoints one is too few and two are enough. `None`, the
+    /// default, never does: it turns clear refusals into slow failures, and helps only where checks and breakers fail
+    /// for a common cause (a provider's status page, our own network) while requests still go through, or where one
+    /// endpoint alone would drown in the load of all.
+    pub panic_threshold: Option<f64>,
     /// After a recovery (healthy again, or breaker closed again; not at the start) an endpoint's effective weight rises
     /// evenly from 10 to 100 % in so long. It shifts shares and never makes a caller wait while a slot is free. Default
     /// 10 s: its connections were closed when it failed, and so long is what opening them anew and warming the node's
@@ -269,6 +290,7 @@ impl Default for PoolConfig {
             recycle_timeout: Duration::from_secs(1),
             validate_after_idle: Duration::from_millis(500),
             idle_timeout: Duration::from_secs(60),
+            keepalive: Some(Duration::from_secs(30)),
             max_lifetime: Duration::from_secs(30 * 60),
             max_attempts: 3,
             backoff_min: Duration::from_millis(50),
@@ -276,6 +298,8 @@ impl Default for PoolConfig {
             priority_ageing: Duration::from_secs(1),
             breaker: BreakerConfig::default(),
             health: HealthConfig::default(),
+            outlier: None,
+            panic_threshold: None,
             slow_start: Duration::from_secs(10),
             budget: BudgetConfig::default(),
             hedge: None,
@@ -305,6 +329,7 @@ impl PoolConfig {
             ("max_lifetime", self.max_lifetime),
             ("hang_after", self.hang_after),
             ("leak_after", self.leak_after.unwrap_or(LONGEST)),
+            ("keepalive", self.keepalive.unwrap_or(LONGEST)),
         ] {
             if value < Duration::from_millis(1) || value > LONGEST {
                 return Err(ConfigError::new(field, format!("{value:?}"), "1 ms to 7 days"));
@@ -344,6 +369,13 @@ impl PoolConfig {
                 "1 to 100",
             ));
         }
+        if let Some(share) = self.panic_threshold.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(ConfigError::new(
+                "panic_threshold",
+                share.to_string(),
+                "0.0 to 1.0",
+            ));
+        }
         if self.backoff_min > self.backoff_max {
             return Err(ConfigError::new(
                 "backoff_min",
@@ -354,6 +386,7 @@ impl PoolConfig {
         self.breaker.validate()?;
         self.health.validate()?;
         self.budget.validate()?;
+        self.outlier.as_ref().map_or(Ok(()), OutlierConfig::validate)?;
         self.hedge.as_ref().map_or(Ok(()), HedgeConfig::validate)
     }
 }
@@ -514,6 +547,30 @@ mod tests {
                 "backoff_min",
                 PoolConfig {
                     backoff_min: Duration::from_secs(9),
+                    ..ok.clone()
+                },
+            ),
+            (
+                "keepalive",
+                PoolConfig {
+                    keepalive: Some(Duration::ZERO),
+                    ..ok.clone()
+                },
+            ),
+            (
+                "panic_threshold",
+                PoolConfig {
+                    panic_threshold: Some(f64::NAN),
+                    ..ok.clone()
+                },
+            ),
+            (
+                "outlier.consecutive",
+                PoolConfig {
+                    outlier: Some(OutlierConfig {
+                        consecutive: 0,
+                        ..OutlierConfig::default()
+                    }),
                     ..ok.clone()
                 },
             ),

@@ -20,6 +20,7 @@ use crate::{
     ConnectCx, Endpoint,
     ceiling::{Ceiling, Room},
     chance::Chance,
+    foreign,
     knobs::{Knobs, Limits},
     stats::Stats,
     transport::{Lane, Transport},
@@ -231,8 +232,7 @@ impl<E: Endpoint> Connects<E> {
     }
 
     /// A connect ended. Its result goes to whoever waits longest, and further connects are begun for the others.
-    fn deliver(self: &Arc<Self>, result: Outcome<E>) {
-        let lanes = result.as_ref().map_or(1, |t| self.endpoint.lanes(&t.inner));
+    fn deliver(self: &Arc<Self>, result: Outcome<E>, lanes: u32) {
         let left_over = {
             let mut state = self.lock();
             state.pending -= 1;
@@ -323,10 +323,20 @@ impl<E: Endpoint> Connects<E> {
         }
     }
 
+    /// Takes this one out of the spares, if it is still there.
+    pub(crate) fn take_this_spare(&self, wanted: &Arc<Transport<E>>) -> bool {
+        let mut state = self.lock();
+        let at = state.spare.iter().position(|spare| Arc::ptr_eq(spare, wanted));
+        // not the last handle: the caller has one
+        at.map(|at| state.spare.remove(at)).is_some()
+    }
+
     /// Closes one spare that nobody has asked for, if there is any.
     pub(crate) fn drop_one_spare(&self) -> bool {
         let spare = self.lock().spare.pop();
-        spare.is_some()
+        let found = spare.is_some();
+        foreign::close(spare, &self.stats.id);
+        found
     }
 
     /// Drops the spares, all of them or only the expired and closed ones.
@@ -336,7 +346,8 @@ impl<E: Endpoint> Connects<E> {
         if !gone.is_empty() {
             let is_gone = |spare: &mut Arc<Transport<E>>| gone.iter().any(|other| Arc::ptr_eq(spare, other));
             let dropped: Vec<_> = self.lock().spare.extract_if(.., is_gone).collect();
-            drop(dropped);
+            drop(gone);
+            foreign::close(dropped, &self.stats.id);
         }
     }
 }
@@ -364,8 +375,10 @@ impl<E: Endpoint> Underway<E> {
     async fn connect(mut self, room: Room) {
         if let Some(connects) = &self.0 {
             let result = connects.connect(room).await;
+            // asked while it is still counted: the endpoint may panic
+            let lanes = result.as_ref().map_or(1, |t| connects.endpoint.lanes(&t.inner));
             if let Some(connects) = self.0.take() {
-                connects.deliver(result);
+                connects.deliver(result, lanes);
             }
         }
     }

@@ -3,7 +3,13 @@
 //! deadpool is the storage. Its limit, queue and time-outs are not used: slots are admission's business, and a `get`
 //! never waits. Its clock is not used either, because it reads std's: a connection carries its own times.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicU64,
+        Ordering::{AcqRel, Acquire},
+    },
+};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
@@ -11,8 +17,9 @@ use tokio::time::Instant;
 use crate::{
     Endpoint, RecycleCx,
     connect::{ConnectFailure, Connects},
+    keepalive::Proven,
     moment::after,
-    transport::Lane,
+    transport::{Lane, Transport},
 };
 
 /// A connection as stored and leased.
@@ -20,27 +27,45 @@ pub(crate) struct Pooled<E: Endpoint> {
     pub(crate) conn: E::Conn,
     pub(crate) lane: Lane<E>,
     pub(crate) returned_at: Instant,
+    /// When it was last tried in the background, and worked.
+    pub(crate) proven_at: Option<Instant>,
 }
 
 impl<E: Endpoint> Pooled<E> {
     pub(crate) fn expired(&self, now: Instant) -> bool {
         now >= self.lane.transport().expires_at
     }
+
+    /// When it was last known to work.
+    pub(crate) fn worked_at(&self) -> Instant {
+        self.proven_at
+            .map_or(self.returned_at, |proven| proven.max(self.returned_at))
+    }
 }
 
 /// deadpool's manager of one endpoint.
 pub(crate) struct Connector<E: Endpoint> {
     pub(crate) connects: Arc<Connects<E>>,
-    /// Connections that were returned before this are not used any more: the endpoint failed since.
-    stale_before: Mutex<Option<Instant>>,
+    epoch: Instant,
+    /// Connections that were returned before this are not used any more: the endpoint failed since. Nanoseconds from the
+    /// epoch, plus 1; 0 as long as it has not failed.
+    stale_before: AtomicU64,
+    pub(crate) proven: Proven<E>,
 }
 
 impl<E: Endpoint> Connector<E> {
     pub(crate) fn new(connects: Arc<Connects<E>>) -> Self {
         Self {
             connects,
-            stale_before: Mutex::default(),
+            epoch: Instant::now(),
+            stale_before: AtomicU64::new(0),
+            proven: Proven::default(),
         }
+    }
+
+    fn moment(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch);
+        u64::try_from(since.as_nanos()).map_or(u64::MAX, |nanos| nanos.saturating_add(1))
     }
 
     /// From now on no connection is used that was idle at this moment.
@@ -51,8 +76,7 @@ impl<E: Endpoint> Connector<E> {
 
     /// Never moves back: a slow validation may end after a newer verdict.
     fn distrust(&self, returned_until: Instant) {
-        let mut stale_before = lock(&self.stale_before);
-        *stale_before = (*stale_before).max(Some(returned_until));
+        self.stale_before.fetch_max(self.moment(returned_until), AcqRel);
     }
 
     /// Whether an idle connection may be used again.
@@ -60,23 +84,41 @@ impl<E: Endpoint> Connector<E> {
         !self.is_stale(pooled) && !pooled.expired(now)
     }
 
+    #[inline]
     fn is_stale(&self, pooled: &Pooled<E>) -> bool {
-        lock(&self.stale_before).is_some_and(|moment| pooled.returned_at <= moment)
+        let stale_before = self.stale_before.load(Acquire);
+        stale_before > 0 && self.moment(pooled.worked_at()) <= stale_before
+    }
+
+    /// Whether an idle connection can be used as it is, without a look at the network.
+    #[inline]
+    pub(crate) fn is_ready(&self, pooled: &Pooled<E>, now: Instant) -> bool {
+        let (endpoint, knobs) = (&self.connects.endpoint, &self.connects.knobs);
+        self.usable(pooled, now)
+            && now < after(pooled.worked_at(), knobs.validate_after_idle.get())
+            && endpoint.lanes(&pooled.lane.transport().inner) > 0
+            && endpoint.is_clean(&pooled.conn)
     }
 
     /// A lane, and whether it is the first on a transport that was opened a while ago.
     async fn lane(&self) -> Result<(Lane<E>, bool), ConnectFailure<E::Error>> {
-        if let Some(lane) = self.connects.spare_lane(Instant::now()) {
-            return Ok((lane, false));
+        let connects = &self.connects;
+        loop {
+            if let Some(lane) = connects.spare_lane(Instant::now()) {
+                return Ok((lane, false));
+            }
+            let transport = connects.next().await?;
+            if let Some(lane) = transport.reserve(&connects.endpoint) {
+                let rested = transport.opened_at.elapsed() >= connects.knobs.validate_after_idle.get();
+                return Ok((lane, rested));
+            }
+            if connects.endpoint.lanes(&transport.inner) == 0 {
+                return Err(ConnectFailure::Useless(
+                    "the connection was closed as soon as it was opened",
+                ));
+            }
+            // others were quicker to take its lanes
         }
-        let transport = self.connects.next().await?;
-        let lane = transport
-            .reserve(&self.connects.endpoint)
-            .ok_or(ConnectFailure::Useless(
-                "the connection was closed as soon as it was opened",
-            ))?;
-        let rested = transport.opened_at.elapsed() >= self.connects.knobs.validate_after_idle.get();
-        Ok((lane, rested))
     }
 
     async fn open(&self, lane: Lane<E>) -> Result<Pooled<E>, ConnectFailure<E::Error>> {
@@ -91,6 +133,7 @@ impl<E: Endpoint> Connector<E> {
             conn,
             lane,
             returned_at: Instant::now(),
+            proven_at: None,
         })
     }
 
@@ -118,8 +161,53 @@ impl<E: Endpoint> Connector<E> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl<E: Endpoint> Connector<E> {
+    /// Opens a lane on a transport that has waited for its first use, if it still works.
+    pub(crate) async fn first_use(&self, transport: &Arc<Transport<E>>) -> Option<Box<Pooled<E>>> {
+        let lane = transport.reserve(&self.connects.endpoint)?;
+        self.open_rested(lane).await.map(Box::new)
+    }
+
+    /// Whether an idle connection can be given to its next caller: at once if it was known to work a moment ago, else
+    /// after a validation.
+    async fn serves(&self, pooled: &mut Pooled<E>) -> bool {
+        let now = Instant::now();
+        let endpoint = &self.connects.endpoint;
+        self.is_ready(pooled, now)
+            || self.usable(pooled, now)
+                && endpoint.lanes(&pooled.lane.transport().inner) > 0
+                && self.answers(pooled).await
+    }
+
+    /// Validates an idle connection. The first that turns out dead makes all stale that have rested as long, so that a
+    /// row of dead ones costs one look and not one each.
+    pub(crate) async fn answers(&self, pooled: &mut Pooled<E>) -> bool {
+        let now = Instant::now();
+        let cx = RecycleCx {
+            idle_since: pooled.returned_at,
+            now,
+        };
+        let mut unanswered = Unanswered {
+            connector: Some(self),
+            since: now,
+        };
+        let timeout = self.connects.knobs.recycle_timeout.get();
+        let recycled = self.connects.endpoint.recycle(&mut pooled.conn, &cx);
+        let answer = tokio::time::timeout(timeout, recycled).await;
+        unanswered.connector = None;
+        match answer {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
+                self.distrust(pooled.worked_at());
+            }
+            Err(_elapsed) => {
+                tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
+                self.distrust(now);
+            }
+        }
+        false
+    }
 }
 
 impl<E: Endpoint> managed::Manager for Connector<E> {
@@ -128,6 +216,11 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
     type Error = ConnectFailure<E::Error>;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
+        while let Some(mut proven) = self.proven.take() {
+            if self.serves(&mut proven).await {
+                return Ok(proven);
+            }
+        }
         loop {
             let (lane, rested) = self.lane().await?;
             if !rested {
@@ -139,46 +232,12 @@ impl<E: Endpoint> managed::Manager for Connector<E> {
         }
     }
 
-    /// An error makes deadpool drop the connection and look at the next. The first that turns out dead makes all that
-    /// were idle with it stale, so that a row of dead ones costs one look and not one each.
+    /// An error makes deadpool drop the connection and look at the next.
     async fn recycle(&self, pooled: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<Self::Error> {
-        let now = Instant::now();
-        let endpoint = &self.connects.endpoint;
-        if pooled.expired(now) || self.is_stale(pooled) || endpoint.lanes(&pooled.lane.transport().inner) == 0
-        {
-            return Err(RecycleError::message("expired, stale or closed"));
-        }
-        let knobs = &self.connects.knobs;
-        if now < after(pooled.returned_at, knobs.validate_after_idle.get()) && endpoint.is_clean(&pooled.conn)
-        {
-            return Ok(());
-        }
-        let cx = RecycleCx {
-            idle_since: pooled.returned_at,
-            now,
-        };
-        let mut unanswered = Unanswered {
-            connector: Some(self),
-            since: now,
-        };
-        let answer = tokio::time::timeout(
-            knobs.recycle_timeout.get(),
-            endpoint.recycle(&mut pooled.conn, &cx),
-        )
-        .await;
-        unanswered.connector = None;
-        match answer {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
-                self.distrust(pooled.returned_at);
-                Err(RecycleError::message("dead"))
-            }
-            Err(_elapsed) => {
-                tracing::debug!(endpoint = %self.connects.stats.id, "an idle connection did not answer in time");
-                self.distrust(now);
-                Err(RecycleError::message("did not answer in time"))
-            }
+        if self.serves(pooled).await {
+            Ok(())
+        } else {
+            Err(RecycleError::message("expired, stale, closed or dead"))
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What a pool's handle, its leases and its background tasks share.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,14 +15,15 @@ use tokio::{
 };
 
 use crate::{
-    Cost, Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
-    Verdict, WallClock,
-    admission::{Admission, Change, Effects},
+    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source, Verdict,
+    WallClock,
+    admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
     chance::Chance,
     effort::Effort,
+    foreign::Foreign,
     health::HealthStatus,
     knobs::Knobs,
     latencies::Latencies,
@@ -31,12 +31,13 @@ use crate::{
     member::Stored,
     reconfigure::Departed,
     setup::Setup,
+    turns::Turns,
 };
 
 pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
-    pub(crate) admission: Admission<Stored<E>>,
+    pub(crate) admission: Admission<Box<Stored<E>>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
@@ -55,10 +56,19 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) epoch: Instant,
     /// Told at each reconfiguration.
     pub(crate) reconfigured: Notify,
+    /// Health checks take turns.
+    pub(crate) check_turns: Turns,
     pub(crate) budget: Budget,
     pub(crate) effort: Effort,
     pub(crate) latencies: Latencies,
     pub(crate) leaks: Leaks,
+    /// Whether the balancer wants to hear what becomes of slots.
+    pub(crate) observed: AtomicBool,
+    /// How often idle connections were cleared away because no more are to be kept.
+    pub(crate) clearances: AtomicU64,
+    pub(crate) balancers_bugs: Foreign,
+    pub(crate) observers_bugs: Foreign,
+    pub(crate) endpoints_bugs: Foreign,
 }
 
 impl<E: Endpoint> Core<E> {
@@ -77,24 +87,31 @@ impl<E: Endpoint> Core<E> {
     /// Ends the background work: nobody holds the pool any more, or it is closed.
     pub(crate) fn shut_down(&self) {
         self.shutdown.send_replace(true);
+        let setup = self.setup.load();
+        setup.all().for_each(|member| member.shut_down());
+        self.clearances.fetch_add(1, Ordering::Release);
+        drop(self.admission.end_stash());
         let now = Instant::now();
-        for member in self.setup.load().all() {
-            member.shut_down(now);
-        }
+        setup.all().for_each(|member| member.purge_idle(now));
     }
 
     #[cold]
     fn apply_some(&self, effects: Effects) {
-        for waker in effects.wakers {
-            waker.wake();
-        }
-        if effects.rearm {
+        let rearm = effects.rearm;
+        let (changes, panic) = effects.wake_all();
+        if rearm {
             self.rearm.notify_one();
         }
-        for (key, change) in effects.changes {
+        for (key, change) in changes {
             self.publish(key, change);
         }
+        if let Some(panic) = panic {
+            self.publish_panic(panic);
+        }
         if self.is_closed() {
+            // a connection that was handed on and came back unused lies in the storage again
+            let now = Instant::now();
+            self.setup.load().all().for_each(|member| member.purge_idle(now));
             self.changed.notify_waiters();
         }
     }
@@ -109,7 +126,7 @@ impl<E: Endpoint> Core<E> {
         let event = match change {
             Change::Breaker(Transition { from, to }) => {
                 if matches!(to, BreakerState::Open { .. }) {
-                    member.purge_idle(Instant::now());
+                    self.purge_idle(key, member);
                     tracing::warn!(%pool, %endpoint, "circuit breaker opened");
                 } else {
                     tracing::info!(%pool, %endpoint, ?to, "circuit breaker changed");
@@ -120,7 +137,7 @@ impl<E: Endpoint> Core<E> {
                 self.changed.notify_waiters();
                 match &reason {
                     Some(reason) if to != HealthStatus::Healthy => {
-                        member.purge_idle(Instant::now());
+                        self.purge_idle(key, member);
                         tracing::warn!(%pool, %endpoint, %reason, "endpoint is unhealthy");
                     }
                     _ => tracing::info!(%pool, %endpoint, "endpoint is healthy"),
@@ -144,6 +161,14 @@ impl<E: Endpoint> Core<E> {
                     cause,
                 }
             }
+            Change::Ejected { wait, why } => {
+                tracing::warn!(%pool, %endpoint, ?wait, %why, "endpoint is left out");
+                Event::Ejected { endpoint, wait, why }
+            }
+            Change::Readmitted => {
+                tracing::info!(%pool, %endpoint, "endpoint takes part again");
+                Event::Readmitted { endpoint }
+            }
         };
         self.tell(&event);
     }
@@ -166,30 +191,56 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// A slot on the endpoint at this place, which is still held, was not used: what was paid for it goes back.
+    #[inline]
+    pub(crate) fn refund(&self, key: u32, paid: u32) {
+        if paid > 0 {
+            self.give_units_back(key, paid);
+        }
+    }
+
     #[cold]
-    pub(crate) fn refund(&self, key: u32, cost: &Cost) {
-        let toll = self.setup.load().toll(key).cloned();
-        let Some(toll) = toll.filter(|toll| !toll.is_none()) else {
-            return;
-        };
+    fn give_units_back(&self, key: u32, paid: u32) {
         let now = Instant::now();
+        let setup = self.setup.load();
+        let provider = setup.toll(key).and_then(|toll| toll.provider.as_ref());
         // what is spent may be there sooner than the others have planned to look
-        let wake = toll
-            .provider
-            .filter(|provider| provider.meter().spent_until(now).is_some());
-        self.apply(self.admission.refund(key, cost, now));
+        let wake = provider.filter(|provider| provider.meter().spent_until(now).is_some());
+        self.apply(self.admission.refund(key, paid, now));
         if let Some(provider) = wake {
             provider.wake_pools();
         }
     }
 
-    /// Tells the balancer what became of a slot. A bug in it must not lose the slot or the caller's result.
+    fn publish_panic(
+        &self,
+        Panic {
+            began,
+            usable,
+            endpoints,
+        }: Panic,
+    ) {
+        let pool = &self.id;
+        self.tell(&if began {
+            tracing::warn!(%pool, usable, endpoints, "too few endpoints are usable, so those with a poor record are used too");
+            Event::PanicBegan { usable, endpoints }
+        } else {
+            tracing::info!(%pool, usable, endpoints, "only usable endpoints are used again");
+            Event::PanicEnded { usable, endpoints }
+        });
+    }
+
+    /// Tells the balancer what became of a slot.
+    #[inline]
     pub(crate) fn feed(&self, key: u32, what: Feedback) {
-        let setup = self.setup.load();
-        let told = catch_unwind(AssertUnwindSafe(|| setup.balancer.observe(key as usize, &what)));
-        if told.is_err() {
-            tracing::error!(pool = %self.id, "the balancer panicked");
+        if self.observed.load(Ordering::Relaxed) {
+            self.tell_balancer(key, what);
         }
+    }
+
+    fn tell_balancer(&self, key: u32, what: Feedback) {
+        let setup = self.setup.load();
+        let observe = || setup.balancer.observe(key as usize, &what);
+        self.balancers_bugs.call(&self.id, observe);
     }
 
     fn endpoint_id(&self, key: u32) -> Option<EndpointId> {
@@ -227,11 +278,8 @@ impl<E: Endpoint> Core<E> {
 
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.observer {
-            // a bug in an observer must not end the task that lets time pass, or everybody would wait for ever
-            let told = catch_unwind(AssertUnwindSafe(|| observer.event(&self.id, event)));
-            if told.is_err() {
-                tracing::error!(pool = %self.id, "the observer panicked");
-            }
+            self.observers_bugs
+                .call(&self.id, || observer.event(&self.id, event));
         }
     }
 }
@@ -248,7 +296,8 @@ impl<E: Endpoint> Source for Core<E> {
             let (active, idle) = stats.connections();
             // errors before requests, so that they never exceed them
             let errors = stats.errors();
-            let quota = gate.toll.read(now);
+            let (throttle, toll) = (gate.throttle(now), gate.toll.as_deref());
+            let quota = toll.and_then(|toll| toll.read(now));
             endpoints.push(EndpointSnapshot {
                 id: stats.id.clone(),
                 connections_active: active,
@@ -265,11 +314,14 @@ impl<E: Endpoint> Source for Core<E> {
                 health_reason: gate.health.reason().map(ToString::to_string),
                 breaker: gate.breaker.state(),
                 breaker_opened: gate.breaker_opened,
-                throttled_until: gate.throttled(now),
-                provider: gate.toll.provider.as_ref().map(|provider| provider.id().clone()),
+                throttled_until: throttle.map(|(until, _)| until),
+                throttled_by: throttle.map(|(_, cause)| cause),
+                throttles: gate.throttles.counts(),
+                provider: toll.and_then(|toll| Some(toll.provider.as_ref()?.id().clone())),
                 quota_left: quota.map(|quota| quota.left),
                 quota_limit: quota.map(|quota| quota.limit),
-                quota_spent: gate.spent.times,
+                ejected_until: gate.ejected.map(|ejected| ejected.until),
+                ejections: gate.ejections,
                 weight: if gate.eligible(now) {
                     stats.weight(now)
                 } else {
@@ -294,6 +346,7 @@ impl<E: Endpoint> Source for Core<E> {
             hedges_won,
             budget_exhausted: self.effort.budget_exhausted(),
             leaks: self.leaks.found(),
+            panicking: totals.panic,
         }
     }
 }

@@ -47,6 +47,15 @@ pub trait Endpoint: Send + Sync + 'static {
     /// it through [`recycle`](Self::recycle).
     fn is_clean(&self, conn: &Self::Conn) -> bool;
 
+    /// Whether the connection outlives a request that was broken off, because its caller went away or its verdict says not
+    /// to keep the connection. `false` by default: half a request may be on it, and it is destroyed. An HTTP/2 lane may
+    /// say `true`: such a request ends its own stream and leaves nothing behind. The connection is then kept by the same
+    /// rules as after a good answer.
+    fn survives(&self, conn: &Self::Conn) -> bool {
+        let _ = conn;
+        false
+    }
+
     /// Makes an idle connection ready for its next caller, or refuses it: then it is destroyed and another is taken.
     /// Called only for connections that are not clean or have been idle for longer than the pool's
     /// `validate_after_idle`.
@@ -70,8 +79,8 @@ pub trait Endpoint: Send + Sync + 'static {
     }
 
     /// For how long the provider asked to be left alone in what it last answered on this connection, although that was
-    /// no error: its rate headers say that nothing is left. Asked for when a request has succeeded. `None`, the default:
-    /// it did not.
+    /// perhaps no error: its rate headers say that nothing is left. Asked for when a connection comes back; what is told
+    /// once need not be told again. `None`, the default: it did not.
     fn pause(&self, conn: &mut Self::Conn) -> Option<Duration> {
         let _ = conn;
         None

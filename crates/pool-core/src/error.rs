@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use crate::{EndpointId, Fault, PoolId, Verdict, health::HealthReason};
+use crate::{EndpointId, Fault, Outlier, PoolId, Verdict, health::HealthReason};
 
 /// Where a deadline passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,29 @@ pub enum ThrottleCause {
 }
 
 impl ThrottleCause {
+    /// All of them, in a fixed order.
+    pub const ALL: [Self; 4] = [
+        Self::CoolDown,
+        Self::ProviderCoolDown,
+        Self::Quota,
+        Self::ProviderQuota,
+    ];
+
+    /// Position in [`ThrottleCause::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name as a label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CoolDown => "cool_down",
+            Self::ProviderCoolDown => "provider_cool_down",
+            Self::Quota => "quota",
+            Self::ProviderQuota => "provider_quota",
+        }
+    }
+
     /// Whether a quota of ours is spent, and not a pause asked for.
     pub const fn is_quota(self) -> bool {
         matches!(self, Self::Quota | Self::ProviderQuota)
@@ -82,6 +105,13 @@ pub enum NotUsable {
         /// Why.
         cause: ThrottleCause,
     },
+    /// It stands out among the other endpoints and is left out for a while.
+    Ejected {
+        /// For so long.
+        wait: Duration,
+        /// How it stands out.
+        why: Outlier,
+    },
     /// It has not got as far as the request demands.
     Behind {
         /// How far it was at its last check; unknown if it has told no position.
@@ -104,6 +134,7 @@ impl fmt::Display for NotUsable {
             Self::BreakerOpen { wait: Some(wait) } => write!(f, "circuit breaker open for {wait:.1?}"),
             Self::BreakerOpen { wait: None } => f.write_str("circuit breaker half-open, probes out"),
             Self::Throttled { wait, cause } => write!(f, "throttled for {wait:.1?}: {cause}"),
+            Self::Ejected { wait, why } => write!(f, "left out for {wait:.1?} ({why})"),
             Self::Behind {
                 position: Some(position),
                 needed,
@@ -243,7 +274,7 @@ impl<X> AcquireError<X> {
         };
         let waits = reasons.0.iter().filter_map(|unusable| match unusable.reason {
             NotUsable::BreakerOpen { wait } => wait,
-            NotUsable::Throttled { wait, .. } => Some(wait),
+            NotUsable::Throttled { wait, .. } | NotUsable::Ejected { wait, .. } => Some(wait),
             _ => None,
         });
         waits.min()

@@ -3,7 +3,7 @@
 use std::{panic::Location, time::Duration};
 
 use crate::{
-    Applied, EndpointId, ThrottleCause,
+    Applied, EndpointId, Outlier, ThrottleCause,
     breaker::BreakerState,
     health::{HealthReason, HealthStatus},
 };
@@ -33,7 +33,7 @@ pub enum Event {
         to: BreakerState,
     },
     /// An endpoint is kept out of the choice for a while. A quota that is spent again and again is told of once in ten
-    /// seconds; [`EndpointSnapshot::quota_spent`](crate::EndpointSnapshot::quota_spent) counts each time. A cool-down that is
+    /// seconds; [`EndpointSnapshot::throttles`](crate::EndpointSnapshot::throttles) counts each time. A cool-down that is
     /// shared by a provider's endpoints is told of for the one that it was asked for on.
     Throttled {
         /// The endpoint.
@@ -42,6 +42,35 @@ pub enum Event {
         wait: Duration,
         /// Why.
         cause: ThrottleCause,
+    },
+    /// An endpoint stands out among the others and is left out for a while. Its checks and its breaker are not affected.
+    Ejected {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// For so long from now, unless the others fail before.
+        wait: Duration,
+        /// How it stands out.
+        why: Outlier,
+    },
+    /// An endpoint that was left out takes part again, with a weight that rises slowly.
+    Readmitted {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// So few endpoints are usable that those with a poor record are used too; see
+    /// [`PoolConfig::panic_threshold`](crate::PoolConfig::panic_threshold).
+    PanicBegan {
+        /// Usable ones.
+        usable: usize,
+        /// Of so many.
+        endpoints: usize,
+    },
+    /// Enough endpoints are usable again, or none with a poor record is left to be used.
+    PanicEnded {
+        /// Usable ones.
+        usable: usize,
+        /// Of so many.
+        endpoints: usize,
     },
     /// A lease is held for longer than [`PoolConfig::leak_after`](crate::PoolConfig::leak_after). Told once for each.
     Leak {

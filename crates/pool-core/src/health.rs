@@ -36,6 +36,11 @@ pub struct HealthConfig {
     /// An endpoint that is further behind than this (in blocks) is unfit. `None`, the default, switches it off. The
     /// reference is described at [`reference`](crate::position::reference).
     pub max_lag: Option<u64>,
+    /// Checks of the pool's endpoints that run at the same time. Default 16; those that are due take turns, oldest first.
+    /// The first checks come as fast as this allows, so a pool of many endpoints does not begin with a burst of
+    /// handshakes. A check that hangs keeps its turn until its `timeout`. Where so many cannot keep up (endpoints times
+    /// the time of a check, over this number, is more than `interval`) checks come late.
+    pub max_concurrent: u32,
 }
 
 impl Default for HealthConfig {
@@ -47,6 +52,7 @@ impl Default for HealthConfig {
             rise: 2,
             fall: 2,
             max_lag: None,
+            max_concurrent: 16,
         }
     }
 }
@@ -82,6 +88,13 @@ impl HealthConfig {
             if value > crate::config::LONGEST {
                 return wrong(field, format!("{value:?}"), "at most 7 days");
             }
+        }
+        if !(1..=100_000).contains(&self.max_concurrent) {
+            return wrong(
+                "health.max_concurrent",
+                self.max_concurrent.to_string(),
+                "1 to 100000",
+            );
         }
         if self.rise == 0 || self.fall == 0 {
             let (field, value) = if self.rise == 0 {
@@ -149,6 +162,8 @@ pub struct Health {
     status: HealthStatus,
     reason: Option<HealthReason>,
     row: u32,
+    /// What it said last, when it answered, was well.
+    fit: bool,
 }
 
 impl Health {
@@ -160,6 +175,7 @@ impl Health {
             status: HealthStatus::Unknown,
             reason: Some(HealthReason::NotChecked),
             row: 0,
+            fit: false,
         }
     }
 
@@ -170,6 +186,7 @@ impl Health {
     }
 
     /// The status now.
+    #[inline]
     pub const fn status(&self) -> HealthStatus {
         self.status
     }
@@ -179,8 +196,15 @@ impl Health {
         self.reason.as_ref()
     }
 
+    /// Whether its newest answer to a check was that it may be used: the right chain, in sync, not behind. Checks that
+    /// fail without an answer leave this as it was; an endpoint that has never passed one is not fit.
+    pub const fn is_fit(&self) -> bool {
+        self.fit
+    }
+
     /// A check ended well. Returns the old status if it changed.
     pub fn passed(&mut self) -> Option<HealthStatus> {
+        self.fit = true;
         match self.status {
             HealthStatus::Healthy => {
                 self.row = 0;
@@ -205,6 +229,7 @@ impl Health {
     /// A check failed. Returns the old status if it changed.
     pub fn failed(&mut self, reason: HealthReason) -> Option<HealthStatus> {
         let at_once = matches!(reason, HealthReason::Unfit(_));
+        self.fit &= !at_once;
         self.reason = Some(reason);
         match self.status {
             HealthStatus::Healthy => {
@@ -287,6 +312,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_unfit_stays_so_until_it_says_otherwise() {
+        let mut health = Health::new(&HealthConfig::default());
+        assert!(!health.is_fit(), "nobody knows");
+        health.failed(failed());
+        assert!(!health.is_fit());
+        health.passed();
+        health.passed();
+        health.failed(failed());
+        health.failed(failed());
+        assert!(health.is_fit() && health.status() == HealthStatus::Unhealthy);
+        health.failed(HealthReason::Unfit(Unfit::Syncing));
+        health.failed(failed());
+        assert!(
+            !health.is_fit(),
+            "the newest failure hides it from the reason only"
+        );
+        health.passed();
+        assert!(health.is_fit() && health.status() == HealthStatus::Unhealthy);
+    }
+
+    #[test]
     fn impossible_settings_are_refused() {
         let ok = HealthConfig::default();
         for bad in [
@@ -308,6 +354,10 @@ mod tests {
             },
             HealthConfig {
                 timeout: Duration::MAX,
+                ..ok.clone()
+            },
+            HealthConfig {
+                max_concurrent: 0,
                 ..ok.clone()
             },
             HealthConfig {

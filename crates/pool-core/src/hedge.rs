@@ -223,7 +223,7 @@ impl<E: Endpoint> Core<E> {
     ) -> Option<End<E, O::Output>> {
         let mut avoid = plan.avoid.to_vec();
         avoid.push(first);
-        if self.admission.eligible().iter().all(|key| avoid.contains(key)) {
+        if self.admission.roster().keys.iter().all(|key| avoid.contains(key)) {
             return None;
         }
         let Some(permit) = self.budget.withdraw(Instant::now()) else {
@@ -240,6 +240,7 @@ impl<E: Endpoint> Core<E> {
                 .deadline
                 .map_or(connecting, |deadline| deadline.min(connecting)),
             cost: plan.request.cost.clone(),
+            rank: None,
             ask: Ask {
                 key: plan.request.key,
                 attempts: plan.attempts,

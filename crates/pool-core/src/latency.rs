@@ -38,6 +38,8 @@ const TICK_BITS: u32 = 3;
 pub(crate) struct Latency {
     epoch: Instant,
     state: AtomicU64,
+    /// What all successful attempts took together, in microseconds.
+    took: AtomicU64,
 }
 
 impl Latency {
@@ -45,6 +47,7 @@ impl Latency {
         Self {
             epoch,
             state: AtomicU64::new(pack(0, DEFAULT)),
+            took: AtomicU64::new(0),
         }
     }
 
@@ -68,6 +71,11 @@ impl Latency {
         (f64::from(value.abs()) * kept(then, tick)).max(FLOOR)
     }
 
+    /// What all successful attempts took together, in microseconds.
+    pub(crate) fn took(&self) -> u64 {
+        self.took.load(Relaxed)
+    }
+
     /// Whether the newest outcome was a failure of the node.
     pub(crate) fn failing(&self) -> bool {
         unpack(self.state.load(Relaxed)).1.is_sign_negative()
@@ -76,15 +84,22 @@ impl Latency {
     /// An attempt took `elapsed` and ended with this class of error, or well.
     pub(crate) fn ended(&self, error: Option<ErrorType>, elapsed: Duration, now: Instant) {
         let sample = elapsed.as_secs_f64();
+        if error.is_none() {
+            // as_micros() would count in 128 bits
+            let micros = elapsed.as_secs().wrapping_mul(1_000_000) + u64::from(elapsed.subsec_micros());
+            self.took.fetch_add(micros, Relaxed);
+        }
         match error.map(|class| (class, class.fault())) {
             // a caller's mistake was answered like any other request
-            None | Some((_, Fault::Caller)) => self.update(now, |_, estimate, kept| {
+            None | Some((_, Fault::Caller)) => self.update(now, |old, estimate, kept| {
                 let smoothed = estimate * kept + sample * (1.0 - kept);
-                Some(if sample > estimate * kept {
+                let new = if sample > estimate * kept {
                     sample
                 } else {
                     smoothed
-                } as f32)
+                } as f32;
+                // in the same tick a sample below it changes nothing
+                (kept < 1.0 || new != old).then_some(new)
             }),
             Some((_, Fault::Node)) => self.update(now, |_, estimate, kept| {
                 Some(-(PENALTY.max(estimate * kept).max(sample) as f32))
@@ -213,6 +228,17 @@ mod tests {
         latency.ended(Some(ErrorType::Reverted), ms(1_200), start);
         about(&latency, start, ms(1_200));
         assert!(!latency.failing());
+    }
+
+    #[test]
+    fn only_what_went_well_adds_to_the_sum() {
+        let start = Instant::now();
+        let latency = Latency::new(start);
+        latency.ended(None, ms(1_250), start);
+        latency.ended(Some(ErrorType::Timeout), ms(9_000), start);
+        latency.ended(Some(ErrorType::Reverted), ms(9_000), start);
+        latency.ended(None, Duration::from_micros(7), start);
+        assert_eq!(latency.took(), 1_250_007);
     }
 
     #[test]

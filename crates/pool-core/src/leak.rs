@@ -76,6 +76,7 @@ impl Leaks {
     }
 
     /// A lease goes out; nothing is kept of it when the search is off.
+    #[inline]
     pub(crate) fn watch(
         &self,
         key: u32,

@@ -11,39 +11,31 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::Object;
 use tokio::time::Instant;
 
 use crate::{
-    Cost, Endpoint, EndpointId, ErrorType, Feedback, ProviderId, Verdict,
-    admission::Settle,
-    breaker::Ticket,
-    core::Core,
-    leak::Watch,
-    member::{Member, Stored},
+    Endpoint, EndpointId, ErrorType, Feedback, ProviderId, Verdict, admission::Settle, breaker::Ticket,
+    core::Core, leak::Watch, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
 ///
 /// Tell how it went: [`succeed`](Self::succeed), [`fail`](Self::fail) or [`neutral`](Self::neutral); the time from
 /// lease to report is the attempt's latency. A lease that is dropped without a word after its connection was looked at
-/// counts as cancelled: the connection is destroyed, because half a request may be on it, and nothing is held against
-/// the endpoint. One that was never touched goes back as it was.
+/// counts as cancelled: the connection is destroyed, because half a request may be on it (unless it
+/// [`survives`](Endpoint::survives) that), and nothing is held against the endpoint. One that was never touched goes back as it was.
 ///
 /// It is `'static` and `Send`, and dropping it needs no runtime.
 #[must_use = "a lease that is dropped gives its slot back"]
 pub struct Lease<E: Endpoint> {
     core: Arc<Core<E>>,
-    member: Arc<Member<E>>,
     key: u32,
     ticket: Ticket,
     /// Gone once reported.
-    stored: Option<Stored<E>>,
-    /// The endpoint has been asked whether the connection is clean. If it panics, we come here again.
-    judged: bool,
+    stored: Option<Box<Stored<E>>>,
     since: Instant,
     /// What was paid for it.
-    cost: Cost,
+    paid: u32,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -52,9 +44,8 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        member: Arc<Member<E>>,
-        (key, ticket, cost): (u32, Ticket, Cost),
-        stored: Stored<E>,
+        (key, ticket, paid): (u32, Ticket, u32),
+        stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
     ) -> Self {
@@ -62,20 +53,25 @@ impl<E: Endpoint> Lease<E> {
         Self {
             watch,
             core,
-            member,
             key,
             ticket,
             stored: Some(stored),
-            judged: false,
             since: now,
-            cost,
+            paid,
             touched: AtomicBool::new(false),
         }
     }
 
     /// The endpoint it leads to.
     pub fn endpoint(&self) -> &EndpointId {
-        &self.member.id
+        &self.stored().member.id
+    }
+
+    fn stored(&self) -> &Stored<E> {
+        match &self.stored {
+            Some(stored) => stored,
+            None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
     }
 
     /// The provider of that endpoint.
@@ -91,16 +87,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// The request succeeded.
     pub fn succeed(mut self) {
-        let pause = self.pause();
-        self.report(None, true, Settle::Success, pause);
-    }
-
-    /// For how long the provider asked to be left alone, although it answered well.
-    fn pause(&mut self) -> Option<Duration> {
-        let stored = self.stored.as_mut()?;
-        let pause = self.member.endpoint.pause(&mut stored.conn)?;
-        self.core.cool_down_provider(self.key, pause);
-        Some(pause)
+        self.report(None, true, Settle::Success, None);
     }
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
@@ -112,7 +99,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// What the endpoint says of the error.
     pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
-        self.member.endpoint.classify(error)
+        self.stored().member.endpoint.classify(error)
     }
 
     /// Since it was leased.
@@ -147,18 +134,20 @@ impl<E: Endpoint> Lease<E> {
     /// Nothing can have been sent on a connection that nobody has looked at.
     fn refund_unused(&mut self) {
         if !*self.touched.get_mut() {
-            self.core.refund(self.key, &self.cost);
+            self.core.refund(self.key, self.paid);
         }
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
-        let member = &self.member;
+        let member = &self.stored().member;
         let now = Instant::now();
         let latency = now.saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
         member.stats.latency.ended(error, latency, now);
         if let Some(observer) = &member.observer {
-            observer.attempt_ended(latency, error);
+            let core = &self.core;
+            core.observers_bugs
+                .call(&core.id, || observer.attempt_ended(latency, error));
         }
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
@@ -171,25 +160,40 @@ impl<E: Endpoint> Lease<E> {
         &mut self,
         keep: bool,
         settle: Settle,
-        throttle: Option<Duration>,
+        mut throttle: Option<Duration>,
         now: Instant,
         what: Feedback,
     ) {
         let Some(stored) = &mut self.stored else {
             return;
         };
-        let member = &self.member;
-        let judged_before = std::mem::replace(&mut self.judged, true);
-        let keep = keep && !judged_before && !stored.expired(now) && !member.keeps_nothing();
-        if keep {
+        let core = &self.core;
+        let clearances = core.clearances();
+        let keep = !stored.expired(now) && !stored.member.keeps_nothing() && {
+            // an endpoint that panics over it loses the connection, and not the slot
+            let survives = || stored.member.endpoint.survives(&stored.conn);
+            keep || core.endpoints_bugs.call(&core.id, survives) == Some(true)
+        };
+        let ask = || (stored.pause(), stored.member.endpoint.is_clean(&stored.conn));
+        let (pause, clean) = keep
+            .then(|| core.endpoints_bugs.call(&core.id, ask))
+            .flatten()
+            .unzip();
+        let mut pause = pause.flatten();
+        if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
-            if !member.endpoint.is_clean(&stored.conn) {
+            if !clean {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
-        } else if let Some(stored) = self.stored.take() {
-            drop(Object::take(stored));
+        } else if let Some(mut stored) = self.stored.take() {
+            pause = core.endpoints_bugs.call(&core.id, || stored.pause()).flatten();
+            stored.close();
+        }
+        if let Some(pause) = pause {
+            core.cool_down_provider(self.key, pause);
+            throttle = throttle.max(Some(pause));
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -201,9 +205,8 @@ impl<E: Endpoint> Lease<E> {
         {
             self.core.leak_returned(leak);
         }
-        if keep && member.keeps_nothing() {
-            // that came while it was on its way into the storage
-            member.tidy(now);
+        if clean.is_some() && self.core.clearances() != clearances {
+            self.core.clear_away(self.key, now);
         }
         self.core.feed(self.key, what);
     }
@@ -215,10 +218,7 @@ impl<E: Endpoint> Deref for Lease<E> {
     fn deref(&self) -> &E::Conn {
         // many clients send through a shared reference
         self.touched.store(true, Ordering::Relaxed);
-        match &self.stored {
-            Some(stored) => &stored.conn,
-            None => unreachable!("only the methods that consume the lease take the connection out"),
-        }
+        &self.stored().conn
     }
 }
 

@@ -15,8 +15,9 @@
 //!
 //! - [`Endpoint`] is the extension point: how to connect, to check and to judge errors.
 //! - [`Balancer`] chooses among the endpoints that may be picked; [`BalancerKind`] names those that come with it.
-//! - [`breaker`] and [`health`] are pure state machines that take `now`.
+//! - [`breaker`] and [`health`] are pure state machines that take `now`; so is what finds outliers ([`OutlierConfig`]).
 //! - [`Lease`] is a connection in a caller's hands; [`Pool::run`] leases, reports and retries on its own.
+//! - [`Pool::explain`] tells for each endpoint why it would or would not be picked now.
 //! - [`Observer`] is how metrics follow a pool without the pool knowing them; [`PoolSnapshot`] is what they read.
 //!
 //! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
@@ -78,9 +79,12 @@ mod effort;
 mod endpoint;
 mod error;
 mod event;
+mod explanation;
+mod foreign;
 pub mod health;
 mod hedge;
 mod ids;
+mod keepalive;
 mod knobs;
 mod latencies;
 mod latency;
@@ -90,11 +94,13 @@ mod member;
 mod moment;
 mod observer;
 mod operation;
+mod outlier;
 mod pool;
 pub mod position;
 mod provider;
 mod quota;
 mod ramp;
+mod ready;
 mod reconfigure;
 mod run;
 mod setup;
@@ -103,6 +109,7 @@ mod stats;
 mod sync;
 mod tariff;
 mod transport;
+mod turns;
 mod update;
 mod verdict;
 mod warm;
@@ -120,12 +127,14 @@ pub use cost::Cost;
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
 pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, ThrottleCause, Unusable};
 pub use event::Event;
+pub use explanation::Explanation;
 pub use health::HealthConfig;
 pub use hedge::HedgeConfig;
 pub use ids::{EndpointId, InvalidId, PoolId, ProviderId};
 pub use lease::Lease;
 pub use observer::{EndpointObserver, Observer, Source};
 pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
+pub use outlier::{Outlier, OutlierConfig};
 pub use pool::{CloseReport, Pool};
 pub use provider::{Provider, ProviderConfig, ProviderSnapshot};
 pub use quota::QuotaConfig;

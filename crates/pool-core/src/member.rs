@@ -1,6 +1,7 @@
 //! One endpoint of a pool, with everything the pool keeps about it.
 
 use std::{
+    ops::{Deref, DerefMut},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,12 +16,55 @@ use crate::{
     Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
     connect::ConnectFailure,
     connection::{Connector, Pooled},
+    foreign,
     knobs::Limits,
     stats::Stats,
+    transport::Transport,
 };
 
-/// A connection in deadpool's hands.
-pub(crate) type Stored<E> = Object<Connector<E>>;
+/// A connection out of the storage, and the endpoint it leads to. Dropped, it goes back into the storage.
+///
+/// It lies in a box, which it keeps as long as it is not put back: it is moved often, from hand to hand and to where it
+/// lies ready.
+pub(crate) struct Stored<E: Endpoint> {
+    object: Object<Connector<E>>,
+    pub(crate) member: Arc<Member<E>>,
+}
+
+impl<E: Endpoint> Stored<E> {
+    /// Closes it.
+    pub(crate) fn close(self) {
+        foreign::close([Object::take(self.object)], &self.member.id);
+    }
+
+    /// For how long the provider asked to be left alone, although it answered well.
+    #[inline]
+    pub(crate) fn pause(&mut self) -> Option<Duration> {
+        self.member.endpoint.pause(&mut self.object.conn)
+    }
+
+    /// Whether it can be used as it is.
+    #[inline]
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        self.member.storage.manager().is_ready(self, now)
+    }
+}
+
+impl<E: Endpoint> Deref for Stored<E> {
+    type Target = Pooled<E>;
+
+    #[inline]
+    fn deref(&self) -> &Pooled<E> {
+        &self.object
+    }
+}
+
+impl<E: Endpoint> DerefMut for Stored<E> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Pooled<E> {
+        &mut self.object
+    }
+}
 
 /// `get` never waits for a slot; connect and recycle have their own time-outs.
 const AT_ONCE: Timeouts = Timeouts {
@@ -43,18 +87,28 @@ pub(crate) struct Member<E: Endpoint> {
 }
 
 impl<E: Endpoint> Member<E> {
-    /// A connection: an idle one that still works, or a new one. Whoever asks holds a slot, so the storage has room.
+    /// A connection: an idle one that still works, or a new one. Whoever asks holds a slot, so the storage has room;
+    /// `ready` is what has come back meanwhile and lies ready outside of it.
     ///
     /// Cancel-safe: a connect that was begun goes on and serves the next caller.
-    pub(crate) async fn connection(&self) -> Result<Stored<E>, ConnectFailure<E::Error>> {
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        ready: impl Fn() -> Option<Box<Stored<E>>>,
+    ) -> Result<Box<Stored<E>>, ConnectFailure<E::Error>> {
         let mut looks = 0_u32;
         loop {
             match self.storage.timeout_get(&AT_ONCE).await {
-                Ok(mut stored) => {
+                Ok(object) => {
+                    let member = Arc::clone(self);
+                    let mut stored = Box::new(Stored { object, member });
                     stored.lane.set_busy(true);
                     return Ok(stored);
                 }
                 Err(PoolError::Backend(ConnectFailure::AtLimit) | PoolError::Timeout(_)) => {
+                    if ready().is_some() {
+                        // dropped, it is in the storage, which judges whether it can be used
+                        continue;
+                    }
                     // somebody is between returning a connection and its being there; his turn
                     looks += 1;
                     if looks < 32 {
@@ -71,21 +125,40 @@ impl<E: Endpoint> Member<E> {
         }
     }
 
-    /// Drops idle connections that are too old or distrusted, and those too long idle that are more than `min_idle`.
+    /// Drops idle connections that are too old, closed or distrusted, and those too long idle that are more than `min_idle`.
     pub(crate) fn prune(&self, idle_timeout: Duration, now: Instant) {
         let connector = self.storage.manager();
         let mut surplus = match self.limits.min_idle() {
             0 => u64::MAX,
             least => self.stats.connections().1.saturating_sub(least.into()),
         };
-        let gone = self.storage.retain(|pooled, _| {
+        let closed = self.closed();
+        let is_closed = |transport: &Arc<Transport<E>>| closed.iter().any(|one| Arc::ptr_eq(one, transport));
+        let mut keep = |pooled: &Pooled<E>| {
             let rested = now.saturating_duration_since(pooled.returned_at);
-            let keep = connector.usable(pooled, now) && (rested < idle_timeout || surplus == 0);
+            let keep = connector.usable(pooled, now)
+                && !is_closed(pooled.lane.transport())
+                && (rested < idle_timeout || surplus == 0);
             surplus = surplus.saturating_sub(u64::from(!keep));
             keep
+        };
+        let gone = self.storage.retain(|pooled, _| keep(pooled));
+        foreign::close(gone.removed, &self.id);
+        connector.proven.close_if(|pooled| !keep(pooled));
+        connector.connects.drop_spares(false, now);
+    }
+
+    /// The stored connections that the other side has closed, or that drain. Their endpoint is asked outside the storage's
+    /// lock.
+    fn closed(&self) -> Vec<Arc<Transport<E>>> {
+        let mut stored = Vec::new();
+        let gone = self.storage.retain(|pooled, _| {
+            stored.push(Arc::clone(pooled.lane.transport()));
+            true
         });
         drop(gone);
-        connector.connects.drop_spares(false, now);
+        stored.retain(|transport| self.endpoint.lanes(&transport.inner) == 0);
+        stored
     }
 
     /// Takes other settings. The storage's own limit only ever grows.
@@ -98,11 +171,15 @@ impl<E: Endpoint> Member<E> {
         }
     }
 
-    /// Takes no more requests: the pool is closed, or the endpoint has left.
-    pub(crate) fn shut_down(&self, now: Instant) {
-        self.keeps_nothing.store(true, Ordering::Release);
+    /// Takes no more requests: the pool is closed, or the endpoint has left. What is idle is to be closed next.
+    pub(crate) fn shut_down(&self) {
+        self.keep_nothing();
         self.shutdown.send_replace(true);
-        self.purge_idle(now);
+    }
+
+    /// From now on what comes back is closed.
+    pub(crate) fn keep_nothing(&self) {
+        self.keeps_nothing.store(true, Ordering::Release);
     }
 
     /// Whether what comes back is closed and not kept.
@@ -123,8 +200,7 @@ impl<E: Endpoint> Member<E> {
     /// Closes idle connections until no more are open than may be; until then what comes back is closed too. deadpool's
     /// own limit is never lowered: its `resize` loses count of what is idle.
     pub(crate) fn trim(&self, excess_of_pool: u32) {
-        let excess = self.limits.open().saturating_sub(self.limits.max_connections());
-        let mut excess = excess.max(excess_of_pool);
+        let mut excess = self.excess(excess_of_pool);
         while excess > 0 && self.close_one_idle() {
             excess -= 1;
         }
@@ -133,7 +209,13 @@ impl<E: Endpoint> Member<E> {
         }
     }
 
-    /// Closes an idle connection, if there is any.
+    /// So many connections more are open than may be.
+    pub(crate) fn excess(&self, excess_of_pool: u32) -> u32 {
+        let excess = self.limits.open().saturating_sub(self.limits.max_connections());
+        excess.max(excess_of_pool)
+    }
+
+    /// Closes an idle connection of the storage, if there is any.
     pub(crate) fn close_one_idle(&self) -> bool {
         if self.storage.manager().connects.drop_one_spare() {
             return true;
@@ -145,14 +227,14 @@ impl<E: Endpoint> Member<E> {
             found |= take;
             !take
         });
-        drop(gone);
-        found
+        foreign::close(gone.removed, &self.id);
+        found || self.storage.manager().proven.take().is_some()
     }
 
-    /// The endpoint has failed: what is idle is probably dead.
+    /// The endpoint has failed: what is idle in the storage is probably dead.
     pub(crate) fn purge_idle(&self, now: Instant) {
         self.storage.manager().distrust_idle(now);
-        let gone: Vec<Box<Pooled<E>>> = self.storage.retain(|_, _| false).removed;
-        drop(gone);
+        foreign::close(self.storage.retain(|_, _| false).removed, &self.id);
+        self.storage.manager().proven.close_if(|_| true);
     }
 }

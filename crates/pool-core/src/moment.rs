@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 /// `wait` after `now`. A wait beyond what the clock can tell (a caller's `Duration::MAX`, a provider's absurd
 /// Retry-After) is taken as thirty years.
+#[inline]
 pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     now.checked_add(wait).unwrap_or_else(|| now + FAR)

@@ -9,7 +9,9 @@ use crate::{EndpointId, ErrorType, Event, PoolId, PoolSnapshot};
 
 /// Follows pools. Given to [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
-/// Called outside all locks of the pool. The methods must not block.
+/// Called outside all locks of the pool. The methods must not block. A panic in [`event`](Self::event) or
+/// [`EndpointObserver::attempt_ended`] is caught and logged once; one in the others, which are called while the pool is
+/// built, comes out of [`PoolBuilder::build`](crate::PoolBuilder::build).
 pub trait Observer: Send + Sync + 'static {
     /// A pool was built. The observer keeps the weak handle and reads [`Source::snapshot`] when asked for values; once
     /// it no longer upgrades the pool is gone and its series go with it.

@@ -10,8 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Applied, BuildError, Endpoint, Event, Lease, Operation, PoolBuilder, PoolId, PoolSnapshot,
-    PoolUpdate, Request, RunError, Source, Unusable, acquire::Wish, core::Core, moment::after,
+    AcquireError, Applied, BuildError, Endpoint, Event, Explanation, Lease, Operation, PoolBuilder, PoolId,
+    PoolSnapshot, PoolUpdate, Request, RunError, Source, acquire::Wish, core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -165,9 +165,19 @@ impl<E: Endpoint> Pool<E> {
         self.handle.core.snapshot()
     }
 
-    /// For each endpoint that would not be picked now, why.
-    pub fn explain(&self) -> Vec<Unusable> {
-        self.handle.core.admission.reasons(None, Instant::now())
+    /// For each endpoint, in the order of the configuration, why it would or would not be picked now, and which one the
+    /// next request would be sent to. Meant for people and logs: it costs a short look under the pool's lock and some
+    /// allocations, and disturbs nothing; round robins don't move on.
+    ///
+    /// What it says holds for a request without demands that comes now; a moment later others may have come.
+    pub fn explain(&self) -> Vec<Explanation> {
+        self.explain_for(&Request::new())
+    }
+
+    /// The same for a request with its demands, key and endpoints to avoid. Its priority makes no difference: who comes
+    /// when others wait, waits.
+    pub fn explain_for(&self, request: &Request) -> Vec<Explanation> {
+        self.handle.core.explain(request)
     }
 
     /// Waits until at least one endpoint is healthy, or the time is over. Starting with some endpoints down is normal.

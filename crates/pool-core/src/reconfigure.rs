@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use tokio::time::Instant;
@@ -85,6 +85,8 @@ impl<E: Endpoint> Core<E> {
         let mut draft = self.draft(&old, endpoints, &departed, &tariff)?;
         draft.applied.settings = old.config != config;
         draft.applied.balancer = balancer.is_some();
+        // asked before anything changes, because it is foreign
+        let observed = balancer.as_ref().map(|balancer| balancer.observes());
 
         // nothing is refused from here on
         self.configure(&config);
@@ -105,6 +107,9 @@ impl<E: Endpoint> Core<E> {
         }
         let balancer = balancer.unwrap_or_else(|| Arc::clone(&old.plain));
         let new = Arc::new(Setup::new(config, draft.seats, stats, balancer));
+        if let Some(observed) = observed {
+            self.observed.store(observed, Ordering::Relaxed);
+        }
         self.setup.store(Arc::clone(&new));
         let members: Vec<_> = joined
             .iter()
@@ -114,11 +119,13 @@ impl<E: Endpoint> Core<E> {
             rules: new.rules(),
             health: &new.config.health,
             breaker: &new.config.breaker,
+            view: &new.view,
             kept: draft.kept,
             joining: joined.into_iter().map(|(id, gate, _)| (id, gate)).collect(),
             tolls: draft.tolls,
         };
-        let effects = self.admission.reconfigure(plan, now);
+        let (effects, idle) = self.admission.reconfigure(plan, now);
+        drop(idle);
         for member in &draft.leaving {
             if departed.len() < REMEMBERED {
                 departed.insert(member.id.clone(), Arc::clone(&member.stats));
@@ -126,7 +133,9 @@ impl<E: Endpoint> Core<E> {
         }
         drop(departed);
         self.apply(effects);
-        draft.leaving.iter().for_each(|member| member.shut_down(now));
+        draft.leaving.iter().for_each(|member| member.shut_down());
+        self.clearances.fetch_add(1, Ordering::Release);
+        draft.leaving.iter().for_each(|member| member.purge_idle(now));
         for (id, member) in members {
             background::check_endpoint(self, id, member);
         }
@@ -234,6 +243,7 @@ impl<E: Endpoint> Core<E> {
         self.ceiling.set(config.max_connections);
         self.budget.configure(&config.budget);
         self.leaks.set_after(config.leak_after);
+        self.check_turns.set(config.health.max_concurrent);
     }
 
     fn put_together(
@@ -278,8 +288,14 @@ impl<E: Endpoint> Core<E> {
 
     /// Closes idle connections that are more than may be since a limit was lowered.
     pub(crate) fn trim(&self, setup: &Setup<E>) {
-        for (_, seat) in setup.members() {
-            seat.member.trim(self.ceiling.excess());
+        for (key, seat) in setup.members() {
+            let excess = self.ceiling.excess();
+            if seat.member.excess(excess) > 0 {
+                seat.member.keep_nothing();
+                self.clearances.fetch_add(1, Ordering::Release);
+                drop(self.admission.take_stash(key));
+            }
+            seat.member.trim(excess);
         }
     }
 
@@ -312,10 +328,13 @@ impl<E: Endpoint> Core<E> {
         let setup = self.setup.load();
         let others = setup.members().filter(|(key, _)| *key != but);
         let mut others: Vec<_> = others
-            .map(|(_, seat)| (seat.member.stats.connections().1, &seat.member))
-            .filter(|(idle, _)| *idle > 0)
+            .map(|(key, seat)| (seat.member.stats.connections().1, key, &seat.member))
+            .filter(|(idle, ..)| *idle > 0)
             .collect();
-        others.sort_unstable_by_key(|(idle, _)| std::cmp::Reverse(*idle));
-        others.iter().any(|(_, member)| member.close_one_idle())
+        others.sort_unstable_by_key(|(idle, ..)| std::cmp::Reverse(*idle));
+        others.iter().any(|(_, key, member)| {
+            drop(self.admission.take_stash(*key));
+            member.close_one_idle()
+        })
     }
 }

@@ -89,6 +89,7 @@ impl<E: Endpoint> Run<'_, E> {
                 priority: self.request.priority,
                 deadline,
                 cost: self.request.cost.clone(),
+                rank: None,
                 ask: self.ask(),
             };
             let result = self.core.acquire(&mut wish, now, self.location).await;

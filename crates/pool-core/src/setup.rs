@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     Balancer, Endpoint, EndpointConfig, PoolConfig, Tiered,
-    admission::{Rules, Toll},
+    admission::{Rules, Toll, View},
     member::Member,
     stats::Stats,
 };
@@ -21,8 +21,8 @@ pub(crate) struct Setup<E: Endpoint> {
     pub(crate) balancer: Arc<dyn Balancer>,
     /// The same without the tiers.
     pub(crate) plain: Arc<dyn Balancer>,
-    /// The largest of the configured weights.
-    pub(crate) heaviest: f64,
+    /// The same for the roster.
+    pub(crate) view: Arc<View>,
 }
 
 /// An endpoint of the pool.
@@ -74,13 +74,18 @@ impl<E: Endpoint> Setup<E> {
         } else {
             balancer
         };
+        let view = Arc::new(View {
+            stats: stats.clone(),
+            balancer: Arc::clone(&balancer),
+            heaviest,
+        });
         Self {
             config,
             seats,
             stats,
             balancer,
             plain,
-            heaviest,
+            view,
         }
     }
 
@@ -129,6 +134,7 @@ impl<E: Endpoint> Setup<E> {
             max_waiters: self.config.max_waiters as usize,
             ageing: self.config.priority_ageing,
             limit: limit.unwrap_or(u32::MAX),
+            panic_below: self.config.panic_threshold,
         }
     }
 }

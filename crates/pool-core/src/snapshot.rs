@@ -2,7 +2,9 @@
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, ErrorType, PoolId, ProviderId, breaker::BreakerState, health::HealthStatus};
+use crate::{
+    EndpointId, ErrorType, PoolId, ProviderId, ThrottleCause, breaker::BreakerState, health::HealthStatus,
+};
 
 /// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
 /// `connections_active` + `connections_idle`).
@@ -38,6 +40,9 @@ pub struct PoolSnapshot {
     pub budget_exhausted: u64,
     /// Leases that were held for longer than `leak_after`, ever.
     pub leaks: u64,
+    /// Whether endpoints with a poor record are used, because too few others are left. Their slots are not among the
+    /// usable ones: they are no capacity to count on.
+    pub panicking: bool,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -76,14 +81,21 @@ pub struct EndpointSnapshot {
     pub breaker_opened: u64,
     /// Until when the endpoint is throttled, if it is: it or its provider asked for a pause, or a quota is spent.
     pub throttled_until: Option<Instant>,
+    /// By what, if it is; what lasts longest.
+    pub throttled_by: Option<ThrottleCause>,
+    /// Times it was throttled, ever, by [`ThrottleCause::index`]: it asked for a pause (for itself, or for its provider), or
+    /// a request of this pool took the last of a quota. What was asked for in another pool is counted there.
+    pub throttles: [u64; ThrottleCause::ALL.len()],
     /// The provider it belongs to.
     pub provider: Option<ProviderId>,
     /// Units that can be taken now of its own quota or its provider's, whichever has fewer; `None` without a quota.
     pub quota_left: Option<u64>,
     /// The most that can be left of that quota: its burst, or the day's budget if only the day is limited.
     pub quota_limit: Option<u64>,
-    /// Times a request of this pool on it took the last of a quota, ever.
-    pub quota_spent: u64,
+    /// Until when the endpoint is left out because it stands out among the others, if it is.
+    pub ejected_until: Option<Instant>,
+    /// Times it was left out, ever.
+    pub ejections: u64,
     /// Effective weight: 0 when the endpoint may not be picked, less than configured for a while after a recovery.
     pub weight: f64,
     /// Block height of the newest successful health check.
@@ -109,6 +121,7 @@ impl PoolSnapshot {
             hedges_won: 0,
             budget_exhausted: 0,
             leaks: 0,
+            panicking: false,
         }
     }
 }
@@ -134,10 +147,13 @@ impl EndpointSnapshot {
             breaker: BreakerState::Closed,
             breaker_opened: 0,
             throttled_until: None,
+            throttled_by: None,
+            throttles: [0; ThrottleCause::ALL.len()],
             provider: None,
             quota_left: None,
             quota_limit: None,
-            quota_spent: 0,
+            ejected_until: None,
+            ejections: 0,
             weight: 1.0,
             position: None,
         }

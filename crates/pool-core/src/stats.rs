@@ -108,15 +108,20 @@ impl Stats {
         self.slots_active.load(Relaxed)
     }
 
+    /// Called under admission's lock, which alone changes the number.
+    #[inline]
     pub(crate) fn slot_taken(&self) {
-        self.slots_active.fetch_add(1, Relaxed);
+        self.slots_active.store(self.in_flight() + 1, Relaxed);
     }
 
+    /// Called under admission's lock, which alone changes the number.
+    #[inline]
     pub(crate) fn slot_freed(&self) {
-        self.slots_active.fetch_sub(1, Relaxed);
+        self.slots_active.store(self.in_flight() - 1, Relaxed);
     }
 
     /// An attempt ended. The attempt is counted before its error, so errors never exceed attempts.
+    #[inline]
     pub(crate) fn attempt_ended(&self, error: Option<ErrorType>) {
         self.requests.fetch_add(1, Relaxed);
         if let Some(class) = error {
@@ -138,10 +143,12 @@ impl Stats {
         self.connections.destroyed.fetch_add(1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn connection_busy(&self) {
         self.connections.gauge.fetch_add(1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn connection_free(&self) {
         self.connections.gauge.fetch_sub(1, Relaxed);
     }

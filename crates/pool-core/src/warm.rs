@@ -28,12 +28,14 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl<E: Endpoint> Member<E> {
     /// Begins the connects that are missing.
-    pub(crate) fn keep_warm(&self, now: Instant) {
+    ///
+    /// `ready` are connections that lie ready outside the storage.
+    pub(crate) fn keep_warm(&self, ready: &[Arc<Transport<E>>], now: Instant) {
         let least = self.limits.min_idle();
         if least == 0 {
             return;
         }
-        let idle = self.idle();
+        let idle = self.idle(ready);
         let connects = &self.storage.manager().connects;
         let missing = least.saturating_sub(count(idle.len()));
         if missing > 0 {
@@ -50,14 +52,19 @@ impl<E: Endpoint> Member<E> {
     }
 
     /// The connections that carry no request.
-    fn idle(&self) -> Vec<Arc<Transport<E>>> {
-        let mut idle = self.storage.manager().connects.spares();
-        let stored = self.storage.retain(|pooled, _| {
-            let transport = pooled.lane.transport();
+    fn idle(&self, ready: &[Arc<Transport<E>>]) -> Vec<Arc<Transport<E>>> {
+        let connector = self.storage.manager();
+        let mut idle = connector.connects.spares();
+        idle.extend(connector.proven.transports());
+        let mut note = |transport: &Arc<Transport<E>>| {
             // several lanes may be idle on one transport
             if !transport.is_busy() && !idle.iter().any(|known| Arc::ptr_eq(known, transport)) {
                 idle.push(Arc::clone(transport));
             }
+        };
+        ready.iter().for_each(&mut note);
+        let stored = self.storage.retain(|pooled, _| {
+            note(pooled.lane.transport());
             true
         });
         drop(stored);

@@ -7,6 +7,11 @@
 
 mod common;
 
+use std::{
+    future::Future,
+    task::{Context, Waker},
+};
+
 use allocation_counter::{AllocationInfo, measure};
 use common::*;
 use pool_core::*;
@@ -76,7 +81,48 @@ fn no_balancer_makes_an_acquire_allocate() {
     }
 }
 
-/// The test above can fail.
+/// What 100,000 callers in line cost, beside their futures.
+#[test]
+fn a_caller_in_line_costs_about_a_hundred_bytes() {
+    const CALLERS: u32 = 100_000;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let nodes = nodes::<1>();
+    let pool = runtime.block_on(async {
+        let settings = EndpointConfig::default().max_connections(1);
+        let mut config = PoolConfig::default();
+        config.max_waiters = CALLERS;
+        let pool = Pool::builder(PoolId::new("long").unwrap())
+            .config(config)
+            .endpoint(nodes[0].id(), Fake(nodes[0].clone()), settings)
+            .build()
+            .unwrap();
+        settle().await;
+        pool
+    });
+    let lease = runtime.block_on(pool.acquire()).unwrap();
+    let mut callers: Vec<_> = (0..CALLERS).map(|_| Box::pin(pool.acquire())).collect();
+    let future = size_of_val(&*callers[0]);
+    let cost = measure(|| {
+        runtime.block_on(async {
+            let mut cx = Context::from_waker(Waker::noop());
+            for caller in &mut callers {
+                assert!(caller.as_mut().poll(&mut cx).is_pending());
+            }
+        });
+    });
+    assert_eq!(pool.snapshot().queue_size, u64::from(CALLERS));
+    let each = cost.bytes_current as f64 / f64::from(CALLERS);
+    println!("{each:.0} bytes for each, and {future} for its future");
+    assert!(each < 140.0, "{each} bytes for each");
+    drop(callers);
+    lease.succeed();
+}
+
+/// The first test can fail.
 #[test]
 #[should_panic(expected = "wasteful")]
 fn one_that_allocates_is_found() {

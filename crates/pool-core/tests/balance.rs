@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use common::*;
 use pool_core::*;
@@ -140,6 +140,50 @@ async fn lanes_share_a_connection_and_it_is_counted_once() {
     assert_eq!(connections(), (0, 2, 0));
     tokio::time::sleep(s(120)).await;
     assert_eq!((connections(), nodes[0].sockets()), ((0, 0, 0), 0));
+    all_returned(&pool, &nodes, "afterwards");
+}
+
+/// A request that is broken off costs its connection, unless that says that it survives.
+#[tokio::test(start_paused = true)]
+async fn a_connection_may_survive_a_request_that_is_broken_off() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 4, |_| {}).await;
+    for survives in [false, true] {
+        for broken_off in [true, false] {
+            nodes[0]
+                .set(|script| (script.survives, script.call, script.clean) = (survives, Act::Hang, false));
+            let mut lease = pool.acquire().await.unwrap();
+            let cancelled = tokio::time::timeout(ms(5), lease.call()).await;
+            assert!(cancelled.is_err());
+            if broken_off {
+                drop(lease);
+            } else {
+                lease.fail(&Oops(Verdict::of(ErrorType::Timeout)));
+            }
+            let (recycles, sockets) = (nodes[0].counts().recycles.load(SeqCst), nodes[0].sockets());
+            assert_eq!(sockets, i64::from(survives), "{broken_off}");
+            // it comes back unclean: the endpoint has a look before it is used again
+            nodes[0].set(|script| (script.call, script.clean) = (Act::Ok, true));
+            pool.acquire().await.unwrap().succeed();
+            let looked = nodes[0].counts().recycles.load(SeqCst) - recycles;
+            assert_eq!(looked, u64::from(survives), "{broken_off}");
+            all_returned(&pool, &nodes, "afterwards");
+        }
+    }
+}
+
+/// A connection that the other side has closed is no idle one.
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_that_takes_no_more_lanes_is_closed() {
+    let nodes = nodes::<1>();
+    nodes[0].set(|script| script.lanes = 3);
+    let pool = pool(&nodes, 4, |_| {}).await;
+    let leases = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+    leases.into_iter().for_each(Lease::succeed);
+    assert_eq!(pool.snapshot().endpoints[0].connections_idle, 1);
+    nodes[0].set(|script| script.lanes = 0);
+    tokio::time::sleep(ms(1100)).await;
+    assert_eq!(pool.snapshot().endpoints[0].connections_idle, 0);
     all_returned(&pool, &nodes, "afterwards");
 }
 

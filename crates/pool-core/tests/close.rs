@@ -117,3 +117,19 @@ async fn a_close_that_is_dropped_has_closed_all_the_same() {
     held.succeed();
     assert_eq!(pool.close(Duration::ZERO).await, CloseReport { unfinished: 0 });
 }
+
+/// A connection that was handed to somebody who goes away before taking it is not kept by a closed pool.
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_on_and_not_taken_is_closed_too() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 1, |_| {}).await;
+    let held = pool.acquire().await.unwrap();
+    let mut waiter = tokio_test::task::spawn(pool.acquire());
+    assert!(waiter.poll().is_pending());
+    held.succeed();
+    assert!(waiter.is_woken(), "it was handed the connection");
+    assert_eq!(pool.close(Duration::ZERO).await, CloseReport { unfinished: 1 });
+    drop(waiter);
+    assert_eq!(nodes[0].sockets(), 0);
+    all_returned(&pool, &nodes, "afterwards");
+}

@@ -271,3 +271,25 @@ async fn a_connect_that_fails_is_tried_on_the_next_endpoint() {
     assert!(std::error::Error::source(&error).is_some(), "the source is kept");
     all_returned(&pool, &nodes, "afterwards");
 }
+
+/// A connection of several lanes that arrived for nobody and was then used by others is full, not closed.
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_whose_lanes_are_taken_is_no_failure() {
+    let nodes = nodes::<1>();
+    nodes[0].set(|script| {
+        script.lanes = 2;
+        script.connect = Act::Slow(ms(100));
+    });
+    let pool = pool(&nodes, 3, |_| {}).await;
+    assert!(pool.acquire_within(ms(10)).await.is_err());
+    tokio::time::sleep(s(1)).await;
+    assert_eq!(nodes[0].sockets(), 1, "it is kept");
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        leases.push(pool.acquire().await.unwrap());
+    }
+    assert_eq!(nodes[0].sockets(), 2);
+    leases.into_iter().for_each(Lease::succeed);
+    assert_eq!(pool.snapshot().endpoints[0].errors.iter().sum::<u64>(), 0);
+    all_returned(&pool, &nodes, "afterwards");
+}

@@ -193,7 +193,7 @@ async fn a_throttled_check_throttles_and_opens_no_breaker() {
     assert!(
         pool.explain()
             .iter()
-            .any(|unusable| matches!(unusable.reason, NotUsable::Throttled { .. })),
+            .any(|endpoint| matches!(endpoint.not_usable, Some(NotUsable::Throttled { .. }))),
         "{:?}",
         pool.explain()
     );

@@ -1,13 +1,29 @@
-//! Each way to misbehave at each extension point, in all combinations, with one invariant: everything comes back, and
-//! once all is well again every slot can be had. Callers give up never, early or late, in turn: three ways against five
-//! acts, so that each meets each act of each extension point.
+//! Each way to misbehave at each extension point, combined, with one invariant: everything comes back, and once all is
+//! well again every slot can be had.
+//!
+//! Connect, open, recycle, check and operation go through all combinations of five acts. Balancer and observer are
+//! synchronous: where the others hang or are slow, they take so long that others use the pool meanwhile, which must not
+//! wait for them. Their four ways each, and the three ways in which callers give up (never, early, late), take turns, so
+//! that each combination of the two with each act of each other extension point occurs.
+//! `POOL_CORE_FULL=1 cargo test --release -p pool-core --test misbehaviour` multiplies them all out.
+//!
+//! What an endpoint is asked synchronously is in `hooks.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
+#[path = "common/visitor.rs"]
+mod visitor;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 use common::*;
 use pool_core::*;
+use visitor::{Visitor, Way};
 
 const ACTS: [Act; 5] = [
     Act::Ok,
@@ -17,8 +33,10 @@ const ACTS: [Act; 5] = [
     Act::Panic,
 ];
 
-const fn ms_const(millis: u64) -> std::time::Duration {
-    std::time::Duration::from_millis(millis)
+const CANCELS: [Option<Duration>; 3] = [None, Some(ms_const(15)), Some(ms_const(90))];
+
+const fn ms_const(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 /// Quiet: hundreds of scripted panics would bury the one message that matters.
@@ -35,15 +53,45 @@ fn hush_scripted_panics() {
     });
 }
 
+/// What is not the node's.
+#[derive(Clone, Copy, Debug)]
+struct Around {
+    balancer: Way,
+    observer: Way,
+    cancel: Option<Duration>,
+}
+
+impl Around {
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for cancel in CANCELS {
+            for balancer in Way::ALL {
+                for observer in Way::ALL {
+                    all.push(Self {
+                        balancer,
+                        observer,
+                        cancel,
+                    });
+                }
+            }
+        }
+        all
+    }
+}
+
 /// All that the other extension points can do while connecting does this.
 async fn all_while_connect(connect: Act) {
     hush_scripted_panics();
-    let ways = [None, Some(ms(15)), Some(ms(90))];
-    let mut combinations = 0;
-    for open in ACTS {
-        for recycle in ACTS {
-            for check in ACTS {
-                for call in ACTS {
+    let full = std::env::var_os("POOL_CORE_FULL").is_some();
+    let arounds = Around::all();
+    let mut combinations = 0_usize;
+    // extension point, its act, what is around
+    let mut met = BTreeSet::new();
+    let mut visits = 0;
+    for (o, open) in ACTS.into_iter().enumerate() {
+        for (r, recycle) in ACTS.into_iter().enumerate() {
+            for (c, check) in ACTS.into_iter().enumerate() {
+                for (l, call) in ACTS.into_iter().enumerate() {
                     let script = Script {
                         connect,
                         open,
@@ -52,13 +100,21 @@ async fn all_while_connect(connect: Act) {
                         call,
                         ..sound()
                     };
-                    one(&script, ways[combinations % ways.len()]).await;
+                    // 48 has no divisor in common with 5, so turns meet all
+                    let turn = combinations % arounds.len();
                     combinations += 1;
+                    let chosen = if full { 0..arounds.len() } else { turn..turn + 1 };
+                    for around in chosen {
+                        visits += one(&script, arounds[around]).await;
+                        met.extend([(0, o), (1, r), (2, c), (3, l)].map(|(point, act)| (point, act, around)));
+                    }
                 }
             }
         }
     }
     assert_eq!(combinations, 5_usize.pow(4));
+    assert_eq!(met.len(), 4 * ACTS.len() * arounds.len());
+    assert!(visits > 0, "nobody visited");
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +152,7 @@ fn sound() -> Script {
         position: None,
         unfit: None,
         lanes: 1,
+        survives: false,
         // so that every return goes through a recycle
         clean: false,
         throttle: None,
@@ -104,18 +161,86 @@ fn sound() -> Script {
     }
 }
 
-async fn one(script: &Script, cancel: Option<std::time::Duration>) {
-    let what = format!("{script:?}, cancelled after {cancel:?}");
+/// Balancer and observer. They go their way from the first.
+struct Hooks {
+    around: Around,
+    visitor: Visitor,
+    picks: AtomicU64,
+    heard: AtomicU64,
+    attempts: AtomicU64,
+}
+
+struct Both(Arc<Hooks>);
+
+impl Balancer for Both {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        let hooks = &self.0;
+        let turn = hooks.picks.fetch_add(1, SeqCst);
+        hooks.visitor.act(hooks.around.balancer);
+        if hooks.around.balancer == Way::Wrong {
+            return turn.is_multiple_of(2).then_some(usize::MAX);
+        }
+        (!among.is_empty()).then(|| turn as usize % among.len())
+    }
+
+    fn observe(&self, _: usize, _: &Feedback) {
+        self.0.heard.fetch_add(1, SeqCst);
+        self.0.visitor.act(self.0.around.balancer);
+    }
+}
+
+impl Observer for Both {
+    fn endpoint(&self, _: &PoolId, _: &EndpointId) -> Arc<dyn EndpointObserver> {
+        Arc::new(Self(Arc::clone(&self.0)))
+    }
+
+    fn event(&self, _: &PoolId, _: &Event) {
+        self.0.visitor.act(self.0.around.observer);
+    }
+}
+
+impl EndpointObserver for Both {
+    fn attempt_ended(&self, _: Duration, _: Option<ErrorType>) {
+        self.0.attempts.fetch_add(1, SeqCst);
+        self.0.visitor.act(self.0.around.observer);
+    }
+}
+
+async fn built(nodes: &[Node], hooks: &Arc<Hooks>) -> Pool<Fake> {
+    let mut config = PoolConfig::default();
+    config.acquire_timeout = ms(300);
+    config.connect_timeout = ms(200);
+    config.recycle_timeout = ms(100);
+    config.health.interval = ms(100);
+    config.health.timeout = ms(100);
+    config.breaker.open_max = s(1);
+    let mut builder = Pool::builder(PoolId::new("test").unwrap())
+        .config(config)
+        .balancer(Arc::new(Both(Arc::clone(hooks))))
+        .observer(Arc::new(Both(Arc::clone(hooks))))
+        .seed(7);
+    for node in nodes {
+        let settings = EndpointConfig::default().max_connections(1);
+        builder = builder.endpoint(node.id(), Fake(node.clone()), settings);
+    }
+    let pool = builder.build().unwrap();
+    hooks.visitor.begin(&pool);
+    settle().await;
+    pool
+}
+
+/// Returns how often somebody used the pool while a hook took its time.
+async fn one(script: &Script, around: Around) -> u64 {
+    let what = format!("{script:?}, {around:?}");
     let nodes = nodes::<2>();
-    let pool = pool(&nodes, 1, |config| {
-        config.acquire_timeout = ms(300);
-        config.connect_timeout = ms(200);
-        config.recycle_timeout = ms(100);
-        config.health.interval = ms(100);
-        config.health.timeout = ms(100);
-        config.breaker.open_max = s(1);
-    })
-    .await;
+    let hooks = Arc::new(Hooks {
+        around,
+        visitor: Visitor::new(),
+        picks: AtomicU64::new(0),
+        heard: AtomicU64::new(0),
+        attempts: AtomicU64::new(0),
+    });
+    let pool = built(&nodes, &hooks).await;
     let warm = [pool.acquire().await, pool.acquire().await];
     for lease in warm {
         lease.expect(&what).succeed();
@@ -129,7 +254,7 @@ async fn one(script: &Script, cancel: Option<std::time::Duration>) {
                 for _ in 0..3 {
                     let request = Request::new().timeout(ms(500));
                     let run = pool.run(&Call, &request);
-                    match cancel {
+                    match around.cancel {
                         Some(after) => drop(tokio::time::timeout(after, run).await),
                         None => drop(run.await),
                     }
@@ -154,4 +279,49 @@ async fn one(script: &Script, cancel: Option<std::time::Duration>) {
     let snapshot = pool.snapshot();
     assert_eq!(snapshot.slots_free, 2, "{what}: {:?}", pool.explain());
     all_returned(&pool, &nodes, &what);
+    let [picks, heard, attempts] =
+        [&hooks.picks, &hooks.heard, &hooks.attempts].map(|count| count.load(SeqCst));
+    // each slot is told of twice, when it is taken and when it is free, whatever came of the first telling
+    assert!(
+        picks > 0 && attempts >= 4 && heard.is_multiple_of(2),
+        "{what}: {hooks:?}"
+    );
+    hooks.visitor.end(&what)
+}
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counts = (&self.picks, &self.heard, &self.attempts);
+        write!(f, "picks, heard, attempts: {counts:?}")
+    }
+}
+
+/// An observer that panics while a pool is built keeps it from being built, and nothing of it stays behind.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_observer_during_the_build_is_the_builders() {
+    struct Broken {
+        attached: bool,
+    }
+    impl Observer for Broken {
+        fn attached(&self, _: &PoolId, source: std::sync::Weak<dyn Source>) {
+            assert_eq!(source.upgrade().unwrap().snapshot().endpoints.len(), 1);
+            assert!(!self.attached, "scripted panic");
+        }
+        fn endpoint(&self, _: &PoolId, _: &EndpointId) -> Arc<dyn EndpointObserver> {
+            panic!("scripted panic")
+        }
+    }
+    hush_scripted_panics();
+    for attached in [false, true] {
+        let node = Node::new("e0");
+        let builder = Pool::builder(PoolId::new("never").unwrap())
+            .endpoint(node.id(), Fake(node.clone()), EndpointConfig::default())
+            .observer(Arc::new(Broken { attached }));
+        let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));
+        assert!(built.is_err());
+        settle().await;
+        tokio::time::sleep(s(60)).await;
+        let checks = node.counts().checks.load(SeqCst);
+        assert_eq!((checks, node.connects()), (0, 0), "nothing works on");
+    }
 }

@@ -61,6 +61,12 @@ impl Plan {
     }
 }
 
+fn not_usable(pool: &Pool<Fake>) -> Vec<(EndpointId, NotUsable)> {
+    let all = pool.explain().into_iter();
+    all.filter_map(|one| Some((one.endpoint, one.not_usable?)))
+        .collect()
+}
+
 /// Health checks cost a unit each; most tests count without them.
 fn no_checks(config: &mut PoolConfig) {
     config.health.interval = s(7 * 24 * 3600);
@@ -86,20 +92,21 @@ async fn a_spent_quota_throttles_and_nothing_else() {
     let snapshot = pool.snapshot();
     let endpoint = &snapshot.endpoints[0];
     assert_eq!(endpoint.throttled_until, Some(Instant::now() + s(1)));
-    assert_eq!((endpoint.quota_limit, endpoint.quota_spent), (Some(3), 1));
+    assert_eq!(
+        (endpoint.quota_limit, endpoint.throttles),
+        (Some(3), [0, 0, 1, 0])
+    );
+    assert_eq!(endpoint.throttled_by, Some(ThrottleCause::Quota));
     assert_eq!(endpoint.health, health::HealthStatus::Healthy);
     assert!(endpoint.breaker.is_closed());
     assert_eq!((snapshot.slots_usable, endpoint.weight), (0, 0.0));
-    let reasons = pool.explain();
+    let reasons = not_usable(&pool);
     let expected = NotUsable::Throttled {
         wait: s(1),
         cause: ThrottleCause::Quota,
     };
-    assert_eq!(reasons[0].reason, expected);
-    assert_eq!(
-        reasons[0].reason.to_string(),
-        "throttled for 1.0s: its quota is spent"
-    );
+    assert_eq!(reasons[0].1, expected);
+    assert_eq!(reasons[0].1.to_string(), "throttled for 1.0s: its quota is spent");
 
     // who cannot wait so long is told at once
     let error = pool.acquire_within(ms(999)).await.unwrap_err();
@@ -200,8 +207,8 @@ async fn a_cool_down_holds_for_all_endpoints_of_the_provider_in_all_pools() {
     let verdict = Verdict::of(ErrorType::NodeInternal).with_throttle(Some(s(1)));
     assert!(!verdict.throttles_provider);
     lease.fail(&Oops(verdict));
-    assert_eq!(one.explain().len(), 1);
-    assert_eq!(other.explain(), []);
+    assert_eq!(not_usable(&one).len(), 1);
+    assert_eq!(not_usable(&other), []);
     tokio::time::sleep(s(1)).await;
 
     let lease = loop {
@@ -214,20 +221,26 @@ async fn a_cool_down_holds_for_all_endpoints_of_the_provider_in_all_pools() {
         Verdict::of(ErrorType::RateLimited).with_throttle(Some(s(10))),
     ));
     let begun = Instant::now();
-    let throttled: Vec<_> = one
-        .explain()
+    let throttled: Vec<_> = not_usable(&one)
         .into_iter()
-        .map(|unusable| unusable.endpoint)
+        .map(|(endpoint, _)| endpoint)
         .collect();
     assert_eq!(throttled, [a.id(), b.id()]);
     assert_eq!(
-        other.explain()[0].reason,
+        not_usable(&other)[0].1,
         NotUsable::Throttled {
             wait: s(10),
             cause: ThrottleCause::ProviderCoolDown
         }
     );
     assert_eq!(acme.snapshot().cools_until, Some(begun + s(10)));
+    let counted: u64 = one
+        .snapshot()
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.throttles[ThrottleCause::ProviderCoolDown.index()])
+        .sum();
+    assert_eq!(counted, 1, "once, where it was asked for");
     assert_eq!(one.acquire().await.unwrap().provider(), Some(id("own")));
     // the other pool was told: who cannot wait so long does not, and who can is served in time
     assert!(matches!(
@@ -281,7 +294,7 @@ async fn a_provider_that_counts_each_endpoint_by_itself_can_be_told_so() {
         .await;
     let verdict = Verdict::of(ErrorType::RateLimited).with_throttle(Some(s(10)));
     pool.acquire().await.unwrap().fail(&Oops(verdict));
-    assert_eq!(pool.explain().len(), 1);
+    assert_eq!(not_usable(&pool).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +310,7 @@ async fn a_good_answer_that_says_that_nothing_is_left_cools_the_provider_down() 
     a.set(|script| script.pause = Some(s(30)));
     pool.run(&Call, &Request::new()).await.unwrap();
     assert_eq!(acme.snapshot().cools_until, Some(Instant::now() + s(30)));
-    assert_eq!(pool.explain().len(), 2);
+    assert_eq!(not_usable(&pool).len(), 2);
     let endpoint = &pool.snapshot().endpoints[0];
     assert_eq!((endpoint.requests, endpoint.errors.iter().sum::<u64>()), (1, 0));
 }
@@ -613,7 +626,8 @@ async fn a_quota_that_is_spent_again_and_again_is_told_of_now_and_then() {
     for _ in 0..150 {
         pool.run(&Call, &Request::new()).await.unwrap();
     }
-    assert_eq!(pool.snapshot().endpoints[0].quota_spent, 150);
+    let throttles = pool.snapshot().endpoints[0].throttles;
+    assert_eq!(throttles[ThrottleCause::Quota.index()], 150);
     assert_eq!(*ears.0.lock().unwrap(), ["100ms: its quota is spent"; 2]);
 }
 

@@ -19,7 +19,7 @@ async fn every_snapshot_adds_up_under_load() {
         println!("lanes {lanes}, seed {seed}");
         let nodes = nodes::<3>();
         for node in &nodes {
-            node.set(|script| script.lanes = lanes);
+            node.set(|script| (script.lanes, script.survives) = (lanes, lanes > 1));
         }
         nodes[2].set(|script| script.clean = false);
         let pool = build(&nodes, 4, |config| {

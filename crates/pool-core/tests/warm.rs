@@ -107,7 +107,11 @@ async fn one_that_died_while_it_waited_is_not_handed_out() {
     ] {
         let nodes = nodes::<1>();
         // so that all is over before the next look
-        let pool = warm(&nodes[0], 3, |config| config.recycle_timeout = ms(100)).await;
+        let pool = warm(&nodes[0], 3, |config| {
+            config.recycle_timeout = ms(100);
+            config.keepalive = None;
+        })
+        .await;
         tokio::time::sleep(ms(30_500)).await;
         assert_eq!((nodes[0].connects(), nodes[0].sockets()), (3, 3));
         nodes[0].set(|script| {

@@ -4,7 +4,14 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{clock::WallClock, probe::Probe, secret::Secret, url::EndpointUrl};
+use crate::{
+    clock::WallClock,
+    http_config::{Http2Config, HttpVersion},
+    probe::Probe,
+    proxy::ProxySetting,
+    secret::Secret,
+    url::{EndpointUrl, UrlError},
+};
 
 /// Why an endpoint could not be made of its configuration. Shows no URL and no header's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +49,15 @@ pub enum ConfigError {
         "no root certificates were found; install them (Debian: ca-certificates) or configure an extra CA"
     )]
     NoRoots,
+    /// An environment variable names a proxy that cannot be used. Correct or unset it, list the node in `NO_PROXY`, or
+    /// configure [`ProxySetting`].
+    #[error("{variable} in the environment is not a proxy that can be used: {reason}")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        reason: UrlError,
+    },
     /// The TLS library refused its own defaults. Report it.
     #[error("TLS could not be set up")]
     TlsSetup,
@@ -58,7 +74,8 @@ pub enum ConfigError {
 pub struct Timeouts {
     /// For looking up the host's name. Default 5 s.
     pub dns: Duration,
-    /// For opening a TCP connection, over all addresses of the host. Default 5 s.
+    /// For opening a TCP connection, over all addresses of the host; for a proxy's answer to `CONNECT`; and for the
+    /// settings that begin HTTP/2. Each has so much. Default 5 s.
     pub connect: Duration,
     /// For agreeing on TLS. Default 5 s.
     pub tls: Duration,
@@ -79,7 +96,7 @@ impl Default for Timeouts {
 }
 
 /// Headers that belong to the endpoint.
-const RESERVED: [HeaderName; 7] = [
+const RESERVED: [HeaderName; 8] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
@@ -87,6 +104,7 @@ const RESERVED: [HeaderName; 7] = [
     header::CONNECTION,
     header::ACCEPT_ENCODING,
     header::EXPECT,
+    header::PROXY_AUTHORIZATION,
 ];
 
 /// Configuration of a [`JsonRpcEndpoint`](crate::JsonRpcEndpoint).
@@ -103,10 +121,15 @@ pub struct RpcConfig {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) max_head_age: Option<Duration>,
     pub(crate) wall_clock: WallClock,
+    pub(crate) http_version: HttpVersion,
+    pub(crate) http2: Http2Config,
+    pub(crate) gzip: bool,
+    pub(crate) proxy: ProxySetting,
 }
 
 impl RpcConfig {
-    /// The defaults for a node at `url` that must serve the chain named by `probe`.
+    /// The defaults for a node at `url` that must serve the chain named by `probe`. Proxies are looked for in the
+    /// environment: see [`ProxySetting::from_env`].
     pub fn new(url: EndpointUrl, probe: Probe) -> Self {
         Self {
             url,
@@ -118,6 +141,10 @@ impl RpcConfig {
             tcp_keepalive: Some(Duration::from_secs(15)),
             max_head_age: None,
             wall_clock: WallClock::system(),
+            http_version: HttpVersion::Auto,
+            http2: Http2Config::default(),
+            gzip: true,
+            proxy: ProxySetting::from_env(),
         }
     }
 
@@ -154,7 +181,8 @@ impl RpcConfig {
         self
     }
 
-    /// Sets the size above which an answer is refused, in bytes. Default 32 MiB.
+    /// Sets the size above which an answer is refused, in bytes; of a compressed one the size that it decodes to.
+    /// Default 32 MiB.
     #[must_use]
     pub const fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.max_response_bytes = bytes;
@@ -197,6 +225,10 @@ impl RpcConfig {
             tcp_keepalive,
             max_head_age,
             wall_clock: _,
+            http_version,
+            http2,
+            gzip,
+            proxy,
         } = self;
         *url == other.url
             && *probe == other.probe
@@ -206,6 +238,10 @@ impl RpcConfig {
             && *max_response_bytes == other.max_response_bytes
             && *tcp_keepalive == other.tcp_keepalive
             && *max_head_age == other.max_head_age
+            && *http_version == other.http_version
+            && *http2 == other.http2
+            && *gzip == other.gzip
+            && *proxy == other.proxy
     }
 
     /// Checks what no single setter can.
@@ -215,6 +251,11 @@ impl RpcConfig {
             ("the connect time-out", self.timeouts.connect),
             ("the TLS time-out", self.timeouts.tls),
             ("the response time-out", self.timeouts.response),
+            ("the HTTP/2 PING time-out", self.http2.ping_timeout),
+            (
+                "the HTTP/2 PING interval",
+                self.http2.ping_interval.unwrap_or(Duration::MAX),
+            ),
             ("the TCP keepalive", self.tcp_keepalive.unwrap_or(Duration::MAX)),
             (
                 "the head's greatest age",
@@ -227,6 +268,11 @@ impl RpcConfig {
         if self.max_response_bytes == 0 {
             return Err(ConfigError::Zero {
                 name: "the response size limit",
+            });
+        }
+        if self.http2.max_streams == 0 {
+            return Err(ConfigError::Zero {
+                name: "the limit on HTTP/2 streams",
             });
         }
         if self.url.basic_auth().is_some() && self.headers.contains_key(header::AUTHORIZATION) {
@@ -247,74 +293,14 @@ impl fmt::Debug for RpcConfig {
             .field("max_response_bytes", &self.max_response_bytes)
             .field("tcp_keepalive", &self.tcp_keepalive)
             .field("max_head_age", &self.max_head_age)
+            .field("http_version", &self.http_version)
+            .field("http2", &self.http2)
+            .field("gzip", &self.gzip)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(url: &str) -> RpcConfig {
-        RpcConfig::new(url.parse().unwrap(), Probe::Evm { chain_id: 1 })
-    }
-
-    #[test]
-    fn headers_are_checked_and_never_shown() {
-        let secret = Secret::new("SECRETKEY");
-        let good = config("http://SECRETKEY@h/SECRETKEY")
-            .header("x-api-key", &secret)
-            .unwrap();
-        let shown = format!("{good:?} {:?}", good.headers);
-        assert!(
-            shown.contains("x-api-key") && !shown.contains("SECRETKEY"),
-            "{shown}"
-        );
-
-        let refused =
-            |name: &str, value: &str| config("http://h").header(name, &Secret::new(value)).unwrap_err();
-        assert_eq!(
-            refused("x y", "v"),
-            ConfigError::HeaderName {
-                name: "x y".to_owned()
-            }
-        );
-        assert_eq!(
-            refused("x", "SECRETKEY\n"),
-            ConfigError::HeaderValue { name: "x".to_owned() }
-        );
-        assert_eq!(
-            refused("Host", "v"),
-            ConfigError::HeaderReserved {
-                name: "Host".to_owned()
-            }
-        );
-    }
-
-    #[test]
-    fn impossible_combinations_are_refused() {
-        let two = config("http://u:p@h")
-            .header("authorization", &Secret::new("Bearer x"))
-            .unwrap();
-        assert_eq!(two.validate(), Err(ConfigError::TwoCredentials));
-        let zero = Timeouts {
-            response: Duration::ZERO,
-            ..Timeouts::default()
-        };
-        let zero = config("http://h").timeouts(zero);
-        assert_eq!(
-            zero.validate(),
-            Err(ConfigError::Zero {
-                name: "the response time-out"
-            })
-        );
-        let zero = config("http://h").max_response_bytes(0);
-        assert_eq!(
-            zero.validate(),
-            Err(ConfigError::Zero {
-                name: "the response size limit"
-            })
-        );
-        assert_eq!(config("http://h").validate(), Ok(()));
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

@@ -6,20 +6,21 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::{
+    body::Answered,
     client::Client,
     error::{RpcError, RpcFailure},
-    exchange::{Answered, exchange},
+    exchange::exchange,
     jsonrpc::{self, BatchAnswer, ErrorObject, RpcRequest},
     malformed::Malformed,
     transport::{Lane, RpcTransport},
 };
 
-/// An exclusive connection to a node.
+/// An exclusive connection to a node, or a stream of its own on a shared one (HTTP/2).
 ///
 /// It is *clean* while nothing is known against giving it to the next caller: exactly one whole answer came to each
-/// request, nothing else came, and the node has not closed it. **Cancelling**: a call that is dropped, or runs into a
-/// time-out, leaves the connection unclean for good, since its answer may still come; the pool then destroys it. The
-/// node may have acted on the request all the same.
+/// request, nothing else came, and the node has neither closed it nor said that it will. **Cancelling**: a call that is dropped, or runs into a
+/// time-out, leaves the connection unclean for good, since its answer may still come; the pool then destroys it. Under
+/// HTTP/2 it resets the stream, and the connection stays clean. The node may have acted on the request all the same.
 #[derive(Debug)]
 pub struct RpcConn {
     client: Arc<Client>,
@@ -42,14 +43,28 @@ impl RpcConn {
         }
     }
 
+    /// What tells its endpoint from a later one of the same name.
+    #[cfg(feature = "alloy")]
+    pub(crate) const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     /// Whether the connection can be used for another request.
     pub fn is_clean(&self) -> bool {
-        self.clean && self.lane.as_ref().is_some_and(Lane::is_open)
+        let unspoilt = |lane: &Lane| self.clean || lane.is_stream();
+        self.lane
+            .as_ref()
+            .is_some_and(|lane| unspoilt(lane) && lane.is_open())
+    }
+
+    /// Whether it is a stream of a shared connection, which a broken-off request does not spoil.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.lane.as_ref().is_some_and(Lane::is_stream)
     }
 
     /// Whether a request was ever begun on it.
     pub fn is_used(&self) -> bool {
-        self.lane.as_ref().is_some_and(|lane| lane.served > 0)
+        self.lane.as_ref().is_some_and(Lane::is_used)
     }
 
     /// Calls a method; `params` is an array or object in JSON. The result is the node's own text.
@@ -128,13 +143,14 @@ impl RpcConn {
         let was_clean = std::mem::replace(&mut self.clean, false);
         self.pause = None;
         match self.lane.as_mut() {
-            Some(lane) if was_clean => {
+            Some(lane) if (was_clean || lane.is_stream()) && lane.is_open() => {
                 let answered = exchange(&self.client, lane, body).await?;
                 self.pause = answered.nothing_left_for;
                 Ok(answered)
             }
-            // The pool never hands out such a connection; a caller who goes on after an error may come here.
-            _ => Err(RpcError::closed(self.is_used())),
+            // The pool never hands out such a connection; a caller who goes on after an error may come here. That a shared
+            // one takes no more requests is no fault, whoever used it.
+            _ => Err(RpcError::closed(self.is_used() || self.is_stream())),
         }
     }
 
@@ -166,9 +182,8 @@ impl RpcConn {
 impl Drop for RpcConn {
     fn drop(&mut self) {
         let clean = self.is_clean();
-        match self.lane.take() {
-            Some(lane) if clean => self.transport.give_back(lane),
-            _ => self.transport.retire(),
+        if let Some(lane) = self.lane.take() {
+            self.transport.take_back(lane, clean);
         }
     }
 }

@@ -3,12 +3,18 @@
 use std::{collections::VecDeque, future::Future, io, net::IpAddr, net::SocketAddr, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::error::{ConnectPhase, Phase, RpcError};
+
+/// A stream of bytes to a peer.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// Head start of an address over the next one: the "Connection Attempt Delay" that RFC 8305 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -175,6 +181,22 @@ mod tests {
                 "{tried:?}"
             );
             assert_eq!(took.as_millis(), millis, "{tried:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sockets_send_at_once_and_are_kept_alive() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let limits = (Duration::from_secs(5), Duration::from_secs(5));
+        for idle in [None, Some(Duration::from_secs(7))] {
+            let stream = dial("localhost", port, limits, idle).await.unwrap();
+            let socket = socket2::SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap());
+            assert_eq!(socket.keepalive().unwrap(), idle.is_some());
+            if let Some(idle) = idle {
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), idle);
+            }
         }
     }
 

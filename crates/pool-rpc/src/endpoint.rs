@@ -15,9 +15,9 @@ use crate::{
     transport::RpcTransport,
 };
 
-/// A node that speaks JSON-RPC over HTTP/1.1, with or without TLS, on connections that the pool owns.
+/// A node that speaks JSON-RPC over HTTP/1.1 or HTTP/2, with or without TLS, on connections that the pool owns.
 ///
-/// A transport is a socket and carries one lane. Health checks run on a connection of their own, which is kept between
+/// A transport is a socket. It carries one lane with HTTP/1.1, and one for each stream with HTTP/2. Health checks run on a connection of their own, which is kept between
 /// checks and is not one of the pool's.
 #[derive(Debug)]
 pub struct JsonRpcEndpoint {
@@ -70,6 +70,10 @@ impl Endpoint for JsonRpcEndpoint {
 
     fn is_clean(&self, conn: &RpcConn) -> bool {
         conn.is_clean()
+    }
+
+    fn survives(&self, conn: &RpcConn) -> bool {
+        conn.is_stream()
     }
 
     /// A look at what is known: hyper's task sees a close or stray bytes as they come. What is not clean stays so.

@@ -8,6 +8,7 @@ use crate::{class::Class, comet_tx::TxRefusal, jsonrpc::ErrorObject, malformed::
 
 /// Part of a connect that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ConnectPhase {
     /// The host's name was looked up.
     Dns,
@@ -15,6 +16,28 @@ pub enum ConnectPhase {
     Tcp,
     /// TLS was agreed on.
     Tls,
+    /// HTTP/2 was begun: the node's settings were waited for.
+    Http2,
+    /// The proxy's name was looked up.
+    ProxyDns,
+    /// A TCP connection to the proxy was opened.
+    ProxyTcp,
+    /// TLS was agreed on with the proxy.
+    ProxyTls,
+    /// The proxy was asked for a way to the node (`CONNECT`).
+    ProxyTunnel,
+}
+
+impl ConnectPhase {
+    /// The same on the way to the proxy.
+    const fn at_proxy(self) -> Self {
+        match self {
+            Self::Dns => Self::ProxyDns,
+            Self::Tcp => Self::ProxyTcp,
+            Self::Tls => Self::ProxyTls,
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for ConnectPhase {
@@ -23,6 +46,11 @@ impl fmt::Display for ConnectPhase {
             Self::Dns => "DNS",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Http2 => "HTTP/2",
+            Self::ProxyDns => "proxy DNS",
+            Self::ProxyTcp => "proxy TCP",
+            Self::ProxyTls => "proxy TLS",
+            Self::ProxyTunnel => "proxy CONNECT",
         })
     }
 }
@@ -83,13 +111,22 @@ pub struct RpcFailure {
 pub enum RpcError {
     /// No connection came about. `Dns`: check the host's name and this machine's resolver. `Tcp`: the node is down or
     /// a firewall is in between. `Tls`: the reason says which certificate is not accepted; a private CA is added by
-    /// [`RpcConfig::extra_ca_pem`](crate::RpcConfig::extra_ca_pem).
+    /// [`RpcConfig::extra_ca_pem`](crate::RpcConfig::extra_ca_pem). `Http2`: the node does not speak it; see
+    /// [`HttpVersion`](crate::HttpVersion). `Proxy...`: the way to the proxy or through it; see
+    /// [`ProxySetting`](crate::ProxySetting).
     #[error("cannot connect ({phase}): {}", reason(.source))]
     Connect {
         /// The part that failed.
         phase: ConnectPhase,
         /// Why.
         source: io::Error,
+    },
+    /// The proxy did not open a way to the node. 407: user name and password in the proxy's URL are missing or wrong.
+    /// 403: its rules forbid the node's host or port. 502 to 504: it cannot reach the node.
+    #[error("the proxy does not connect to the node: HTTP status {status}{}", proxy_hint(*.status))]
+    ProxyRefused {
+        /// The proxy's answer.
+        status: u16,
     },
     /// Something took too long. The connection, if there was one, is not used again.
     #[error("{phase} took longer than {after:?}")]
@@ -160,6 +197,24 @@ impl RpcError {
         self.class() == Some(Class::AlreadyKnown)
     }
 
+    /// What went wrong on the way to the proxy.
+    pub(crate) fn at_proxy(self) -> Self {
+        match self {
+            Self::Connect { phase, source } => Self::Connect {
+                phase: phase.at_proxy(),
+                source,
+            },
+            Self::Timeout {
+                phase: Phase::Connect(phase),
+                after,
+            } => Self::Timeout {
+                phase: Phase::Connect(phase.at_proxy()),
+                after,
+            },
+            other => other,
+        }
+    }
+
     /// A connection that was found closed before anything was sent on it.
     pub(crate) const fn closed(reused: bool) -> Self {
         Self::Transport {
@@ -170,22 +225,49 @@ impl RpcError {
     }
 }
 
+const fn proxy_hint(status: u16) -> &'static str {
+    match status {
+        407 => " (it wants other credentials)",
+        403 => " (its rules forbid it)",
+        502..=504 => " (it cannot reach the node)",
+        _ => "",
+    }
+}
+
+/// What rustls says in the name of a constant, in words.
+fn tls_reason(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription, CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "invalid peer certificate: it was issued by an unknown CA; a private one can be added".to_owned()
+        }
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "the peer has no HTTP version in common with us".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The cause in a few words: what an operator needs to see in one line, without the chain.
 fn reason(error: &(dyn StdError + 'static)) -> String {
     let mut next = Some(error);
+    let mut best = error;
+    if let (true, Some(source)) = (error.is::<hyper::Error>(), error.source()) {
+        // hyper itself says "http2 error" or "operation was canceled" alone.
+        best = source;
+    }
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return tls.to_string();
+            return tls_reason(tls);
         }
         if let Some(io) = error.downcast_ref::<io::Error>() {
             // An io::Error hands out its payload's source, not the payload.
             match io.get_ref() {
-                Some(inner) if inner.is::<rustls::Error>() => return inner.to_string(),
-                Some(inner) => return inner.to_string(),
+                Some(inner) => return reason(inner),
                 None => return io.kind().to_string(),
             }
         }
         next = error.source();
     }
-    error.to_string()
+    best.to_string()
 }

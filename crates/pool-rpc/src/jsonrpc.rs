@@ -51,7 +51,7 @@ impl RpcRequest {
 
 /// The error that a node answered with.
 ///
-/// The endpoint's own secrets have been taken out of the message. `Display` cuts it at 200 characters and escapes
+/// The endpoint's own secrets have been taken out of message and data. `Display` cuts it at 200 characters and escapes
 /// control characters; `Debug` tells only the size of the data.
 #[derive(Clone)]
 pub struct ErrorObject {
@@ -64,9 +64,10 @@ pub struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// Without the endpoint's own secrets in its message.
+    /// Without the endpoint's own secrets in its message and data.
     pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
         self.message = redactor.clean(self.message);
+        self.data = self.data.and_then(|data| redactor.clean_json(data));
         self
     }
 }

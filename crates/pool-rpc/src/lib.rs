@@ -4,13 +4,18 @@
 //! `500`, a node that lags answers faster than one that works. This crate knows what nodes and their providers really
 //! say, and tells the pool what it means.
 //!
-//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 with or without TLS, on connections that the pool
-//!   owns. No client library pools again behind its back, so the pool's counts are true.
+//! * [`JsonRpcEndpoint`] implements [`pool_core::Endpoint`]: HTTP/1.1 and HTTP/2, with or without TLS, directly or through
+//!   a proxy, on connections that the pool owns. No client library pools again behind its back, so the pool's counts
+//!   are true.
 //! * [`RpcConn`] carries single calls and batches. Ids are matched, results stay raw. A connection is used again only
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
 //! * [`Probe`] checks health: the right chain, in sync, and how far.
+//! * With the feature `deadpool`, `database::DeadpoolEndpoint` makes an endpoint of any [deadpool] manager; the features
+//!   `postgres` and `redis` add what those servers' errors mean, and health checks that know primary and replica.
 //! * [`EndpointUrl`], [`Secret`] and [`expand_env`] keep API keys out of logs, errors and `Debug`.
+//!
+//! [deadpool]: https://docs.rs/deadpool
 //!
 //! ```no_run
 //! use pool_rpc::{EndpointUrl, JsonRpcEndpoint, Probe, RpcConfig, expand_env};
@@ -24,13 +29,36 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features, none by default
+//!
+//! * `tower`: `Pool<JsonRpcEndpoint>` is a `tower::Service` of [`RpcRequest`], [`RpcCall`], [`RpcBatch`] and
+//!   `WithRequest`. It is always ready: who must wait waits in the pool's bounded queue, inside the call. Dropping a call
+//!   gives everything back. Ids of filters (`eth_newFilter`) belong to the node that made them; the service does not know
+//!   them apart, alloy's transport below does.
+//! * `alloy`: `PoolTransport`, the pool as alloy's transport, with everything of `tower`.
+//! * `file`: a set of pools as `pools.yaml` describes them, also while they run.
+#![cfg_attr(
+    feature = "alloy",
+    doc = concat!(
+        "\n# alloy\n\nOne line changes, `connect_http(url)` to `connect_with(&pool)`. See [`PoolTransport`] for what errors,\n",
+        "batches and filters do. This is `examples/alloy.rs`, which the crate `e2e-alloy` compiles:\n\n```ignore\n",
+        include_str!("../examples/alloy.rs"),
+        "```",
+    )
+)]
 
+#[cfg(feature = "alloy")]
+mod alloy;
+mod body;
 mod class;
 mod client;
 mod clock;
 mod comet_tx;
 mod config;
 mod conn;
+#[cfg(feature = "deadpool")]
+pub mod database;
 mod dial;
 mod endpoint;
 mod env;
@@ -38,13 +66,22 @@ mod error;
 mod exchange;
 #[cfg(feature = "file")]
 pub mod file;
+mod frames;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod http1;
+mod http2;
+mod http_config;
 mod jsonrpc;
+mod link;
 mod malformed;
 mod method;
 mod operation;
 mod prices;
 mod probe;
 mod rate_headers;
+mod proxy;
 mod retry_after;
 mod rules;
 mod secret;
@@ -52,10 +89,15 @@ mod secret;
 mod set;
 mod taxonomy;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 mod transport;
+mod tunnel;
 mod url;
 mod wire;
 
+#[cfg(feature = "alloy")]
+pub use alloy::{PoolHints, PoolTransport, PoolTransportError};
 pub use class::{Class, DEFAULT_THROTTLE, QUOTA_THROTTLE};
 pub use clock::WallClock;
 pub use comet_tx::TxRefusal;
@@ -64,16 +106,20 @@ pub use conn::RpcConn;
 pub use endpoint::JsonRpcEndpoint;
 pub use env::{EnvError, expand_env};
 pub use error::{ConnectPhase, Phase, Progress, RpcError, RpcFailure};
+pub use http_config::{Http2Config, HttpVersion};
 pub use jsonrpc::{ErrorObject, RpcRequest};
 pub use malformed::Malformed;
 pub use method::{Idempotency, idempotency};
 pub use operation::{RpcBatch, RpcCall};
 pub use prices::{MethodCosts, PriceList};
 pub use probe::Probe;
+pub use proxy::ProxySetting;
 pub use retry_after::MAX_RETRY_AFTER;
 pub use secret::Secret;
 #[cfg(feature = "file")]
 pub use set::{PoolSet, SetApplied, SetError};
 pub use taxonomy::{classify, is_duplicate_tx};
+#[cfg(feature = "tower")]
+pub use tower::WithRequest;
 pub use transport::RpcTransport;
 pub use url::{EndpointUrl, UrlError};

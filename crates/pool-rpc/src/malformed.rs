@@ -4,12 +4,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// The bytes are not an HTTP/1.1 response.
+    /// The bytes are not an HTTP response.
     #[error("not an HTTP response")]
     NotHttp,
-    /// The body is compressed although nothing of the kind was asked for.
+    /// The body has a coding that was not asked for, such as brotli, or gzip while that is switched off.
     #[error("the body has a content encoding that was not asked for")]
     Encoding,
+    /// The body is said to be gzip, and is not, or it is damaged or cut short.
+    #[error("the body is not the gzip that it is said to be, or is damaged or cut short")]
+    Gzip,
     /// The body is not JSON, or not of the shape of a JSON-RPC response.
     #[error("not a JSON-RPC response (line {line}, column {column})")]
     NotJsonRpc {

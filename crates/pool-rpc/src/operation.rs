@@ -92,6 +92,11 @@ impl RpcBatch {
         Self { requests }
     }
 
+    #[cfg(feature = "alloy")]
+    pub(crate) fn requests(&self) -> &[RpcRequest] {
+        &self.requests
+    }
+
     /// Idempotent when every method is.
     pub fn idempotency(&self) -> Idempotency {
         let mut all = self.requests.iter().map(|request| idempotency(request.method()));
@@ -125,20 +130,25 @@ impl Operation<JsonRpcEndpoint> for RpcBatch {
         if self.idempotency() == Idempotency::NotIdempotent {
             return Ok(items);
         }
-        let nodes_fault = |error: &&ErrorObject| error.class().error_type().fault() == Fault::Node;
-        match items
-            .iter()
-            .filter_map(|item| item.as_ref().err())
-            .find(nodes_fault)
-        {
-            Some(error) => Err(RpcError::Rpc(Box::new(RpcFailure {
-                object: error.clone(),
-                status: 200,
-                retry_after: None,
-            }))),
+        match nodes_fault(&items) {
+            Some(error) => Err(error),
             None => Ok(items),
         }
     }
+}
+
+/// The first item that failed by the node's fault, as the attempt's error.
+pub(crate) fn nodes_fault(items: &[Result<Box<RawValue>, ErrorObject>]) -> Option<RpcError> {
+    let by_node = |error: &&ErrorObject| error.class().error_type().fault() == Fault::Node;
+    let error = items
+        .iter()
+        .filter_map(|item| item.as_ref().err())
+        .find(by_node)?;
+    Some(RpcError::Rpc(Box::new(RpcFailure {
+        object: error.clone(),
+        status: 200,
+        retry_after: None,
+    })))
 }
 
 #[cfg(test)]

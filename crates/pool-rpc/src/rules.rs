@@ -145,7 +145,7 @@ pub(crate) const RULES: &[Rule] = &[
     code(Class::InvalidRequest, &[-32600, -32602, -32700, -32006]),
     words(Class::InvalidRequest, &[
         "invalid argument", "missing value for required argument", "invalid params", "invalid parameter",
-        "parse error", "cannot unmarshal", "invalid hex", "hex string", "invalid request", "invalid address",
+        "parse error", "cannot unmarshal", "filter not found", "filter with id", "invalid hex", "hex string", "invalid request", "invalid address",
     ]),
     code(Class::TxInvalid, &[-32003]),
     code(Class::Internal, &[-32603]),

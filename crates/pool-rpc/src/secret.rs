@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::value::RawValue;
+
 /// A text that must never be shown: an API key, a password, a header's value. `Debug` and `Display` print `***`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
@@ -69,6 +71,19 @@ impl Redactor {
             }
         })
     }
+
+    /// The same for JSON. What is no JSON any more without its secrets is dropped.
+    pub(crate) fn clean_json(&self, data: Box<RawValue>) -> Option<Box<RawValue>> {
+        if self
+            .secrets
+            .iter()
+            .any(|secret| data.get().contains(secret.expose()))
+        {
+            RawValue::from_string(self.clean(data.get().to_owned())).ok()
+        } else {
+            Some(data)
+        }
+    }
 }
 
 impl fmt::Debug for Redactor {
@@ -98,5 +113,14 @@ mod tests {
             "no *** in *** of v2"
         );
         assert!(!format!("{redactor:?}").contains("SECRET"));
+        let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let clean = |text: &str| redactor.clean_json(json(text)).map(|data| data.get().to_owned());
+        assert_eq!(clean(r#"{"v2":1}"#).as_deref(), Some(r#"{"v2":1}"#));
+        assert_eq!(
+            clean(r#"{"see":"http://h/SECRETKEY"}"#).as_deref(),
+            Some(r#"{"see":"http://h/***"}"#)
+        );
+        redactor.add("1234567890");
+        assert!(redactor.clean_json(json("[1234567890]")).is_none());
     }
 }

@@ -63,11 +63,12 @@ pub fn is_duplicate_tx(error: &ErrorObject) -> bool {
 ///
 /// | error | class | elsewhere? | here? | breaker? | connection kept? |
 /// | --- | --- | --- | --- | --- | --- |
-/// | connect | connect | yes | yes, except TLS | yes | - |
+/// | connect | connect | yes | yes, except TLS and HTTP/2 | yes | - |
+/// | proxy refuses | connect | yes | 5xx only | yes | - |
 /// | time-out | timeout (while connecting: connect) | yes | no | yes | no |
 /// | connection broke | transport | yes | yes | yes, except an idle connection that the node closed | no |
 /// | HTTP 429 | rate_limited, for `Retry-After` or 1 s | yes | no | no | yes |
-/// | HTTP 401, 402, 403 | unauthorized | yes | no | yes | yes |
+/// | HTTP 401, 402, 403, 407 | unauthorized | yes | no | yes | yes |
 /// | HTTP 408 | timeout | yes | no | yes | no |
 /// | HTTP 413 | invalid_request | yes | no | no | yes |
 /// | other HTTP | http_status | yes | no | yes | yes |
@@ -77,8 +78,14 @@ pub fn is_duplicate_tx(error: &ErrorObject) -> bool {
 pub fn classify(error: &RpcError) -> Verdict {
     match error {
         RpcError::Connect { phase, .. } => {
-            Verdict::of(ErrorType::Connect).with_retry_here(*phase != ConnectPhase::Tls)
+            let lasting = matches!(
+                phase,
+                ConnectPhase::Tls | ConnectPhase::ProxyTls | ConnectPhase::Http2
+            );
+            Verdict::of(ErrorType::Connect).with_retry_here(!lasting)
         }
+        // what its rules or our credentials forbid now, they forbid the next time
+        RpcError::ProxyRefused { status } => Verdict::of(ErrorType::Connect).with_retry_here(*status >= 500),
         RpcError::Timeout {
             phase: Phase::Connect(_),
             ..
@@ -108,7 +115,7 @@ fn of_status(error: &RpcError, status: u16) -> Verdict {
     };
     match status {
         429 => Class::RateLimited.verdict(*retry_after),
-        401..=403 => Class::Unauthorized.verdict(None).with_throttle(*retry_after),
+        401..=403 | 407 => Class::Unauthorized.verdict(None).with_throttle(*retry_after),
         408 => Verdict::of(ErrorType::Timeout),
         413 => Class::InvalidRequest.verdict(None).with_retry_elsewhere(true),
         _ => Verdict::of(ErrorType::HttpStatus).with_throttle(*retry_after),

@@ -1,4 +1,4 @@
-//! TLS: ring, the platform's roots and perhaps a private CA, HTTP/1.1 only.
+//! TLS: ring, the platform's roots and perhaps a private CA.
 
 use std::{
     io,
@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -19,7 +18,7 @@ use tokio_rustls::{
 
 use crate::{
     config::ConfigError,
-    dial::in_time,
+    dial::{Stream, in_time},
     error::{ConnectPhase, RpcError},
 };
 
@@ -43,7 +42,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn new(host: &str, extra_ca_pem: Option<&[u8]>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        host: &str,
+        extra_ca_pem: Option<&[u8]>,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<Self, ConfigError> {
         let server = ServerName::try_from(host.to_owned()).map_err(|_| ConfigError::TlsName)?;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(platform_roots().iter().cloned());
@@ -66,7 +69,7 @@ impl Tls {
             .map_err(|_| ConfigError::TlsSetup)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             server,
@@ -74,11 +77,11 @@ impl Tls {
     }
 
     /// Agrees on TLS over a connected stream.
-    pub(crate) async fn handshake(
+    pub(crate) async fn handshake<S: Stream>(
         &self,
-        stream: TcpStream,
+        stream: S,
         limit: Duration,
-    ) -> Result<TlsStream<TcpStream>, RpcError> {
+    ) -> Result<TlsStream<S>, RpcError> {
         in_time(ConnectPhase::Tls, limit, async {
             self.connector
                 .connect(self.server.clone(), stream)

@@ -73,6 +73,11 @@ impl EndpointUrl {
         }
     }
 
+    /// Host and port, whichever the port.
+    pub(crate) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Value of the `Authorization` header that the user information asks for.
     pub(crate) fn basic_auth(&self) -> Option<Secret> {
         let info = self.user_info.as_ref()?.expose();

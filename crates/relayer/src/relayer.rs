@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{CloseReport, Observer, Pool, PoolId, Unusable};
+use pool_core::{CloseReport, Explanation, Observer, Pool, PoolId};
 use pool_rpc::{
     JsonRpcEndpoint, MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},
@@ -124,7 +124,10 @@ impl Relayer {
             let pools = pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let waiting: Vec<_> = pools
                 .iter()
-                .filter(|pool| pool.snapshot().slots_usable == 0)
+                .filter(|pool| {
+                    let now = pool.snapshot();
+                    now.slots_usable == 0 && !now.panicking
+                })
                 .map(|pool| not_ready(pool.id(), &pool.explain()))
                 .collect();
             if waiting.is_empty() {
@@ -177,10 +180,8 @@ fn split(config: Config) -> (Vec<PoolPlan>, Vec<(PoolId, Chain, FollowPlan)>) {
     config.pools.into_iter().map(split).unzip()
 }
 
-fn not_ready(pool: &PoolId, reasons: &[Unusable]) -> String {
-    let reasons: Vec<_> = reasons
-        .iter()
-        .map(|unusable| format!("{}: {}", unusable.endpoint, unusable.reason))
-        .collect();
+fn not_ready(pool: &PoolId, endpoints: &[Explanation]) -> String {
+    let reasons = endpoints.iter().filter(|endpoint| !endpoint.is_usable());
+    let reasons: Vec<_> = reasons.map(ToString::to_string).collect();
     format!("pool {pool} has no usable endpoint ({})", reasons.join(", "))
 }

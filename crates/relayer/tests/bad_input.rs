@@ -56,7 +56,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "pools:\n",
         "defaults: { endpoint: { url: x } }\npools:\n",
         "1: defaults.endpoint: unknown field `url`, expected one of `weight`, `max_connections`, `max_requests`, `tier`, \
-         `min_idle`, `provider`, `quota`",
+         `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`",
     ),
     (
         "pools:\n",
@@ -126,7 +126,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `timeouts`, `headers`, `ca_file`",
+         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`",
     ),
     (
         "weight: 1",

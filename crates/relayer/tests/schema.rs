@@ -54,6 +54,8 @@ fn the_example_is_valid_and_spoilt_ones_are_not() {
         ("per_second: 300", "per_second: many"),
         ("shared_cool_down: true", "shared_cooldown: true"),
         ("eth_getLogs: 60", "eth_getLogs: -1"),
+        ("http: auto", "http: h3"),
+        ("gzip: true", "gzip: often"),
     ] {
         assert!(EXAMPLE.contains(good), "{good}");
         assert!(!validator.is_valid(&yaml(&EXAMPLE.replace(good, bad))), "{bad}");

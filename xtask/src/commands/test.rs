@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::binaries::Program;
 use crate::workspace::{self, Workspace};
-use crate::{anvil, packages};
+use crate::{anvil, databases, packages};
 
 /// Set for the tests that run real servers.
 const END_TO_END: &str = "MONITORING_E2E";
@@ -33,13 +33,18 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
     let end_to_end = missing.is_empty();
 
     let anvil = anvil::obtain(&workspace.root, !no_install);
+    let databases = databases::obtain(!no_install);
 
     let cargo = || workspace::cargo(&workspace.root);
     let built = call(cargo().args(["build", "--package", "relayer", "--package", "devnet"]))?;
     let mut test = cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]);
+    test.args(["--features", databases::FEATURES]);
     if let Ok(anvil) = &anvil {
         test.env(anvil::VARIABLE, anvil);
+    }
+    if let Ok(databases) = &databases {
+        test.envs(databases.environment());
     }
     if !cargo_args.is_empty() {
         test.arg("--").args(cargo_args);
@@ -73,13 +78,21 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
         Ok(path) => format!("tests with a real Ethereum node: run, with {}", path.display()),
         Err(reason) => format!("tests with a real Ethereum node: NOT RUN, no anvil: {reason}"),
     });
+    summary.push(match &databases {
+        Ok(found) => format!(
+            "tests with real databases: run, with {} and {}",
+            found.postgres.display(),
+            found.redis.display()
+        ),
+        Err(reason) => format!("tests with real databases: NOT RUN: {reason}"),
+    });
     outln!("\nsummary");
     for line in &summary {
         outln!("  {line}");
     }
-    // The servers are what the suite is about: without them it has not passed. anvil serves one test and comes by npm
+    // The servers are what the suite is about: without them it has not passed. anvil serves a few tests and comes by npm
     // only; that it was missing stands in the summary.
-    let complete = end_to_end || no_install;
+    let complete = (end_to_end && databases.is_ok()) || no_install;
     Ok(u8::from(!(passed && built && complete)))
 }
 

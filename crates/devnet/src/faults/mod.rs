@@ -35,7 +35,7 @@ pub use validate::InvalidFaults;
 pub struct Faults {
     /// Answers late.
     pub latency: Option<Latency>,
-    /// Closes the connection with a TCP RST instead of answering.
+    /// Closes the connection with a TCP RST instead of answering; whatever else an HTTP/2 connection carries goes with it.
     pub reset: Option<When>,
     /// Reads the request and never answers. A request that hangs goes on hanging when the fault is lifted, until
     /// its connection closes.
@@ -52,9 +52,10 @@ pub struct Faults {
     pub wrong_id: Option<When>,
     /// Answers with a body that is no JSON.
     pub garbage: Option<Garbage>,
-    /// Cuts the body short and closes the connection.
+    /// Cuts the body short and closes the connection; with HTTP/2 the stream alone.
     pub truncate: Option<Truncate>,
-    /// Closes each connection after this many answers on it, without announcing it. At least 1.
+    /// Closes each connection after this many answers on it, without announcing it. At least 1. An HTTP/2 connection is
+    /// closed by GOAWAY, once what is under way is answered.
     pub close_after: Option<u64>,
     /// Closes the listener: new connections are refused, open ones live on.
     pub refuse: bool,

@@ -1,16 +1,19 @@
 //! One client connection: requests read, decided on and answered in turn.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::ReplyBody;
@@ -47,29 +50,50 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
     serve_over(stream, state).await;
 }
 
-/// Serves HTTP/1.1 over any stream.
+/// What the requests of one connection share.
+struct Session {
+    state: Arc<State>,
+    cut: Arc<Cut>,
+    answered: AtomicU64,
+    /// Ends an HTTP/2 connection in the way that HTTP/2 has for it.
+    goodbye: Notify,
+}
+
+/// Serves HTTP/1.1, or HTTP/2 if that is what the client begins with, over any stream.
 async fn serve_over<T: Transport>(stream: T, state: Arc<State>) {
     state.counters.opened();
     let _counted = Counted(Arc::clone(&state));
     let cut = Arc::new(Cut::default());
-    let answered = AtomicU64::new(0);
-    let service = service_fn(|request| answer(request, &state, &cut, &answered));
     let io = TokioIo::new(FaultyStream::new(stream, Arc::clone(&cut)));
-    if let Err(error) = hyper::server::conn::http1::Builder::new()
-        .serve_connection(io, service)
-        .await
-    {
+    let session = Arc::new(Session {
+        state,
+        cut,
+        answered: AtomicU64::new(0),
+        goodbye: Notify::new(),
+    });
+    let shared = Arc::clone(&session);
+    let service = service_fn(move |request| {
+        let session = Arc::clone(&shared);
+        async move { answer(request, &session).await }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = session.goodbye.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         // Clients that leave and faults of ours end here: all in a day's work.
         tracing::debug!(%error, "connection ended");
     }
 }
 
-async fn answer(
-    request: http::Request<Incoming>,
-    state: &State,
-    cut: &Cut,
-    answered: &AtomicU64,
-) -> Result<Response<ReplyBody>, Reset> {
+async fn answer(request: http::Request<Incoming>, session: &Session) -> Result<Response<ReplyBody>, Reset> {
+    let (state, cut) = (&*session.state, &*session.cut);
+    let is_http2 = request.version() == Version::HTTP_2;
     let asked = match read(request, state.chain.config().dialect).await {
         Ok(asked) => asked,
         Err(refused) => return Ok(refused),
@@ -81,15 +105,28 @@ async fn answer(
     let response = match &plan.reply {
         Reply::Reset => {
             cut.reset();
+            if is_http2 {
+                // An error would reset the stream alone.
+                cut.end();
+                return std::future::pending().await;
+            }
             return Err(Reset);
         }
         Reply::Hang => std::future::pending().await,
         Reply::Http { .. } => respond(&plan, &asked, state),
     };
-    let answers = answered.fetch_add(1, Ordering::Relaxed) + 1;
-    if state.close_after().is_some_and(|limit| answers >= limit) {
-        state.counters.count_fault(Kind::CloseAfter);
-        cut.close_when_written();
+    let answers = session.answered.fetch_add(1, Ordering::Relaxed) + 1;
+    match state.close_after() {
+        Some(limit) if !is_http2 && answers >= limit => {
+            state.counters.count_fault(Kind::CloseAfter);
+            cut.close_when_written();
+        }
+        // What is under way then is answered, too.
+        Some(limit) if answers == limit => {
+            state.counters.count_fault(Kind::CloseAfter);
+            session.goodbye.notify_one();
+        }
+        _ => {}
     }
     Ok(response)
 }

@@ -44,12 +44,19 @@ impl Cut {
         self.close_when_written.store(true, Ordering::Release);
     }
 
-    fn written(&self) {
-        if self.close_when_written.load(Ordering::Acquire) && !self.ended.swap(true, Ordering::AcqRel) {
+    /// Ends the connection now, as if the peer had hung up.
+    pub(super) fn end(&self) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(waker) = reader {
                 waker.wake();
             }
+        }
+    }
+
+    fn written(&self) {
+        if self.close_when_written.load(Ordering::Acquire) {
+            self.end();
         }
     }
 }

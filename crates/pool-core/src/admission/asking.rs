@@ -5,9 +5,11 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Refusal, Settle, State, Turn, Want, queue::Look,
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
+    gate::Relief,
+    queue::{Look, Queue},
 };
-use crate::{Cost, breaker::Ticket};
+use crate::{Cost, Priority};
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -18,14 +20,21 @@ impl<O> Admission<O> {
         want: &Want,
         waker: &Waker,
         now: Instant,
-    ) -> (Result<Asked, Refusal>, Effects) {
+    ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        if let Some((key, ticket)) = self.take_any(&mut state, preferred, want, now, &mut effects) {
-            return (Ok(Asked::Go(key, ticket)), effects);
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let at_hand = at_hand.or_else(|| self.take_other(&mut state, want, now, &mut effects));
+        if let Some(grant) = at_hand {
+            return (Ok(Asked::Go(grant)), effects);
+        }
+        if want.avoid.is_empty() && want.min_position.is_none() {
+            self.set_crowded(true);
         }
         if Self::is_hopeless(&state, want, now) {
             // being told early must not hide what a wait until the deadline would have shown
@@ -48,30 +57,27 @@ impl<O> Admission<O> {
         preferred: Option<u32>,
         want: &Want,
         now: Instant,
-    ) -> (Option<(u32, Ticket)>, Effects) {
+    ) -> (Option<Grant<O>>, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         if state.closed || state.queue.waiting() > 0 {
             return (None, effects);
         }
-        let taken = self.take_any(&mut state, preferred, want, now, &mut effects);
+        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let taken = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let taken = taken.or_else(|| self.take_other(&mut state, want, now, &mut effects));
         (taken, effects)
     }
 
-    /// A slot on the preferred endpoint, or else on the best other one.
-    fn take_any(
+    /// A slot on the best endpoint that has one.
+    fn take_other(
         &self,
         state: &mut State<O>,
-        preferred: Option<u32>,
         want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
-        let preferred = preferred.filter(|key| Self::may_prefer(state, *key, want));
-        let taken = preferred.and_then(|key| self.take_on(state, key, &want.cost, now, effects));
-        if taken.is_some() {
-            return taken;
-        }
+    ) -> Option<Grant<O>> {
         loop {
             let taken = self.take_best(state, want, now, effects);
             if taken.is_some() || !Self::is_spent_elsewhere(state, now) {
@@ -84,7 +90,7 @@ impl<O> Admission<O> {
     /// Whether another pool has spent a quota, or brought a cool-down about, that is not known here yet.
     fn is_spent_elsewhere(state: &State<O>, now: Instant) -> bool {
         let mut gates = state.eligible.iter().map(|key| &state.gates[*key as usize]);
-        gates.any(|gate| !gate.toll.is_none() && gate.throttled(now).is_some())
+        gates.any(|gate| gate.toll.is_some() && gate.throttled(now).is_some())
     }
 
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
@@ -94,30 +100,42 @@ impl<O> Admission<O> {
             && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
+    /// Takes a slot on this endpoint, if one is free, with a connection if one lies ready.
     pub(super) fn take_on(
         &self,
         state: &mut State<O>,
         key: u32,
-        cost: &Cost,
+        cost: impl FnOnce(&Queue<Grant<O>>) -> Cost,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         if state.taken >= state.limit {
             return None;
         }
-        let gate = state.gates.get_mut(key as usize)?;
+        let State { gates, queue, .. } = state;
+        let gate = gates.get_mut(key as usize)?;
         if !gate.breaker.state().is_closed() {
             // time may have passed since anybody looked
             self.poll_breaker(gate, key, now, effects);
         }
-        let ticket = gate.take(cost, now)?;
-        let was_the_last = gate.was_the_last(now);
+        let Some((ticket, paid)) = gate.take(|| cost(queue), now) else {
+            // another pool was faster with a quota, and may have given some back since: somebody looks once more
+            effects.rearm |= gate.toll.is_some() && gate.free() > 0;
+            return None;
+        };
+        let was_the_last = gate.was_the_last(paid, now);
         gate.stats.slot_taken();
         state.taken += 1;
         if was_the_last {
             self.let_in_the_last(state, key, now, effects);
         }
-        Some((key, ticket))
+        let object = state.stash.pop(key);
+        Some(Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        })
     }
 
     pub(super) fn take_best(
@@ -126,7 +144,7 @@ impl<O> Admission<O> {
         want: &Want,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<(u32, Ticket)> {
+    ) -> Option<Grant<O>> {
         let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
         let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
@@ -141,12 +159,12 @@ impl<O> Admission<O> {
             let ((kin_a, load_a), (kin_b, load_b)) = (rank(a), rank(b));
             kin_a.cmp(&kin_b).then_with(|| load_a.total_cmp(&load_b))
         })?;
-        self.take_on(state, key, &want.cost, now, effects)
+        self.take_on(state, key, |_| want.cost.clone(), now, effects)
     }
 
     /// Whether an endpoint belongs to the provider of one of these: what has failed there may fail here too.
     pub(super) fn is_kin(state: &State<O>, key: u32, avoid: &[u32]) -> bool {
-        let toll = |key: u32| state.gates.get(key as usize).map(|gate| &gate.toll);
+        let toll = |key: u32| state.gates.get(key as usize)?.toll.as_ref();
         let kin = |other: &u32| {
             toll(key)
                 .zip(toll(*other))
@@ -166,6 +184,7 @@ impl<O> Admission<O> {
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
+        short: bool,
         min: Option<u64>,
         now: Instant,
     ) -> Option<Instant> {
@@ -173,13 +192,26 @@ impl<O> Admission<O> {
             return None;
         }
         let members = gates.iter().filter(|gate| gate.is_member());
-        let soonest = members.map(|gate| gate.earliest(min, now)).min();
+        let alone = eligible.is_empty() && !gates.iter().any(|gate| gate.is_relied_on(now));
+        let soonest = members.map(|gate| gate.earliest(min, now, Relief { alone, short }));
+        let soonest = soonest.min();
         soonest.filter(|at| *at > now)
     }
 
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
-        Self::hopeless_before(&state.gates, &state.eligible, want.min_position, now)
+        let State {
+            gates,
+            eligible,
+            short,
+            ..
+        } = state;
+        Self::hopeless_before(gates, eligible, *short, want.min_position, now)
             .is_some_and(|soonest| want.deadline < soonest)
+    }
+
+    /// The rank of a caller who came at this moment and was given a slot at once, should it have to stand in line yet.
+    pub(crate) fn rank(&self, priority: Priority, came: Instant) -> Rank {
+        self.lock().queue.rank(priority, came)
     }
 
     /// Looks whether the caller's turn has come.
@@ -205,16 +237,17 @@ impl<O> Admission<O> {
                 }
             }
             Look::Closed => Turn::Closed,
-            Look::Given(grant) => {
+            Look::Given(mut grant) => {
                 let gate = &state.gates[grant.key as usize];
                 if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
+                    Self::complete(&mut state, &mut grant);
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
-                    let paid = !gate.toll.is_none();
-                    if paid {
-                        gate.toll.give_back(&want.cost, now);
+                    if let Some(toll) = &gate.toll {
+                        toll.give_back(grant.paid, now);
                     }
+                    let paid = grant.paid > 0;
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
@@ -236,6 +269,13 @@ impl<O> Admission<O> {
         (turn, Effects::default())
     }
 
+    /// What has come back since it was given a slot without a connection.
+    fn complete(state: &mut State<O>, grant: &mut Grant<O>) {
+        if grant.object.is_none() {
+            grant.object = state.stash.pop(grant.key);
+        }
+    }
+
     /// Leaves the line. A grant that came meanwhile is returned, to be given back.
     pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
         let mut state = self.lock();
@@ -250,12 +290,15 @@ impl<O> Admission<O> {
     /// still be used; if not, it is to be given back, and the caller has run out of time.
     pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
         let mut state = self.lock();
-        let (given, waker) = state.queue.leave(place);
+        let (mut given, waker) = state.queue.leave(place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
             gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
         });
         state.timeouts += u64::from(!good);
+        if let Some(grant) = given.as_mut().filter(|_| good) {
+            Self::complete(&mut state, grant);
+        }
         self.publish_waiting(&state);
         drop(state);
         drop(waker);

@@ -40,10 +40,10 @@ impl<O> Admission<O> {
         };
         gate.next_check = latest_end;
         let ticket = gate.breaker.admit_check(now);
-        if !gate.toll.is_none() {
-            gate.toll.charge(units, now);
+        if let Some(toll) = &gate.toll {
+            toll.charge(units, now);
         }
-        if gate.was_the_last(now) {
+        if gate.was_the_last(units, now) {
             // it may have taken the last probe permit, or the last of a quota
             self.refresh(&mut state, now, &mut effects);
         }
@@ -87,7 +87,7 @@ impl<O> Admission<O> {
                 gate.stats.recovered(now);
             }
             let (to, reason) = (gate.health.status(), gate.health.reason().cloned());
-            effects.changes.push((key, Change::Health { from, to, reason }));
+            effects.change(key, Change::Health { from, to, reason });
         }
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);
@@ -104,9 +104,7 @@ impl<O> Admission<O> {
         let Some(gate) = Self::gate_of(&mut state, id) else {
             return (at, effects);
         };
-        let asked = gate.throttled_until.filter(|until| *until > now);
-        let rests = asked.max(gate.toll.rests_until(now));
-        gate.next_check = rests.map_or(at, |until| at.max(until));
+        gate.next_check = gate.rests(now).map_or(at, |until| at.max(until));
         let at = gate.next_check;
         self.refresh(&mut state, now, &mut effects);
         (at, effects)
@@ -124,7 +122,7 @@ impl<O> Admission<O> {
     }
 
     /// The gate, unless its endpoint has left.
-    fn gate_of(state: &mut State<O>, id: GateId) -> Option<&mut Gate> {
+    pub(super) fn gate_of(state: &mut State<O>, id: GateId) -> Option<&mut Gate> {
         let gate = state.gates.get_mut(id.key as usize)?;
         (gate.is_member() && gate.serial == id.serial).then_some(gate)
     }

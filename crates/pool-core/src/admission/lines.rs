@@ -49,6 +49,7 @@ impl Line {
     }
 
     /// Somebody in it waits until this moment.
+    #[inline]
     pub(super) fn expect_until(&mut self, deadline: Instant) {
         self.patience = Some(self.patience.map_or(deadline, |patience| patience.min(deadline)));
     }
@@ -79,10 +80,12 @@ impl Lines {
         }
     }
 
+    #[inline]
     pub(super) fn at(&self, id: u32) -> &Line {
         &self.all[id as usize]
     }
 
+    #[inline]
     pub(super) fn at_mut(&mut self, id: u32) -> &mut Line {
         &mut self.all[id as usize]
     }

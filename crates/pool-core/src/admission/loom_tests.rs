@@ -2,9 +2,16 @@
 //!
 //! `RUSTFLAGS="--cfg pool_loom" cargo test -p pool-core --lib loom_tests`
 //!
-//! Covered: the lock, the hint of how many wait and the published list of eligible endpoints, in the scenarios below,
-//! exhaustively within loom's memory model. Bounded: one or two slots, at most two that wait and three threads; time is
-//! an argument. Not covered: the counters of `Stats` (they synchronise nothing), deadpool and tokio.
+//! Covered: the lock, the hint of how many wait, the published list of eligible endpoints and the connections that lie
+//! ready, in the scenarios below, exhaustively within loom's memory model: asking, looking, leaving and releasing against
+//! each other, against a breaker that opens and time that passes, a check that ends, a limit (of the endpoint, of the
+//! pool) that is lowered or raised, an endpoint that leaves, and a close. Connections are models that notice when their
+//! slot is free before they are back.
+//!
+//! Bounded: one endpoint, one or two slots, at most two that wait and three threads; time is an argument. Longer
+//! histories, several endpoints, tiers, priorities beyond one pair and demands beyond one are the model tests' part
+//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio,
+//! and the connects, which are tasks.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -29,17 +36,31 @@ impl Wake for Flag {
 
 type Line = Arc<Admission<Returned>>;
 
-/// A connection that must be back before its slot is free.
+/// A connection that must be back before its slot is free, unless it lay ready and was put back by somebody.
 #[derive(Debug)]
-struct Returned(Arc<Stats>);
+struct Returned {
+    stats: Arc<Stats>,
+    put_back: bool,
+}
 
 impl Drop for Returned {
     fn drop(&mut self) {
         assert!(
-            self.0.in_flight() > 0,
+            self.put_back || self.stats.in_flight() > 0,
             "the slot was free before its connection was back"
         );
     }
+}
+
+/// The task that looks after idle connections; returns how many lay ready.
+fn put_back(ready: Vec<Returned>) -> usize {
+    let count = ready.len();
+    ready.into_iter().for_each(|mut object| object.put_back = true);
+    count
+}
+
+fn stats(line: &Line) -> Arc<Stats> {
+    Arc::clone(&line.lock().gates[0].stats)
 }
 
 struct Waiter {
@@ -53,44 +74,65 @@ struct Waiter {
 }
 
 fn apply(effects: Effects) {
-    effects.wakers.into_iter().for_each(Waker::wake);
+    drop(effects.wake_all());
 }
 
 fn line(slots: u32, now: Instant) -> Line {
+    line_of(&[slots], None, now)
+}
+
+fn line_of(slots: &[u32], panic_below: Option<f64>, now: Instant) -> Line {
     let breaker = BreakerConfig {
         consecutive_failures: 1,
         ..BreakerConfig::default()
     };
-    let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, slots));
-    let gate = Gate::new(stats, slots, &HealthConfig::default(), breaker, now);
+    let gate = |slots: &u32| {
+        let stats = Arc::new(Stats::new(EndpointId::new("e").unwrap(), 1.0, *slots));
+        Gate::new(stats, *slots, &HealthConfig::default(), breaker.clone(), now)
+    };
     let rules = Rules {
         max_waiters: 8,
         ageing: Duration::from_secs(1),
         limit: u32::MAX,
+        panic_below,
     };
-    let line = Arc::new(Admission::new(vec![gate], rules, 1));
-    let passed = Checked {
-        position: None,
-        outcome: Settle::Neutral,
-        throttle: None,
-        result: Ok(()),
-    };
-    apply(line.check_ended(0.into(), None, passed, now));
+    let line = Arc::new(Admission::new(slots.iter().map(gate).collect(), rules, 1));
+    for key in 0..slots.len() as u32 {
+        let passed = Checked {
+            position: None,
+            outcome: Settle::Neutral,
+            throttle: None,
+            result: Ok(()),
+        };
+        apply(line.check_ended(key.into(), None, passed, now));
+    }
     line
 }
 
 fn take(line: &Line, now: Instant) -> Grant<Returned> {
     let (asked, effects) = line.ask(Some(0), &Want::anything(now), Waker::noop(), now);
     apply(effects);
-    let Ok(Asked::Go(key, ticket)) = asked else {
+    let Ok(Asked::Go(grant)) = asked else {
         panic!("a slot is free")
     };
-    let object = Some(Returned(Arc::clone(&line.lock().gates[0].stats)));
-    Grant { key, ticket, object }
+    connected(line, grant)
+}
+
+/// As the holder of a slot connects who was given no connection with it.
+fn connected(line: &Line, mut grant: Grant<Returned>) -> Grant<Returned> {
+    let (stats, put_back) = (stats(line), false);
+    grant.object.get_or_insert(Returned { stats, put_back });
+    grant
 }
 
 fn give_back(line: &Line, grant: Grant<Returned>, outcome: Settle, now: Instant) {
     apply(line.give_back(grant, outcome, None, now));
+}
+
+fn reconfigure(line: &Line, plan: Reconfiguration<'_>, now: Instant) {
+    let (effects, left) = line.reconfigure(plan, now);
+    apply(effects);
+    put_back(left);
 }
 
 impl Waiter {
@@ -104,10 +146,7 @@ impl Waiter {
         let (asked, effects) = line.ask(None, &want, &waker, now);
         apply(effects);
         let (at_once, place) = match asked? {
-            Asked::Go(key, ticket) => {
-                let object = None;
-                (Some(Grant { key, ticket, object }), None)
-            }
+            Asked::Go(grant) => (Some(grant), None),
             Asked::Stand(place) => (None, Some(place)),
         };
         Ok(Self {
@@ -161,8 +200,9 @@ impl Waiter {
 
 fn ends_free(line: &Line) {
     assert_eq!(line.taken(), 0, "a slot was lost");
-    assert_eq!(line.lock().gates[0].stats.in_flight(), 0);
+    assert_eq!(stats(line).in_flight(), 0);
     assert_eq!(line.waiting.load(Ordering::SeqCst), 0);
+    put_back(line.end_stash());
 }
 
 #[test]
@@ -405,8 +445,10 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
                     max_waiters: 8,
                     ageing: Duration::from_secs(1),
                     limit: u32::MAX,
+                    panic_below: None,
                 };
-                apply(line.reconfigure(
+                reconfigure(
+                    &line,
                     Reconfiguration {
                         rules,
                         health: &HealthConfig::default(),
@@ -414,9 +456,10 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
                         kept: vec![(0, 1)],
                         tolls: Vec::new(),
                         joining: Vec::new(),
+                        view: &Arc::default(),
                     },
                     now,
-                ));
+                );
             }
         });
         let returning = thread::spawn({
@@ -433,10 +476,10 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
         apply(effects);
         lowering.join().unwrap();
         returning.join().unwrap();
-        let (key, ticket) = match asked.unwrap() {
-            Asked::Go(key, ticket) => (key, ticket),
+        let grant = match asked.unwrap() {
+            Asked::Go(grant) => grant,
             Asked::Stand(mut place) => match line.look(&mut place, &waker, &want, now).0 {
-                Turn::Go(grant) => (grant.key, grant.ticket),
+                Turn::Go(grant) => grant,
                 _ => panic!("both slots are back, and the one who waits has none"),
             },
         };
@@ -444,13 +487,119 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
         let (again, effects) = line.ask_at_once(None, &want, now);
         apply(effects);
         assert!(again.is_none(), "the limit is 1");
-        let grant = Grant {
-            key,
-            ticket,
-            object: None,
-        };
         apply(line.give_back(grant, Settle::Success, None, now));
-        assert_eq!(line.taken(), 0);
+        ends_free(&line);
+    });
+}
+
+fn resize(line: &Line, slots: u32, limit: u32, now: Instant) {
+    let plan = Reconfiguration {
+        rules: Rules {
+            max_waiters: 8,
+            ageing: Duration::from_secs(1),
+            limit,
+            panic_below: None,
+        },
+        health: &HealthConfig::default(),
+        breaker: &BreakerConfig::default(),
+        kept: vec![(0, slots)],
+        tolls: Vec::new(),
+        joining: Vec::new(),
+        view: &Arc::default(),
+    };
+    reconfigure(line, plan, now);
+}
+
+/// A limit is raised while the pool is closed: whoever waits is served or told, and a slot that was given all the same
+/// comes back.
+#[test]
+fn a_close_meets_a_raised_limit() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let raising = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || resize(&line, 2, u32::MAX, now))
+        };
+        let closing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.close()))
+        };
+        let first = waiter.look();
+        raising.join().unwrap();
+        closing.join().unwrap();
+        let turn = match first {
+            Turn::Wait => {
+                assert!(waiter.flag.0.load(Ordering::SeqCst), "nobody told it");
+                waiter.look()
+            }
+            other => other,
+        };
+        match turn {
+            Turn::Go(grant) => give_back(&line, grant, Settle::Success, now),
+            Turn::Closed => {}
+            other => panic!("{other:?}"),
+        }
+        give_back(&line, held, Settle::Success, now);
+        ends_free(&line);
+        let refused = Waiter::enqueue(&line, now).err();
+        assert_eq!(refused, Some(Refusal::Closed));
+    });
+}
+
+/// A slot is handed to one who goes away while the pool is closed: it is nobody's, and not lost.
+#[test]
+fn a_close_meets_a_release_and_one_who_leaves() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let mut leaver = Waiter::enqueue(&line, now).expect("there is room");
+        assert!(matches!(leaver.look(), Turn::Wait));
+        let releasing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let closing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || apply(line.close()))
+        };
+        leaver.leave();
+        releasing.join().unwrap();
+        closing.join().unwrap();
+        ends_free(&line);
+    });
+}
+
+/// The limit over all endpoints is lowered below what is taken while a slot comes back and somebody waits: it is given
+/// on only within the limit, and the one who waits is served by the last release at the latest.
+#[test]
+fn a_lowered_limit_of_the_pool_meets_two_releases() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let held = [take(&line, now), take(&line, now)];
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        let lowering = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || resize(&line, 2, 1, now))
+        };
+        let releasing = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || held.map(|grant| give_back(&line, grant, Settle::Success, now)))
+        };
+        lowering.join().unwrap();
+        releasing.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        assert_eq!(line.taken(), 1);
+        let (again, effects) = line.ask_at_once(None, &Want::anything(now), now);
+        apply(effects);
+        assert!(again.is_none(), "the limit is 1");
+        give_back(&line, grant, Settle::Success, now);
+        ends_free(&line);
     });
 }
 
@@ -465,21 +614,24 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
         let leaving = thread::spawn({
             let line = Arc::clone(&line);
             move || {
-                apply(line.reconfigure(
+                reconfigure(
+                    &line,
                     Reconfiguration {
                         rules: Rules {
                             max_waiters: 8,
                             ageing: Duration::from_secs(1),
                             limit: u32::MAX,
+                            panic_below: None,
                         },
                         health: &HealthConfig::default(),
                         breaker: &BreakerConfig::default(),
                         kept: Vec::new(),
                         tolls: Vec::new(),
                         joining: Vec::new(),
+                        view: &Arc::default(),
                     },
                     now,
-                ));
+                );
                 line.vacate()
             }
         });
@@ -491,16 +643,137 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
         apply(effects);
         returning.join().unwrap();
         let gone = leaving.join().unwrap();
-        if let Some((key, ticket)) = taken {
+        if let Some(grant) = taken {
             assert!(gone.is_empty(), "the place of a slot that is out");
-            let grant = Grant {
-                key,
-                ticket,
-                object: None,
-            };
             apply(line.give_back(grant, Settle::Success, None, now));
         }
         let all: Vec<_> = gone.into_iter().chain(line.vacate()).collect();
         assert_eq!(all, [0]);
+        assert_eq!(put_back(line.end_stash()), 0, "it left, and something lies ready");
+    });
+}
+
+/// One returns its connection, one comes, and what lies ready is put back: the one connection is in one place, and it
+/// is never out of the storage without a slot and not lying ready.
+#[test]
+fn a_release_meets_one_who_comes_and_one_who_puts_back_what_lies_ready() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(1, now);
+        let held = take(&line, now);
+        let releaser = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, held, Settle::Success, now))
+        };
+        let housekeeper = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || put_back(line.take_stash(0)))
+        };
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        releaser.join().unwrap();
+        let cleared = housekeeper.join().unwrap();
+        let grant = waiter.must_be_served(first);
+        let got = usize::from(grant.object.is_some());
+        assert_eq!(cleared + got, 1, "it is with the caller or in the storage");
+        assert!(
+            put_back(line.take_stash(0)) == 0,
+            "it was given out and lies ready"
+        );
+        give_back(&line, connected(&line, grant), Settle::Success, now);
+        ends_free(&line);
+    });
+}
+
+/// The pool ends while connections come back: nothing is laid away after the end.
+#[test]
+fn a_release_meets_the_end() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line(2, now);
+        let releasers = [take(&line, now), take(&line, now)].map(|grant| {
+            let line = Arc::clone(&line);
+            thread::spawn(move || give_back(&line, grant, Settle::Success, now))
+        });
+        put_back(line.end_stash());
+        for releaser in releasers {
+            releaser.join().unwrap();
+        }
+        assert_eq!(put_back(line.end_stash()), 0, "it was laid away after the end");
+        ends_free(&line);
+    });
+}
+
+/// An endpoint is left out while its slot comes back: who waits gets it either before, or when the time is over.
+#[test]
+fn an_ejection_meets_a_release_and_one_who_waits() {
+    loom::model(|| {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let line = line_of(&[1, 1], None, now);
+        let take_on = |key: u32| {
+            let (taken, effects) = line.ask_at_once(Some(key), &Want::anything(now), now);
+            apply(effects);
+            let mut grant = taken.expect("a slot is free");
+            let stats = Arc::clone(&line.lock().gates[grant.key as usize].stats);
+            let put_back = false;
+            grant.object.get_or_insert(Returned { stats, put_back });
+            grant
+        };
+        let (stays, returns) = (take_on(0), take_on(1));
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        let ejecting = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                let why = crate::Outlier::Failing {
+                    success_permille: 700,
+                    others_permille: 1_000,
+                };
+                let (ejected, effects) = line.eject(1.into(), Ejection { until: later, why }, |_| 1, now);
+                apply(effects);
+                assert!(ejected);
+            }
+        });
+        give_back(&line, returns, Settle::Success, now);
+        ejecting.join().unwrap();
+        // given before the ejection, and looked at after it: it stands again
+        let second = match first {
+            Turn::Wait => waiter.look(),
+            other => other,
+        };
+        assert!(matches!(second, Turn::Wait), "{second:?}");
+        waiter.now = later;
+        apply(line.tick(later).1);
+        let grant = waiter.must_be_served(second);
+        assert_eq!(grant.key, 1);
+        give_back(&line, grant, Settle::Success, later);
+        give_back(&line, stays, Settle::Success, later);
+        put_back(line.end_stash());
+        assert_eq!(line.taken(), 0);
+    });
+}
+
+/// A failure opens the only breaker, which begins a panic, while somebody joins: it is served past the breaker.
+#[test]
+fn a_panic_that_begins_meets_one_who_joins() {
+    loom::model(|| {
+        let now = Instant::now();
+        let line = line_of(&[1], Some(1.0), now);
+        let held = take(&line, now);
+        let failing = thread::spawn({
+            let line = Arc::clone(&line);
+            move || give_back(&line, held, Settle::Failure, now)
+        });
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        failing.join().unwrap();
+        // the failure asked for another tick
+        apply(line.tick(now).1);
+        let grant = waiter.must_be_served(first);
+        assert!(grant.ticket.is_bypass());
+        give_back(&line, grant, Settle::Success, now);
+        assert!(!line.lock().gates[0].breaker.state().is_closed());
+        ends_free(&line);
     });
 }

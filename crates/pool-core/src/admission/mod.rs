@@ -7,7 +7,8 @@
 //!
 //! - A slot that becomes free goes to the oldest caller who may use it, by priority. A newcomer never overtakes the
 //!   line: it is given at once only what nobody in line may use, and whatever somebody may use is given out at once.
-//! - The connection is back in its storage before its slot is free, or is handed over together with it.
+//! - The connection is back in its storage before its slot is free, or lies ready for the next caller from the same
+//!   moment on, or is handed over together with it.
 //! - A caller who was given a slot and goes away hands it on. On time-out it looks first whether it was given one.
 //! - Whether the endpoint may still be used is checked again when the caller takes what it was given; if not, it stands
 //!   in line again with its old number.
@@ -15,33 +16,43 @@
 
 mod asking;
 mod checks;
+mod ejection;
 mod gate;
 mod lines;
 mod queue;
 mod read;
 mod reconfigure;
 mod release;
+mod shortage;
+mod stash;
 mod toll;
 mod upkeep;
 
 use std::{
-    sync::{PoisonError, atomic::Ordering},
+    fmt,
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
 pub(crate) use checks::Checked;
+pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
+pub(crate) use lines::Rank;
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
+pub(crate) use shortage::Panic;
+use stash::Stash;
 pub(crate) use toll::Toll;
 
 use crate::{
-    ThrottleCause,
+    Balancer, LeastRequests, Outlier, ThrottleCause,
     breaker::{Ticket, Transition},
+    foreign,
     health::{HealthReason, HealthStatus},
+    stats::Stats,
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
 };
 
@@ -51,6 +62,8 @@ use crate::{
 pub(crate) struct Grant<O> {
     pub(crate) key: u32,
     pub(crate) ticket: Ticket,
+    /// Units that it took of the quotas of the endpoint and its provider; what was not used is to be given back.
+    pub(crate) paid: u32,
     pub(crate) object: Option<O>,
 }
 
@@ -66,9 +79,9 @@ pub(crate) enum Settle {
 
 /// What a caller gets who asks.
 #[derive(Debug)]
-pub(crate) enum Asked {
-    /// A slot at once, on this endpoint.
-    Go(u32, Ticket),
+pub(crate) enum Asked<O> {
+    /// A slot at once.
+    Go(Grant<O>),
     /// A place in line.
     Stand(Place),
 }
@@ -97,34 +110,123 @@ pub(crate) enum Change {
         wait: Duration,
         cause: ThrottleCause,
     },
+    Ejected {
+        wait: Duration,
+        why: Outlier,
+    },
+    Readmitted,
 }
 
-/// What must be done after the lock is gone.
+/// What must be done after the lock is gone. Mostly nothing, or one caller to be woken; that costs no allocation.
 #[derive(Debug, Default)]
 #[must_use = "wakers and events wait in it"]
 pub(crate) struct Effects {
-    pub(crate) wakers: Vec<Waker>,
-    pub(crate) changes: Vec<(u32, Change)>,
+    waker: Option<Waker>,
+    rest: Option<Box<Rest>>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
 }
 
+/// What is rarely to be done.
+#[derive(Debug, Default)]
+struct Rest {
+    wakers: Vec<Waker>,
+    changes: Vec<(u32, Change)>,
+    panic: Option<Panic>,
+}
+
 impl Effects {
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
-        self.wakers.is_empty() && self.changes.is_empty() && !self.rearm
+        self.waker.is_none() && self.rest.is_none() && !self.rearm
     }
+
+    #[cold]
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn wake(&mut self, waker: Option<Waker>) {
+        if self.waker.is_none() {
+            self.waker = waker;
+        } else if waker.is_some() {
+            self.rest().wakers.extend(waker);
+        }
+    }
+
+    fn change(&mut self, key: u32, change: Change) {
+        self.rest().changes.push((key, change));
+    }
+
+    /// The pool goes into panic, or comes out of it.
+    fn panics(&mut self, panic: Panic) {
+        self.rest().panic = Some(panic);
+    }
+
+    /// Wakes who is to be woken. Returns what has changed, by the endpoint's key, and for the pool.
+    pub(crate) fn wake_all(self) -> (Vec<(u32, Change)>, Option<Panic>) {
+        foreign::wake(self.waker);
+        let Some(rest) = self.rest else {
+            return (Vec::new(), None);
+        };
+        foreign::wake(rest.wakers);
+        (rest.changes, rest.panic)
+    }
+}
+
+/// What a balancer must know of the endpoints, whoever of them may be picked.
+pub(crate) struct View {
+    /// By key, also of those that have left.
+    pub(crate) stats: Vec<Arc<Stats>>,
+    pub(crate) balancer: Arc<dyn Balancer>,
+    /// The largest of the configured weights.
+    pub(crate) heaviest: f64,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            stats: Vec::new(),
+            balancer: Arc::new(LeastRequests::new()),
+            heaviest: 0.0,
+        }
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who may be picked, and by whom: all that a pick needs, published as one.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    /// Keys of the endpoints that may be picked; all of them are in the view.
+    pub(crate) keys: Vec<u32>,
+    pub(crate) view: Arc<View>,
 }
 
 #[derive(Debug)]
 struct State<O> {
     gates: Vec<Gate>,
+    stash: Stash<O>,
     queue: Queue<Grant<O>>,
     eligible: Vec<u32>,
+    view: Arc<View>,
     closed: bool,
     /// Slots taken, over all endpoints, and how many may be.
     taken: u32,
     limit: u32,
     max_waiters: usize,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    panic_below: Option<f64>,
+    /// There are fewer.
+    short: bool,
+    /// Some are used in spite of their record.
+    panic: bool,
     /// The serial of the next endpoint that joins.
     next_serial: u64,
     timeouts: u64,
@@ -160,36 +262,50 @@ pub(crate) struct Rules {
     pub(crate) ageing: Duration,
     /// Slots that may be taken at the same time.
     pub(crate) limit: u32,
+    /// Below this share of usable endpoints those with a poor record are used too.
+    pub(crate) panic_below: Option<f64>,
 }
 
 /// See the module's text. `O` is the connection as the storage hands it out.
 #[derive(Debug)]
 pub(crate) struct Admission<O> {
     state: Mutex<State<O>>,
-    /// Keys of the endpoints that may be picked; read without the lock.
-    eligible: Published<Vec<u32>>,
+    /// Who may be picked; read without the lock.
+    roster: Published<Roster>,
     /// How many wait; a hint that saves a lock.
     waiting: AtomicUsize,
+    /// 1 since somebody who would have taken any slot found none, until one may be free again; a hint that saves a pick.
+    crowded: AtomicUsize,
 }
 
 impl<O> Admission<O> {
     pub(crate) fn new(gates: Vec<Gate>, rules: Rules, seed: u64) -> Self {
+        let view = Arc::new(View::default());
         Self {
             state: Mutex::new(State {
                 gates,
+                stash: Stash::new(),
                 queue: Queue::new(rules.ageing),
                 eligible: Vec::new(),
+                view: Arc::clone(&view),
                 closed: false,
                 taken: 0,
                 limit: rules.limit,
                 max_waiters: rules.max_waiters,
+                panic_below: rules.panic_below,
+                short: false,
+                panic: false,
                 next_serial: 1,
                 timeouts: 0,
                 rejections: 0,
                 rng: fastrand::Rng::with_seed(seed),
             }),
-            eligible: Published::new(Vec::new()),
+            roster: Published::new(Roster {
+                keys: Vec::new(),
+                view: Arc::clone(&view),
+            }),
             waiting: AtomicUsize::new(0),
+            crowded: AtomicUsize::new(0),
         }
     }
 
@@ -198,9 +314,25 @@ impl<O> Admission<O> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keys of the endpoints that may be picked now.
-    pub(crate) fn eligible(&self) -> Loaded<Vec<u32>> {
-        self.eligible.load()
+    /// Who may be picked now.
+    pub(crate) fn roster(&self) -> Loaded<Roster> {
+        self.roster.load()
+    }
+
+    /// From now on this belongs to the roster. Whoever calls it keeps what was there before, so that nothing foreign is
+    /// dropped under the lock.
+    pub(crate) fn show(&self, view: &Arc<View>) {
+        let mut state = self.lock();
+        state.view = Arc::clone(view);
+        self.publish_roster(&state);
+    }
+
+    fn publish_roster(&self, state: &State<O>) {
+        self.set_crowded(false);
+        self.roster.store(Roster {
+            keys: state.eligible.clone(),
+            view: Arc::clone(&state.view),
+        });
     }
 
     /// Keys of the endpoints that may be picked now and have got as far as this.
@@ -210,21 +342,29 @@ impl<O> Admission<O> {
         state.eligible.iter().copied().filter(reaches).collect()
     }
 
-    /// Whether there is a line; a hint.
-    pub(crate) fn somebody_waits(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+    /// Whether there is a line or no slot, so that it does not matter whom a balancer would pick; a hint.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0 || self.crowded.load(Ordering::Relaxed) > 0
+    }
+
+    /// Called under the lock.
+    #[inline]
+    fn set_crowded(&self, crowded: bool) {
+        let crowded = usize::from(crowded);
+        if self.crowded.load(Ordering::Relaxed) != crowded {
+            self.crowded.store(crowded, Ordering::Relaxed);
+        }
     }
 
     /// Takes no more requests; those who wait are told.
     pub(crate) fn close(&self) -> Effects {
         let mut state = self.lock();
         state.closed = true;
-        let wakers = state.queue.close();
+        let mut effects = Effects::default();
+        effects.rest().wakers = state.queue.close();
         self.publish_waiting(&state);
-        Effects {
-            wakers,
-            ..Effects::default()
-        }
+        effects
     }
 }
 

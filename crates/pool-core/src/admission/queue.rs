@@ -28,6 +28,8 @@ pub(crate) struct Want {
     pub(crate) deadline: Instant,
     /// What it takes of a quota.
     pub(crate) cost: Cost,
+    /// Its rank, if it has been given something before and has to go round again.
+    pub(crate) rank: Option<Rank>,
     /// What the balancer may know.
     pub(crate) ask: Ask,
 }
@@ -41,6 +43,7 @@ impl Want {
             priority: Priority::Normal,
             deadline,
             cost: Cost::ONE,
+            rank: None,
             ask: Ask::NOTHING,
         }
     }
@@ -50,27 +53,45 @@ impl Want {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     key: u32,
-    pub(super) rank: Rank,
+    pub(crate) rank: Rank,
 }
 
 #[derive(Debug)]
-enum State {
-    Waiting(Option<Waker>),
-    /// Where what it was given lies.
-    Given(u32),
+enum State<G> {
+    /// With what it costs, unless that is the usual.
+    Waiting(Option<Waker>, Option<Box<Cost>>),
+    Given(G),
     Closed,
 }
 
+/// A neighbour in line, in half the space of a [`Link`].
+#[derive(Clone, Copy, Debug)]
+struct Neighbour(u32);
+
+impl Neighbour {
+    const NOBODY: u32 = u32::MAX;
+
+    #[inline]
+    fn get(self) -> Link {
+        (self.0 != Self::NOBODY).then_some(self.0)
+    }
+}
+
+impl From<Link> for Neighbour {
+    #[inline]
+    fn from(link: Link) -> Self {
+        Self(link.unwrap_or(Self::NOBODY))
+    }
+}
+
 #[derive(Debug)]
-struct Node {
+struct Node<G> {
     rank: Rank,
     deadline: Instant,
-    /// Unless it is the usual.
-    cost: Option<Box<Cost>>,
-    prev: Link,
-    next: Link,
+    prev: Neighbour,
+    next: Neighbour,
     line: u32,
-    state: State,
+    state: State<G>,
 }
 
 /// Lines of one priority that avoid the same endpoints.
@@ -110,17 +131,19 @@ pub(crate) enum Look<G> {
 /// The line. `G` is what is given.
 #[derive(Debug)]
 pub(crate) struct Queue<G> {
-    nodes: Slab<Node>,
-    /// Apart from the nodes, so that a place costs the same however large a connection is.
-    given: Slab<G>,
+    nodes: Slab<Node<G>>,
     lines: Lines,
     groups: Slab<Group>,
     next_seq: u64,
     waiting: usize,
-    /// By how much later than it came a caller ranks for each class below the highest.
-    ageing: Duration,
+    /// By how much later than it came a caller ranks, by priority.
+    delays: [Duration; 3],
     /// The newest moment anybody came at, so that ranks rise with numbers.
     newest: Option<Instant>,
+}
+
+fn delays(ageing: Duration) -> [Duration; 3] {
+    LASTING.map(|priority| ageing.saturating_mul(priority as u32))
 }
 
 /// The groups that avoid nothing stay for good, at the index of their priority.
@@ -129,19 +152,18 @@ const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low]
 impl<G> Queue<G> {
     /// For those who come from now on; the others keep their rank.
     pub(crate) fn set_ageing(&mut self, ageing: Duration) {
-        self.ageing = ageing;
+        self.delays = delays(ageing);
     }
 
     pub(crate) fn new(ageing: Duration) -> Self {
         let groups = LASTING.map(|priority| Group::new(Vec::new(), priority));
         Self {
             nodes: Slab::new(),
-            given: Slab::new(),
             lines: Lines::new(),
             groups: groups.into_iter().enumerate().collect(),
             next_seq: 0,
             waiting: 0,
-            ageing,
+            delays: delays(ageing),
             newest: None,
         }
     }
@@ -153,15 +175,23 @@ impl<G> Queue<G> {
 
     /// Joins the line. The waker is woken when something is given, or nothing more comes.
     pub(crate) fn push(&mut self, want: &Want, waker: Waker, now: Instant) -> Place {
-        let came = self.newest.map_or(now, |newest| newest.max(now));
-        self.newest = Some(came);
+        let rank = want.rank.unwrap_or_else(|| {
+            let came = self.newest.map_or(now, |newest| newest.max(now));
+            self.newest = Some(came);
+            self.rank(want.priority, came)
+        });
+        self.stand(want, rank, waker)
+    }
+
+    /// The rank of a caller who came at this moment.
+    pub(crate) fn rank(&mut self, priority: Priority, came: Instant) -> Rank {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let due = match want.priority {
+        let due = match priority {
             Priority::High => came,
-            lower => after(came, self.ageing.saturating_mul(lower as u32)),
+            lower => after(came, self.delays[lower as usize]),
         };
-        self.stand(want, Rank { due, seq }, waker)
+        Rank { due, seq }
     }
 
     /// Stands in line again, at the old rank, with nothing in hand.
@@ -171,33 +201,58 @@ impl<G> Queue<G> {
 
     fn stand(&mut self, want: &Want, rank: Rank, waker: Waker) -> Place {
         let line = self.line_for(want);
-        let node = Node {
-            rank,
-            deadline: want.deadline,
-            cost: (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone())),
-            prev: None,
-            next: None,
-            line,
-            state: State::Waiting(Some(waker)),
+        let ends = self.lines.at(line).ends;
+        // who comes is last; who comes again is among the first
+        let prev = match ends {
+            Some((_, last)) if self.nodes[last as usize].rank < rank => Some(last),
+            Some((first, _)) => self.last_before(Some(first), rank),
+            None => None,
         };
-        let key = self.nodes.insert(node) as u32;
-        self.link(key);
+        let next = match prev {
+            Some(prev) => self.nodes[prev as usize].next.get(),
+            None => ends.map(|(first, _)| first),
+        };
+        let deadline = want.deadline;
+        let cost = (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone()));
+        let key = self.nodes.insert(Node {
+            rank,
+            deadline,
+            prev: prev.into(),
+            next: next.into(),
+            line,
+            state: State::Waiting(Some(waker), cost),
+        }) as u32;
+        self.link(key, line, (prev, next), deadline);
         Place { key, rank }
     }
 
     /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints which lines.
     pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32]) -> Reach) -> Option<Place> {
         let mut best: Option<(Rank, u32)> = None;
-        for (_, group) in self.groups.iter().filter(|(_, group)| group.waiting > 0) {
+        let mut consider = |found: Option<(Rank, u32)>| {
+            if let Some(found) = found
+                && best.is_none_or(|best| found < best)
+            {
+                best = Some(found);
+            }
+        };
+        // mostly all who wait stand in one group, and the others need not be looked at
+        let mut unseen = self.waiting;
+        for (_, group) in &self.groups {
+            if unseen == 0 {
+                break;
+            }
+            if group.waiting == 0 {
+                continue;
+            }
+            unseen -= group.waiting;
             let reach = reach(&group.avoid);
-            let plain = group
-                .plain
-                .filter(|_| reach.plain)
-                .and_then(|id| self.lines.at(id).first.map(|rank| (rank, id)));
-            let demanding = reach
-                .up_to
-                .and_then(|up_to| self.lines.oldest(group.tree, reach.above, Some(up_to)));
-            best = best.into_iter().chain(plain).chain(demanding).min();
+            if let Some(id) = group.plain.filter(|_| reach.plain) {
+                consider(self.lines.at(id).first.map(|rank| (rank, id)));
+            }
+            if let (Some(up_to), Some(_)) = (reach.up_to, group.tree) {
+                consider(self.lines.oldest(group.tree, reach.above, Some(up_to)));
+            }
         }
         let (rank, line) = best?;
         let (key, _) = self.lines.at(line).ends?;
@@ -206,11 +261,10 @@ impl<G> Queue<G> {
 
     /// What a caller takes of a quota.
     pub(super) fn cost(&self, place: Place) -> Cost {
-        let cost = self
-            .nodes
-            .get(place.key as usize)
-            .and_then(|node| node.cost.as_deref());
-        cost.cloned().unwrap_or_default()
+        match &self.nodes[place.key as usize].state {
+            State::Waiting(_, Some(cost)) => Cost::clone(cost),
+            _ => Cost::ONE,
+        }
     }
 
     /// Which endpoints a waiting caller avoids.
@@ -225,9 +279,9 @@ impl<G> Queue<G> {
     /// Gives something to a waiting caller and returns its waker, to be woken outside the lock.
     pub(crate) fn give(&mut self, place: Place, what: G) -> Option<Waker> {
         self.unlink(place.key);
-        let given = State::Given(self.given.insert(what) as u32);
+        let given = State::Given(what);
         match std::mem::replace(&mut self.nodes[place.key as usize].state, given) {
-            State::Waiting(waker) => waker,
+            State::Waiting(waker, _) => waker,
             State::Given(_) | State::Closed => unreachable!("only waiting callers are linked"),
         }
     }
@@ -236,7 +290,7 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return Look::Closed;
         };
-        if let State::Waiting(stored) = &mut node.state {
+        if let State::Waiting(stored, _) = &mut node.state {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
             let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
@@ -248,12 +302,12 @@ impl<G> Queue<G> {
             return Look::Waiting(replaced);
         }
         match self.nodes.remove(place.key as usize).state {
-            State::Given(at) => Look::Given(self.given.remove(at as usize)),
-            State::Closed | State::Waiting(_) => Look::Closed,
+            State::Given(what) => Look::Given(what),
+            State::Closed | State::Waiting(..) => Look::Closed,
         }
     }
 
-    fn node(&mut self, place: Place) -> Option<&mut Node> {
+    fn node(&mut self, place: Place) -> Option<&mut Node<G>> {
         let node = self.nodes.get_mut(place.key as usize);
         node.filter(|node| node.rank.seq == place.rank.seq)
     }
@@ -263,12 +317,12 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return (None, None);
         };
-        if matches!(node.state, State::Waiting(_)) {
+        if matches!(node.state, State::Waiting(..)) {
             self.unlink(place.key);
         }
         match self.nodes.remove(place.key as usize).state {
-            State::Given(at) => (Some(self.given.remove(at as usize)), None),
-            State::Waiting(waker) => (None, waker),
+            State::Given(what) => (Some(what), None),
+            State::Waiting(waker, _) => (None, waker),
             State::Closed => (None, None),
         }
     }
@@ -306,10 +360,10 @@ impl<G> Queue<G> {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
                 patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
-            } else if let State::Waiting(waker) = &mut node.state {
+            } else if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
             }
-            at = node.next;
+            at = node.next.get();
         }
         self.lines.at_mut(line).patience = patience;
     }
@@ -318,49 +372,35 @@ impl<G> Queue<G> {
     pub(crate) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         for (_, node) in &mut self.nodes {
-            if let State::Waiting(waker) = &mut node.state {
+            if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
                 node.state = State::Closed;
             }
         }
-        let fresh = Self::new(self.ageing);
+        let fresh = Self::new(Duration::ZERO);
         (self.lines, self.groups, self.waiting) = (fresh.lines, fresh.groups, 0);
         wakers
     }
 
-    fn link(&mut self, key: u32) {
-        let Node {
-            rank, deadline, line, ..
-        } = &self.nodes[key as usize];
-        let (rank, deadline, line) = (*rank, *deadline, *line);
-        let ends = self.lines.at(line).ends;
-        // who comes is last; who comes again is among the first
-        let after = match ends {
-            Some((_, last)) if self.nodes[last as usize].rank < rank => Some(last),
-            _ => self.last_before(ends.map(|(first, _)| first), rank),
-        };
-        let next = match after {
-            Some(after) => self.nodes[after as usize].next.replace(key),
-            None => ends.map(|(first, _)| first),
-        };
-        if let Some(next) = next {
-            self.nodes[next as usize].prev = Some(key);
+    /// Makes a caller who knows his neighbours known to them.
+    fn link(&mut self, key: u32, line: u32, (prev, next): (Link, Link), deadline: Instant) {
+        if let Some(prev) = prev {
+            self.nodes[prev as usize].next = Neighbour(key);
         }
-        let node = &mut self.nodes[key as usize];
-        (node.prev, node.next) = (after, next);
+        if let Some(next) = next {
+            self.nodes[next as usize].prev = Neighbour(key);
+        }
         let at = self.lines.at_mut(line);
         at.expect_until(deadline);
-        at.ends = Some(match ends {
-            None => (key, key),
-            Some((first, last)) => (
-                if after.is_none() { key } else { first },
-                if next.is_none() { key } else { last },
-            ),
-        });
+        let (first, last) = at.ends.unwrap_or((key, key));
+        at.ends = Some((
+            if prev.is_none() { key } else { first },
+            if next.is_none() { key } else { last },
+        ));
         self.waiting += 1;
         let group = at.group;
         self.groups[group as usize].waiting += 1;
-        if after.is_none() {
+        if prev.is_none() {
             self.head_changed(line);
         }
     }
@@ -369,19 +409,19 @@ impl<G> Queue<G> {
         let mut before = None;
         while let Some(key) = at.filter(|key| self.nodes[*key as usize].rank < rank) {
             before = Some(key);
-            at = self.nodes[key as usize].next;
+            at = self.nodes[key as usize].next.get();
         }
         before
     }
 
     fn unlink(&mut self, key: u32) {
-        let node = &mut self.nodes[key as usize];
-        let (prev, next, line) = (node.prev.take(), node.next.take(), node.line);
+        let node = &self.nodes[key as usize];
+        let (prev, next, line) = (node.prev.get(), node.next.get(), node.line);
         if let Some(prev) = prev {
-            self.nodes[prev as usize].next = next;
+            self.nodes[prev as usize].next = next.into();
         }
         if let Some(next) = next {
-            self.nodes[next as usize].prev = prev;
+            self.nodes[next as usize].prev = prev.into();
         }
         let at = self.lines.at_mut(line);
         at.ends = at.ends.and_then(|(first, last)| {

@@ -13,6 +13,9 @@ pub(crate) struct Totals {
     pub(crate) rejections: u64,
     pub(crate) usable: u64,
     pub(crate) free: u64,
+    /// How many more requests may run at once, over all endpoints.
+    pub(crate) room: u64,
+    pub(crate) panic: bool,
 }
 
 impl<O> Admission<O> {
@@ -53,6 +56,8 @@ impl<O> Admission<O> {
             timeouts: state.timeouts,
             rejections: state.rejections,
             queue_limit: state.max_waiters,
+            room,
+            panic: state.panic,
             usable: usable().map(|gate| u64::from(gate.slots)).sum::<u64>().min(limit),
             free: if state.closed {
                 0

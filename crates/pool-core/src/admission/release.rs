@@ -4,11 +4,15 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Admission, Effects, Grant, Place, Settle, State, queue::Reach};
-use crate::{Cost, breaker::Ticket};
+use super::{
+    Admission, Effects, Grant, Place, Settle, State,
+    queue::{Queue, Reach},
+};
+use crate::breaker::Ticket;
 
 impl<O> Admission<O> {
-    /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them.
+    /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them; if there
+    /// is none, the connection lies ready for the next who comes.
     pub(crate) fn give_back(
         &self,
         grant: Grant<O>,
@@ -20,6 +24,7 @@ impl<O> Admission<O> {
             key,
             ticket,
             mut object,
+            ..
         } = grant;
         self.release((key, ticket), &mut object, (outcome, throttle), now)
     }
@@ -33,10 +38,6 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> Effects {
         let mut effects = Effects::default();
-        if self.waiting.load(Ordering::Acquire) == 0 {
-            // nobody to hand it to: into the storage before the slot is free
-            *object = None;
-        }
         let mut settled = false;
         loop {
             let mut state = self.lock();
@@ -55,7 +56,8 @@ impl<O> Admission<O> {
                 self.publish_waiting(&state);
                 return effects;
             }
-            if object.is_some() {
+            if !Self::stow(&mut state, key, object) {
+                // into the storage before the slot is free
                 drop(state);
                 *object = None;
                 continue;
@@ -69,12 +71,11 @@ impl<O> Admission<O> {
     }
 
     /// What was paid for a slot that is still held goes back into the quotas: nothing was sent.
-    pub(crate) fn refund(&self, key: u32, cost: &Cost, now: Instant) -> Effects {
+    pub(crate) fn refund(&self, key: u32, paid: u32, now: Instant) -> Effects {
         let mut effects = Effects::default();
         let mut state = self.lock();
-        let toll = &state.gates[key as usize].toll;
-        if !toll.is_none() {
-            toll.give_back(cost, now);
+        if let Some(toll) = &state.gates[key as usize].toll {
+            toll.give_back(paid, now);
             self.refresh(&mut state, now, &mut effects);
             self.serve(&mut state, now, &mut effects);
         }
@@ -100,17 +101,19 @@ impl<O> Admission<O> {
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
-        let cost = state.queue.cost(place);
-        let Some(ticket) = state.gates[key as usize].enter(&cost, now) else {
+        let State { gates, queue, .. } = &mut *state;
+        let Some((ticket, paid)) = gates[key as usize].enter(|| queue.cost(place), now) else {
             return false;
         };
+        let object = object.take().or_else(|| state.stash.pop(key));
         let grant = Grant {
             key,
             ticket,
-            object: object.take(),
+            paid,
+            object,
         };
-        effects.wakers.extend(state.queue.give(place, grant));
-        if state.gates[key as usize].was_the_last(now) {
+        effects.wake(state.queue.give(place, grant));
+        if state.gates[key as usize].was_the_last(paid, now) {
             self.let_in_the_last(state, key, now, effects);
         }
         true
@@ -156,20 +159,15 @@ impl<O> Admission<O> {
             let Some((place, key)) = next else {
                 break;
             };
-            let cost = state.queue.cost(place);
-            let Some((key, ticket)) = self.take_on(state, key, &cost, now, effects) else {
+            let cost = |queue: &Queue<_>| queue.cost(place);
+            let Some(grant) = self.take_on(state, key, cost, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;
                 }
                 break;
             };
-            let grant = Grant {
-                key,
-                ticket,
-                object: None,
-            };
-            effects.wakers.extend(state.queue.give(place, grant));
+            effects.wake(state.queue.give(place, grant));
         }
         self.publish_waiting(state);
     }
@@ -179,6 +177,7 @@ impl<O> Admission<O> {
     }
 
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
+        self.set_crowded(false);
         let gate = &mut state.gates[key as usize];
         gate.taken -= 1;
         gate.stats.slot_freed();

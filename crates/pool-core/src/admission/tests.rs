@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{lines::Rank, *};
+use super::*;
 use crate::{
     BreakerConfig, EndpointId, HealthConfig, Priority, Provider, ProviderConfig, ProviderId, QuotaConfig,
     Unfit, WallClock, quota::Meter, stats::Stats,
@@ -58,11 +58,15 @@ impl Account {
     }
 }
 
-/// A connection of the storage. It must be back before its slot is free.
+/// A connection of the storage. It must be back before its slot is free, or lie ready from then on.
 #[derive(Debug)]
 struct Object {
+    number: u64,
+    key: u32,
     stats: Arc<Stats>,
     out: Arc<AtomicU64>,
+    /// It has been taken out of those that lie ready, and no slot belongs to it.
+    put_back: bool,
 }
 
 impl Object {
@@ -70,8 +74,11 @@ impl Object {
         let out = Arc::clone(&model.out[key as usize]);
         out.fetch_add(1, SeqCst);
         Self {
+            number: model.objects.fetch_add(1, SeqCst),
+            key,
             stats: Arc::clone(&model.stats[key as usize]),
             out,
+            put_back: false,
         }
     }
 }
@@ -80,11 +87,23 @@ impl Drop for Object {
     fn drop(&mut self) {
         let out = self.out.fetch_sub(1, SeqCst);
         assert!(
-            out <= self.stats.in_flight(),
-            "{}: the slot was free before its connection was back",
+            self.put_back || self.stats.in_flight() > 0,
+            "{}: it was dropped with no slot",
+            self.stats.id
+        );
+        assert!(
+            out <= self.stats.slots_max(),
+            "{}: more are out than the storage has room for",
             self.stats.id
         );
     }
+}
+
+/// They go back into the storage; returns how many there are.
+fn put_back(objects: Vec<Object>) -> usize {
+    let count = objects.len();
+    objects.into_iter().for_each(|mut object| object.put_back = true);
+    count
 }
 
 #[derive(Default)]
@@ -106,15 +125,19 @@ struct Model {
     admission: Admission<Object>,
     stats: Vec<Arc<Stats>>,
     out: Vec<Arc<AtomicU64>>,
+    /// How many connections there have been.
+    objects: AtomicU64,
     rng: fastrand::Rng,
     begun: Instant,
     now: Instant,
-    /// With what each paid.
-    held: Vec<(Grant<Object>, u32)>,
+    held: Vec<Grant<Object>>,
     line: Vec<Waiter>,
     given_before: BTreeSet<u64>,
     /// Checks under way, with their tickets.
     checking: [Option<Option<Ticket>>; 3],
+    /// Whose newest answered check was well.
+    fit: [bool; 3],
+    panic_below: Option<f64>,
     timeouts: u64,
     closed: bool,
     /// The pool's task was told that the next change by time may have moved.
@@ -153,27 +176,26 @@ impl Model {
         let gates = SLOTS.iter().zip(&stats).enumerate().map(|(key, (slots, stats))| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
             let mut gate = Gate::new(stats, *slots, &health, breaker.clone(), now);
-            gate.toll = match key {
-                2 => Toll {
-                    own: Some(Arc::clone(&own)),
-                    provider: None,
-                },
-                _ => Toll {
-                    own: None,
-                    provider: Some(provider.clone()),
-                },
+            let (own, provider) = if key == 2 {
+                (Some(Arc::clone(&own)), None)
+            } else {
+                (None, Some(provider.clone()))
             };
+            gate.toll = Toll { own, provider }.boxed();
             gate
         });
+        let panic_below = [None, Some(0.5), Some(1.0)][(seed % 3) as usize];
         let rules = Rules {
             max_waiters: MAX_WAITERS,
             ageing: AGEING,
             limit: u32::MAX,
+            panic_below,
         };
         let mut model = Self {
             admission: Admission::new(gates.collect(), rules, seed),
             stats,
             out: SLOTS.map(|_| Arc::default()).into(),
+            objects: AtomicU64::new(0),
             rng: fastrand::Rng::with_seed(seed),
             begun: now,
             now,
@@ -182,6 +204,8 @@ impl Model {
             given_before: BTreeSet::new(),
             timeouts: 0,
             checking: [None; 3],
+            fit: [false; 3],
+            panic_below,
             closed: false,
             rearm: true,
             next_tick: None,
@@ -201,7 +225,7 @@ impl Model {
 
     fn apply(&mut self, effects: Effects) {
         self.rearm |= effects.rearm;
-        effects.wakers.into_iter().for_each(Waker::wake);
+        drop(effects.wake_all());
     }
 
     fn check(&mut self, key: u32, result: Result<(), HealthReason>) {
@@ -218,6 +242,11 @@ impl Model {
     fn check_ends(&mut self, key: u32, result: Result<(), HealthReason>) {
         let Some(ticket) = self.checking[key as usize].take() else {
             return;
+        };
+        self.fit[key as usize] = match &result {
+            Ok(()) => true,
+            Err(HealthReason::Unfit(_)) => false,
+            Err(_) => self.fit[key as usize],
         };
         let outcome = match &result {
             Ok(()) => Settle::Success,
@@ -260,6 +289,7 @@ impl Model {
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
             cost: rng.u32(..TOO_DEAR).into(),
+            rank: None,
             ask: crate::balance::Ask::NOTHING,
         }
     }
@@ -278,12 +308,7 @@ impl Model {
         let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
         self.apply(effects);
         match asked {
-            Ok(Asked::Go(key, ticket)) => {
-                let grant = Grant {
-                    key,
-                    ticket,
-                    object: None,
-                };
+            Ok(Asked::Go(grant)) => {
                 for (rank, keys) in theirs {
                     assert!(!keys.contains(&grant.key), "a newcomer overtook {rank:?}");
                 }
@@ -295,8 +320,9 @@ impl Model {
                 assert!(want.min_position <= position || want.min_position.is_none());
                 let units = want.cost.plain();
                 let now = self.now;
+                assert_eq!(grant.paid, units);
                 self.account(grant.key).pay(units, now);
-                self.hold(grant, units);
+                self.hold(grant);
             }
             Ok(Asked::Stand(place)) => self.line.push(Waiter { place, want, flag }),
             Err(refusal) => {
@@ -311,10 +337,10 @@ impl Model {
     }
 
     /// Gives back what was not used.
-    fn give_back(&mut self, grant: Grant<Object>, units: u32) {
-        let now = self.now;
+    fn give_back(&mut self, grant: Grant<Object>) {
+        let (now, units) = (self.now, grant.paid);
         self.account(grant.key).get_back(units, now);
-        let effects = self.admission.refund(grant.key, &units.into(), self.now);
+        let effects = self.admission.refund(grant.key, units, self.now);
         self.apply(effects);
         // who was served from what came back has paid by now
         self.note_paid();
@@ -324,15 +350,18 @@ impl Model {
 
     /// Those pay who are given something.
     fn note_paid(&mut self) {
-        let given: Vec<(u64, u32)> = {
+        let given: Vec<(u64, u32, u32)> = {
             let state = self.admission.lock();
             let given = state.queue.given().into_iter();
-            given.map(|(rank, grant)| (rank.seq, grant.key)).collect()
+            given
+                .map(|(rank, grant)| (rank.seq, grant.key, grant.paid))
+                .collect()
         };
-        for (seq, key) in given {
+        for (seq, key, paid) in given {
             if !self.paid.contains_key(&seq) {
                 let waiter = self.line.iter().find(|waiter| waiter.place.rank.seq == seq);
                 let units = waiter.expect("who is given something waits").want.cost.plain();
+                assert_eq!(units, paid);
                 self.paid.insert(seq, units);
                 let now = self.now;
                 self.account(key).pay(units, now);
@@ -355,11 +384,40 @@ impl Model {
         }
     }
 
-    fn hold(&mut self, mut grant: Grant<Object>, units: u32) {
+    fn hold(&mut self, mut grant: Grant<Object>) {
+        let foreign = grant.object.as_ref().filter(|object| object.key != grant.key);
+        assert!(
+            foreign.is_none(),
+            "{foreign:?} came with a slot of e{}",
+            grant.key
+        );
         if grant.object.is_none() {
+            let bare = self.admission.lock().stash.of(grant.key).is_empty();
+            assert!(bare, "it was given none of those that lie ready");
             grant.object = Some(Object::new(self, grant.key));
         }
-        self.held.push((grant, units));
+        self.held.push(grant);
+    }
+
+    /// What housekeeping does: some of what lies ready goes back into the storage, those that have rested longest.
+    fn put_back(&mut self) {
+        let key = self.rng.u32(..4);
+        let before: Vec<u64> = {
+            let state = self.admission.lock();
+            state.stash.of(key).iter().map(|object| object.number).collect()
+        };
+        let mut some = self.rng.usize(..4);
+        let taken = match self.rng.u8(..3) {
+            0 => self.admission.take_stash(key),
+            1 => self.admission.take_rested(key, |_| {
+                some = some.saturating_sub(1);
+                some > 0
+            }),
+            _ => Vec::new(),
+        };
+        let numbers: Vec<u64> = taken.iter().map(|object| object.number).collect();
+        assert!(before.starts_with(&numbers), "{numbers:?} of {before:?}");
+        put_back(taken);
     }
 
     fn look(&mut self) {
@@ -393,7 +451,10 @@ impl Model {
         }
         match turn {
             Turn::Wait => return,
-            Turn::Go(grant) => self.hold(grant, before.unwrap()),
+            Turn::Go(grant) => {
+                assert_eq!(Some(grant.paid), before);
+                self.hold(grant);
+            }
             Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
@@ -414,13 +475,14 @@ impl Model {
             let (given, good) = self.admission.time_out(waiter.place, &waiter.want, self.now);
             self.timeouts += u64::from(!good);
             if good {
-                self.hold(given.expect("what is good is there"), units.unwrap());
+                self.hold(given.expect("what is good is there"));
                 return;
             }
             given
         };
         if let Some(grant) = given {
-            self.give_back(grant, units.unwrap());
+            assert_eq!(Some(grant.paid), units);
+            self.give_back(grant);
         }
     }
 
@@ -428,13 +490,13 @@ impl Model {
         if self.held.is_empty() {
             return;
         }
-        let (mut grant, units) = self.held.swap_remove(self.rng.usize(..self.held.len()));
+        let mut grant = self.held.swap_remove(self.rng.usize(..self.held.len()));
         if self.rng.u8(..4) == 0 {
             // destroyed, which comes before the release
             grant.object = None;
         }
         if self.rng.u8(..6) == 0 {
-            return self.give_back(grant, units);
+            return self.give_back(grant);
         }
         let outcome = match self.rng.u8(..8) {
             0..4 => Settle::Success,
@@ -447,8 +509,9 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..18) {
-            16.. => self.elsewhere(),
+        match self.rng.u8(..19) {
+            17.. => self.elsewhere(),
+            16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
             9 => self.leave(),
@@ -467,6 +530,7 @@ impl Model {
                     self.check_begins(key);
                 }
             }
+            15 if self.rng.bool() => self.eject(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
@@ -478,6 +542,33 @@ impl Model {
         }
     }
 
+    fn eject(&mut self) {
+        let key = self.rng.u32(..3);
+        let most_out = self.rng.usize(..4);
+        let usable = |model: &Self| {
+            let state = model.admission.lock();
+            let gates = state.gates.iter();
+            gates.map(|gate| gate.is_sound(model.now)).collect::<Vec<_>>()
+        };
+        let before = usable(self);
+        let out = before.iter().filter(|usable| !**usable).count();
+        let ejection = Ejection {
+            until: self.now + Duration::from_millis(self.rng.u64(1..9_000)),
+            why: Outlier::Failing {
+                success_permille: 700,
+                others_permille: 1_000,
+            },
+        };
+        let (ejected, effects) = self.admission.eject(key.into(), ejection, |_| most_out, self.now);
+        self.apply(effects);
+        assert_eq!(
+            ejected,
+            before[key as usize] && out < most_out && out < 2,
+            "e{key}, {before:?}, {most_out} may be out"
+        );
+        assert_eq!(usable(self)[key as usize], before[key as usize] && !ejected);
+    }
+
     fn tick(&mut self) {
         self.rearm = false;
         let (next, effects) = self.admission.tick(self.now);
@@ -487,6 +578,10 @@ impl Model {
             "a moment in the past would be waited for again and again"
         );
         self.next_tick = next;
+        if self.rearm {
+            // what was served may have taken the last of a quota
+            self.tick();
+        }
     }
 
     fn invariants(&mut self) {
@@ -494,9 +589,26 @@ impl Model {
         let state = self.admission.lock();
         let given = state.queue.given();
         let line = state.queue.line();
+        let mut numbers = BTreeSet::new();
+        let with_slot = self.held.iter().chain(given.iter().map(|(_, grant)| *grant));
+        let lie_ready = (0..3).flat_map(|key| state.stash.of(key));
+        for object in with_slot
+            .filter_map(|grant| grant.object.as_ref())
+            .chain(lie_ready)
+        {
+            assert!(numbers.insert(object.number), "{object:?} is in two hands");
+        }
+        let out: u64 = self.out.iter().map(|out| out.load(SeqCst)).sum();
+        assert_eq!(out, numbers.len() as u64, "a connection is lost");
         for (key, gate) in state.gates.iter().enumerate() {
             assert!(gate.taken <= gate.slots, "e{key} has more than its slots taken");
-            let held = self.held.iter().filter(|(grant, _)| grant.key as usize == key);
+            let ready = state.stash.of(key as u32);
+            assert!(ready.iter().all(|object| object.key as usize == key));
+            assert!(
+                gate.taken as usize + ready.len() <= gate.slots as usize,
+                "the storage of e{key} has no room for those whose slots have no connection"
+            );
+            let held = self.held.iter().filter(|grant| grant.key as usize == key);
             let granted = given.iter().filter(|(_, grant)| grant.key as usize == key);
             assert_eq!(
                 gate.taken as usize,
@@ -519,6 +631,7 @@ impl Model {
             usable,
             state.eligible.iter().filter(may).copied().collect::<Vec<_>>()
         );
+        self.who_may_be_picked(&state);
         for (rank, avoid, min) in &line {
             let could = Self::may_use(&state, avoid, *min);
             let mut could = could.iter().filter(may);
@@ -529,7 +642,7 @@ impl Model {
             let works = gate.health.status() == HealthStatus::Healthy && gate.breaker.admits(self.now);
             let mut line = line.iter();
             let wanted = line.any(|(_, avoid, min)| gate.reaches(*min) && !avoid.contains(&(*key as u32)));
-            works && gate.free() > 0 && wanted
+            works && gate.ejected.is_none() && gate.free() > 0 && wanted
         };
         let waited_for = state.gates.iter().enumerate().filter(is_waited_for);
         let over = waited_for.filter_map(|(_, gate)| gate.throttled(self.now)).min();
@@ -560,12 +673,43 @@ impl Model {
         self.given_before = now_given;
     }
 
+    /// The rules for ejections and panic, as plainly as they can be said.
+    fn who_may_be_picked(&self, state: &State<Object>) {
+        // a quota that comes back by itself makes nobody else more welcome
+        let relied_on = |gate: &Gate| {
+            gate.health.status() == HealthStatus::Healthy
+                && gate.rests(self.now).is_none()
+                && gate.breaker.admits(self.now)
+        };
+        let proper = |gate: &Gate| relied_on(gate) && gate.throttled(self.now).is_none();
+        let closed =
+            |gate: &Gate| relied_on(gate) && gate.breaker.state().is_closed() && gate.ejected.is_none();
+        let usable = state.gates.iter().filter(|gate| closed(gate)).count();
+        let short = self
+            .panic_below
+            .is_some_and(|share| (usable as f64) < share * 3.0);
+        let any = state
+            .gates
+            .iter()
+            .any(|gate| relied_on(gate) && gate.ejected.is_none());
+        for (gate, fit) in state.gates.iter().zip(self.fit) {
+            let key = &gate.stats.id;
+            let throttled = gate.throttled(self.now).is_some();
+            let expected = proper(gate) && gate.ejected.is_none() || short && fit && !throttled;
+            assert_eq!(gate.eligible(self.now), expected, "{key}: {gate:?}");
+            assert!(
+                any || !relied_on(gate),
+                "{key} is left out although nobody else is left"
+            );
+        }
+    }
+
     /// Everything is returned, time passes, checks pass: then everything can be had again.
     fn recovers(mut self) {
         while !self.line.is_empty() {
             self.leave();
         }
-        while let Some((grant, _)) = self.held.pop() {
+        while let Some(grant) = self.held.pop() {
             let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
             self.apply(effects);
         }
@@ -587,15 +731,10 @@ impl Model {
                 self.admission
                     .ask(None, &Want::anything(self.now), Waker::noop(), self.now);
             self.apply(effects);
-            let Ok(Asked::Go(key, ticket)) = asked else {
+            let Ok(Asked::Go(grant)) = asked else {
                 panic!("not every slot can be had")
             };
-            let grant = Grant {
-                key,
-                ticket,
-                object: None,
-            };
-            self.hold(grant, 1);
+            self.hold(grant);
         }
         let (more, effects) = self
             .admission
@@ -617,9 +756,16 @@ fn replay(seed: u64, steps: usize) {
         model.apply(effects);
         let untold = model.line.iter().find(|waiter| !waiter.flag.0.load(SeqCst));
         assert!(untold.is_none(), "who waited was not told");
+        let ended = seed.is_multiple_of(8);
+        if ended {
+            put_back(model.admission.end_stash());
+        }
         for _ in 0..200 {
             model.step();
+            model.invariants();
         }
+        let ready = put_back(model.admission.end_stash());
+        assert!(!ended || ready == 0, "something was laid away after the end");
         return;
     }
     model.recovers();
@@ -646,25 +792,28 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
     let (ticket, effects) = model.admission.check_begins(old, 1, now, now);
     model.apply(effects);
+    let view = Arc::default();
     let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
         rules: Rules {
             max_waiters: 1,
             ageing: AGEING,
             limit: 9,
+            panic_below: None,
         },
         health: &health,
         breaker: &breaker,
         kept: kept.to_vec(),
         tolls: Vec::new(),
         joining,
+        view: &view,
     };
-    let effects = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
+    let (effects, _) = model.admission.reconfigure(plan(&[(1, 2)], Vec::new()), now);
     model.apply(effects);
     assert_eq!(model.admission.vacate(), [0, 2]);
     let places = model.admission.places(3);
     assert_eq!(places.iter().map(|id| id.key).collect::<Vec<_>>(), [0, 2, 3]);
     let gate = Gate::new(Arc::clone(&model.stats[0]), 1, &health, breaker.clone(), now);
-    let effects = model
+    let (effects, _) = model
         .admission
         .reconfigure(plan(&[(1, 2)], vec![(places[0], gate)]), now);
     model.apply(effects);
@@ -679,11 +828,12 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     assert!(effects.is_empty(), "{effects:?}");
     assert!(model.admission.check_planned(old, now, now).1.is_empty());
     for _ in 0..100 {
-        assert!(model.admission.failed_unasked(old, now).changes.is_empty());
+        assert!(model.admission.failed_unasked(old, now).wake_all().0.is_empty());
     }
     let health_of_new = || model.admission.lock().gates[0].health.status();
     assert_eq!(health_of_new(), HealthStatus::Unknown);
     let effects = model.admission.check_ended(places[0], None, well(), now);
-    assert_eq!(effects.changes.len(), 2, "throttled and healthy: {effects:?}");
+    let (changes, _) = effects.wake_all();
+    assert_eq!(changes.len(), 2, "throttled and healthy: {changes:?}");
     assert_eq!(health_of_new(), HealthStatus::Healthy);
 }

@@ -20,10 +20,9 @@ pub(crate) struct Toll {
 }
 
 impl Toll {
-    /// Whether there is nobody to pay and nobody to heed.
-    #[inline]
-    pub(crate) const fn is_none(&self) -> bool {
-        self.own.is_none() && self.provider.is_none()
+    /// Nothing if there is nobody to pay and nobody to heed.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (self.own.is_some() || self.provider.is_some()).then(|| Box::new(self))
     }
 
     fn meters(&self) -> impl Iterator<Item = &Meter> {
@@ -46,6 +45,11 @@ impl Toll {
     /// Until when a quota is spent.
     pub(crate) fn spent_until(&self, now: Instant) -> Option<Instant> {
         self.meters().filter_map(|meter| meter.spent_until(now)).max()
+    }
+
+    /// Until when it may not be picked.
+    pub(crate) fn throttled_until(&self, now: Instant) -> Option<Instant> {
+        self.spent_until(now).max(self.cools_until(now))
     }
 
     /// Until when something stands against it that a health check should wait for too. What comes back every second does
@@ -73,25 +77,25 @@ impl Toll {
         known.max_by_key(|(until, _)| *until)
     }
 
-    /// Pays all or nobody. Another pool may have been faster with the provider's quota.
-    pub(crate) fn pay(&self, cost: &Cost, now: Instant) -> bool {
+    /// Pays all or nobody, and says what. Another pool may have been faster with the provider's quota.
+    pub(crate) fn pay(&self, cost: &Cost, now: Instant) -> Option<u32> {
         let units = self.price(cost);
         // nobody else takes of this one: what is seen under admission's lock stays
         let own = self.own.as_ref();
         if own.is_some_and(|meter| !meter.take(units, now)) {
-            return false;
+            return None;
         }
         let theirs = self.provider.as_ref();
         let paid = theirs.is_none_or(|provider| provider.meter().take(units, now));
         if let Some(meter) = own.filter(|_| !paid) {
             meter.give_back(units, now);
         }
-        paid
+        paid.then_some(units)
     }
 
-    /// Gives back what was paid and not used.
-    pub(crate) fn give_back(&self, cost: &Cost, now: Instant) {
-        let units = self.price(cost);
+    /// Gives back what was paid and not used. If other settings hold since, it goes to whom they name, who are never given
+    /// more than they can hold.
+    pub(crate) fn give_back(&self, units: u32, now: Instant) {
         self.meters().for_each(|meter| meter.give_back(units, now));
     }
 
@@ -112,21 +116,31 @@ impl Toll {
     }
 }
 
-/// How often an endpoint's quota was spent.
+/// How often an endpoint was throttled, and by what.
 #[derive(Debug, Default)]
-pub(crate) struct Spent {
-    pub(crate) times: u64,
-    told: Option<Instant>,
+pub(crate) struct Throttles {
+    /// By the cause's place in [`ThrottleCause::ALL`].
+    counts: [u64; ThrottleCause::ALL.len()],
+    quota_told: Option<Instant>,
 }
 
-impl Spent {
-    /// It was spent once more. Returns whether others are to be told.
-    pub(super) fn again(&mut self, now: Instant) -> bool {
-        self.times += 1;
+impl Throttles {
+    pub(crate) const fn counts(&self) -> [u64; ThrottleCause::ALL.len()] {
+        self.counts
+    }
+
+    /// It asked for a pause, or another of its provider's.
+    pub(super) fn count(&mut self, cause: ThrottleCause) {
+        self.counts[cause.index()] += 1;
+    }
+
+    /// A quota was spent once more. Returns whether others are to be told.
+    pub(super) fn quota_spent(&mut self, cause: ThrottleCause, now: Instant) -> bool {
+        self.count(cause);
         let recently = |told: Instant| now.saturating_duration_since(told) < TELL_EVERY;
-        let tell = !self.told.is_some_and(recently);
+        let tell = !self.quota_told.is_some_and(recently);
         if tell {
-            self.told = Some(now);
+            self.quota_told = Some(now);
         }
         tell
     }

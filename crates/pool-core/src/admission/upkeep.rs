@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, Change, Effects, Gate, Settle, State};
+use super::{Admission, Change, Effects, Gate, Settle, State, Toll};
 use crate::{
     ThrottleCause,
     breaker::{BreakerState, Ticket, Transition},
@@ -50,7 +50,7 @@ impl<O> Admission<O> {
     ) {
         let Some(transition) = moved else { return };
         gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
-        effects.changes.push((key, Change::Breaker(transition)));
+        effects.change(key, Change::Breaker(transition));
     }
 
     pub(super) fn poll_breaker(&self, gate: &mut Gate, key: u32, now: Instant, effects: &mut Effects) {
@@ -70,12 +70,14 @@ impl<O> Admission<O> {
         let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
-            let cause = if gate.toll.cools_until(now).is_some() {
+            let of_provider = |toll: &Toll| toll.cools_until(now).is_some();
+            let cause = if gate.toll.as_deref().is_some_and(of_provider) {
                 ThrottleCause::ProviderCoolDown
             } else {
                 ThrottleCause::CoolDown
             };
-            effects.changes.push((key, Change::Throttled { wait, cause }));
+            gate.throttles.count(cause);
+            effects.change(key, Change::Throttled { wait, cause });
             self.refresh(state, now, effects);
         }
     }
@@ -91,7 +93,7 @@ impl<O> Admission<O> {
     ) {
         if let Some((until, cause)) = state.gates[key as usize].note_spent(now) {
             let wait = until.saturating_duration_since(now);
-            effects.changes.push((key, Change::Throttled { wait, cause }));
+            effects.change(key, Change::Throttled { wait, cause });
         }
         self.refresh(state, now, effects);
     }
@@ -99,16 +101,19 @@ impl<O> Admission<O> {
     /// Recomputes who may be picked, after anything that bears on it.
     pub(super) fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
+        Self::poll_ejections(state, now, effects);
+        Self::update_panic(state, now, effects);
         self.refresh_eligible(state, now);
         if state.queue.waiting() > 0 {
             let State {
                 gates,
                 eligible,
                 queue,
+                short,
                 ..
             } = state;
-            let soonest = |min| Self::hopeless_before(gates, eligible, min, now);
-            queue.wake_hopeless(soonest, &mut effects.wakers);
+            let soonest = |min| Self::hopeless_before(gates, eligible, *short, min, now);
+            queue.wake_hopeless(soonest, &mut effects.rest().wakers);
         }
     }
 
@@ -134,7 +139,7 @@ impl<O> Admission<O> {
             .filter(|(_, gate)| gate.eligible(now))
             .map(|(i, _)| i as u32)
             .collect();
-        self.eligible.store(state.eligible.clone());
+        self.publish_roster(state);
     }
 
     /// Lets time pass. Returns when time alone will change something next.
@@ -145,8 +150,9 @@ impl<O> Admission<O> {
             self.poll_breaker(&mut state.gates[key], key as u32, now, &mut effects);
         }
         self.refresh(&mut state, now, &mut effects);
-        self.serve(&mut state, now, &mut effects);
+        // what serving changes is looked at once more
         effects.rearm = false;
+        self.serve(&mut state, now, &mut effects);
         (
             state.gates.iter().filter_map(|gate| gate.wakes_at(now)).min(),
             effects,

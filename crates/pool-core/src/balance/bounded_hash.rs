@@ -54,6 +54,10 @@ fn liking(candidate: &Candidate<'_>, key: u64) -> f64 {
 }
 
 impl Balancer for BoundedHash {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let Some(key) = cx.key() else {
             return P2c.pick(among, cx);
@@ -76,5 +80,10 @@ impl Balancer for BoundedHash {
             }
         }
         best.map(|(_, _, index)| index)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        // it keeps nothing; without a key it draws
+        cx.key().and_then(|_| self.pick(among, cx))
     }
 }

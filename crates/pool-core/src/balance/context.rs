@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use tokio::time::Instant;
 
-use crate::chance::step;
+use crate::chance::{Chance, step};
 
 /// Why an endpoint is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub struct PickCx<'a> {
     ask: Ask,
     tried: &'a [u32],
     random: Cell<u64>,
+    /// Gives the seed when chance is first asked for: many balancers never ask.
+    chance: Cell<Option<&'a Chance>>,
 }
 
 impl<'a> PickCx<'a> {
@@ -55,7 +57,14 @@ impl<'a> PickCx<'a> {
             ask,
             tried,
             random: Cell::new(seed),
+            chance: Cell::new(None),
         }
+    }
+
+    /// With a seed of its own from the pool's.
+    pub(crate) const fn seeded_by(mut self, chance: &'a Chance) -> Self {
+        self.chance = Cell::new(Some(chance));
+        self
     }
 
     /// The time now.
@@ -91,6 +100,9 @@ impl<'a> PickCx<'a> {
     /// 64 random bits, from the pool's seed. Not for secrets.
     #[inline]
     pub fn random(&self) -> u64 {
+        if let Some(chance) = self.chance.take() {
+            self.random.set(chance.seed());
+        }
         let (state, number) = step(self.random.get());
         self.random.set(state);
         number

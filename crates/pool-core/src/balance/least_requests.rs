@@ -1,7 +1,8 @@
 //! Least requests, as Envoy's weighted full scan has it: the endpoint with the fewest requests under way for its
 //! weight. Costs a look at each candidate; with hundreds of endpoints a sampled balancer is cheaper.
 //!
-//! Ties go round, so that an idle pool does not send everything to its first endpoint.
+//! Ties go round, so that an idle pool does not send everything to its first endpoint. They go on from whoever was picked
+//! last: going on from the next number would give whoever follows a busy endpoint the busy one's share as well.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,12 +21,10 @@ impl LeastRequests {
     }
 }
 
-impl Balancer for LeastRequests {
-    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
-        if among.is_empty() {
-            return None;
-        }
-        let start = self.start.fetch_add(1, Ordering::Relaxed) % among.len();
+impl LeastRequests {
+    /// The least loaded, and of several the first from this turn on.
+    fn least(among: &Candidates<'_>, turn: usize) -> Option<usize> {
+        let start = turn.checked_rem(among.len())?;
         let mut best: Option<(usize, f64)> = None;
         for step in 0..among.len() {
             let index = (start + step) % among.len();
@@ -39,5 +38,29 @@ impl Balancer for LeastRequests {
             }
         }
         best.map(|(index, _)| index)
+    }
+}
+
+impl Balancer for LeastRequests {
+    fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        if among.is_empty() {
+            return None;
+        }
+        // added, so that those who look at the same time begin at different ones
+        let turn = self.start.fetch_add(1, Ordering::Relaxed);
+        let index = Self::least(among, turn)?;
+        if index != turn % among.len() {
+            // who is passed over for its load must not lend its turns to the next
+            self.start.store(index + 1, Ordering::Relaxed);
+        }
+        Some(index)
+    }
+
+    fn observes(&self) -> bool {
+        false
+    }
+
+    fn peek(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        Self::least(among, self.start.load(Ordering::Relaxed))
     }
 }

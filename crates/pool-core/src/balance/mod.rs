@@ -57,14 +57,28 @@ pub use tiered::Tiered;
 pub trait Balancer: Send + Sync + 'static {
     /// The index, in `among`, of the endpoint to use; `None` only if there is none. An index outside is taken as `None`.
     ///
-    /// Must not allocate or block. The load it reads is live and may change between two looks.
+    /// Must not allocate or block. The load it reads is live and may change between two looks. A panic is caught, logged
+    /// once, and taken as `None`: then the pool takes the least loaded.
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize>;
+
+    /// Whom [`pick`](Self::pick) would pick, for [`Pool::explain`](crate::Pool::explain): must leave no trace in what the
+    /// balancer keeps. `None` when chance decides, and by default.
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        let _ = (among, cx);
+        None
+    }
+
+    /// Whether [`observe`](Self::observe) does anything: where it does not, the pool saves itself the calls. Asked when the
+    /// balancer comes into use.
+    fn observes(&self) -> bool {
+        true
+    }
 
     /// Something became of a slot on the endpoint with this [key](Candidate::key). Only for signals of one's own: what
     /// the pool measures is in the [`Candidate`].
     ///
     /// Called outside all locks, for each slot that was given; must not allocate or block. A panic is caught and
-    /// logged.
+    /// logged once.
     fn observe(&self, key: usize, what: &Feedback) {
         let _ = (key, what);
     }
@@ -73,6 +87,14 @@ pub trait Balancer: Send + Sync + 'static {
 impl<B: Balancer + ?Sized> Balancer for Arc<B> {
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         (**self).pick(among, cx)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        (**self).peek(among, cx)
+    }
+
+    fn observes(&self) -> bool {
+        (**self).observes()
     }
 
     fn observe(&self, key: usize, what: &Feedback) {

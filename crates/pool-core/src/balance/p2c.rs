@@ -19,6 +19,10 @@ impl P2c {
 }
 
 impl Balancer for P2c {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let (first, a) = draw::weighted(among, None, cx)?;
         let Some((second, b)) = draw::weighted(among, Some(first), cx) else {

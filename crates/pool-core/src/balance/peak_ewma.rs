@@ -23,6 +23,10 @@ fn cost(candidate: &Candidate<'_>, tick: u32) -> f64 {
 }
 
 impl Balancer for PeakEwma {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let first = draw::uniform(among.len(), None, cx)?;
         let Some(second) = draw::uniform(among.len(), Some(first), cx) else {

@@ -114,6 +114,10 @@ fn set_failing_aside(looks: &mut [Look]) -> usize {
 }
 
 impl Balancer for Prequal {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let mut looks = [Look::default(); LOOKS];
         let count = look(among, cx, &mut looks);
@@ -126,5 +130,10 @@ impl Balancer for Prequal {
         };
         let cold = looks.iter().filter(|look| look.in_flight <= limit);
         cold.min_by(by_latency).map(|look| look.index)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        // it keeps nothing; only more than it looks at are drawn
+        (among.len() <= LOOKS).then(|| self.pick(among, cx)).flatten()
     }
 }

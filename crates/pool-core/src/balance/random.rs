@@ -17,6 +17,10 @@ impl Random {
 }
 
 impl Balancer for Random {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         draw::weighted(among, None, cx).map(|(index, _)| index)
     }

@@ -23,8 +23,8 @@ impl RoundRobin {
         Self::default()
     }
 
-    fn weighted(&self, among: &Candidates<'_>) -> Option<usize> {
-        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The richest after a round of gains, and what everybody has then.
+    fn weighted(among: &Candidates<'_>, credit: &mut Vec<f64>) -> Option<usize> {
         let mut best: Option<(usize, usize, f64)> = None;
         let mut sum = 0.0;
         for (index, candidate) in among.iter().enumerate() {
@@ -44,12 +44,30 @@ impl RoundRobin {
     }
 }
 
+/// Whether all weigh the same; `None` if there are none.
+fn equal(among: &Candidates<'_>) -> Option<bool> {
+    let first = among.get(0)?.weight();
+    Some(among.iter().all(|candidate| candidate.weight() == first))
+}
+
 impl Balancer for RoundRobin {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
-        let first = among.get(0)?.weight();
-        if among.iter().all(|candidate| candidate.weight() == first) {
+        if equal(among)? {
             return Some(self.next.fetch_add(1, Ordering::Relaxed) % among.len());
         }
-        self.weighted(among)
+        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::weighted(among, &mut credit)
+    }
+
+    fn peek(&self, among: &Candidates<'_>, _: &PickCx<'_>) -> Option<usize> {
+        if equal(among)? {
+            return Some(self.next.load(Ordering::Relaxed) % among.len());
+        }
+        let mut copy = self.credit.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self::weighted(among, &mut copy)
     }
 }

@@ -36,6 +36,10 @@ impl SampledLeastRequests {
 }
 
 impl Balancer for SampledLeastRequests {
+    fn observes(&self) -> bool {
+        false
+    }
+
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         let (mut best, first) = draw::weighted(among, None, cx)?;
         let mut least = first.in_flight() as f64 / first.weight();

@@ -54,7 +54,21 @@ impl Field {
         self.pick_of(balancer, &keys)
     }
 
+    /// Whom the balancer says it would pick.
+    pub(super) fn peek(&mut self, balancer: &dyn Balancer) -> Option<usize> {
+        let keys: Vec<u32> = (0..self.members.len() as u32).collect();
+        self.ask(&keys, |among, cx| balancer.peek(among, cx))
+    }
+
     pub(super) fn pick_of(&mut self, balancer: &dyn Balancer, keys: &[u32]) -> Option<usize> {
+        self.ask(keys, |among, cx| balancer.pick(among, cx))
+    }
+
+    fn ask(
+        &mut self,
+        keys: &[u32],
+        balancer: impl Fn(&Candidates<'_>, &PickCx<'_>) -> Option<usize>,
+    ) -> Option<usize> {
         let weights = self.members.iter().map(|member| member.configured_weight());
         let heaviest = weights.fold(0.0, f64::max);
         let among = Candidates::new(keys, &self.members, heaviest, self.now);
@@ -64,7 +78,7 @@ impl Field {
         };
         self.seed += 1;
         let cx = PickCx::new(self.now, ask, &[], crate::chance::mix(self.seed));
-        balancer.pick(&among, &cx)
+        balancer(&among, &cx)
     }
 
     /// How often each is picked in so many rounds; loads stay as they are.

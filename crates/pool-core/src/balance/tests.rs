@@ -205,3 +205,34 @@ fn chance_repeats_with_its_seed_and_fills_its_range() {
     assert_eq!((a.below(0), a.below(1), a.tried()), (0, 0, 1));
     assert!(a.has_tried(3) && !a.has_tried(2));
 }
+
+#[test]
+fn a_peek_tells_the_next_pick_and_changes_nothing() {
+    let told = [
+        BalancerKind::LeastRequests,
+        BalancerKind::RoundRobin,
+        BalancerKind::Prequal,
+        BalancerKind::BoundedHash,
+    ];
+    for kind in BalancerKind::ALL {
+        let balancers: [Arc<dyn Balancer>; 2] = [Arc::new(kind.build()), Arc::new(Tiered::new(kind.build()))];
+        for balancer in balancers {
+            assert_eq!(members(&[]).peek(&balancer), None, "{kind}");
+            for weights in [[1.0, 1.0, 1.0], [3.0, 1.0, 2.0]] {
+                let mut field = members(&weights.map(|weight| (weight, 0)));
+                field.key = Some(7);
+                for (member, millis) in [(0, 100), (1, 30), (2, 80)] {
+                    field.latency(member, millis, None);
+                }
+                for round in 0..20 {
+                    let peeks = [field.peek(&balancer), field.peek(&balancer)];
+                    let picked = field.pick(&balancer);
+                    let expected = if told.contains(&kind) { picked } else { None };
+                    assert_eq!(peeks, [expected; 2], "{kind}, round {round}, {weights:?}");
+                }
+            }
+        }
+    }
+    let mut without_key = members(&[(1.0, 0); 3]);
+    assert_eq!(without_key.peek(&BoundedHash::new()), None, "it draws");
+}

@@ -20,8 +20,9 @@ impl<B: Balancer> Tiered<B> {
     }
 }
 
-impl<B: Balancer> Balancer for Tiered<B> {
-    fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+impl<B: Balancer> Tiered<B> {
+    /// The index, in `among`, of whom `choose` chooses in the lowest tier that has room.
+    fn choose(among: &Candidates<'_>, choose: impl Fn(&Candidates<'_>) -> Option<usize>) -> Option<usize> {
         let free = |tier: Option<u8>| {
             let all = (0..among.len()).filter_map(|index| Some((index, among.get(index)?)));
             all.filter(move |(_, candidate)| {
@@ -30,14 +31,28 @@ impl<B: Balancer> Balancer for Tiered<B> {
         };
         let Some(lowest) = free(None).map(|(_, candidate)| candidate.tier()).min() else {
             // nobody has room; whoever is picked, the caller stands in line
-            return self.within.pick(among, cx);
+            return choose(among);
         };
         with_list(|keys| {
             keys.extend(free(Some(lowest)).map(|(_, candidate)| candidate.key() as u32));
-            let picked = self.within.pick(&among.only(keys), cx)?;
+            let picked = choose(&among.only(keys))?;
             let key = *keys.get(picked)? as usize;
             (0..among.len()).find(|index| among.get(*index).is_some_and(|candidate| candidate.key() == key))
         })
+    }
+}
+
+impl<B: Balancer> Balancer for Tiered<B> {
+    fn observes(&self) -> bool {
+        self.within.observes()
+    }
+
+    fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        Self::choose(among, |tier| self.within.pick(tier, cx))
+    }
+
+    fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        Self::choose(among, |tier| self.within.peek(tier, cx))
     }
 
     fn observe(&self, key: usize, what: &super::Feedback) {

@@ -17,6 +17,8 @@ mod window;
 
 pub use config::BreakerConfig;
 
+use std::num::NonZeroU64;
+
 use tokio::time::Instant;
 use window::Window;
 
@@ -56,12 +58,27 @@ pub struct Transition {
 #[must_use = "a ticket that never comes back holds a probe permit until its lease ends"]
 pub struct Ticket {
     generation: u64,
-    probe: Option<u64>,
+    probe: Option<NonZeroU64>,
+}
+
+impl Ticket {
+    /// Permission that no breaker gave: for a request that is sent to the endpoint although its breaker is open, because
+    /// too few others are left. Whatever comes of it is ignored. It cannot close the breaker, since that takes identified
+    /// probes, and it takes no probe's permit.
+    pub const BYPASS: Self = Self {
+        generation: u64::MAX,
+        probe: None,
+    };
+
+    /// Whether it is [`BYPASS`](Self::BYPASS).
+    pub const fn is_bypass(self) -> bool {
+        self.generation == Self::BYPASS.generation
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    id: u64,
+    id: NonZeroU64,
     expires: Instant,
 }
 
@@ -71,7 +88,7 @@ pub struct Breaker {
     config: BreakerConfig,
     state: BreakerState,
     generation: u64,
-    next_probe: u64,
+    next_probe: NonZeroU64,
     probes: Vec<Probe>,
     probe_successes: u32,
     /// Since when no request, only health checks, was admitted as a probe.
@@ -91,7 +108,7 @@ impl Breaker {
         Self {
             state: BreakerState::Closed,
             generation: 0,
-            next_probe: 0,
+            next_probe: NonZeroU64::MIN,
             probes: Vec::with_capacity(config.half_open_probes as usize),
             probe_successes: 0,
             quiet_since: now,
@@ -148,6 +165,7 @@ impl Breaker {
     }
 
     /// Whether a request would be admitted now.
+    #[inline]
     pub fn admits(&self, now: Instant) -> bool {
         match self.state {
             BreakerState::Closed => true,
@@ -160,7 +178,12 @@ impl Breaker {
     }
 
     /// Admits a request, if it may pass.
+    #[inline]
     pub fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        if self.state.is_closed() {
+            let (generation, probe) = (self.generation, None);
+            return Some(Ticket { generation, probe });
+        }
         let ticket = self.issue(now)?;
         if ticket.probe.is_some() {
             self.quiet_since = now;
@@ -194,7 +217,7 @@ impl Breaker {
                     return None;
                 }
                 let id = self.next_probe;
-                self.next_probe += 1;
+                self.next_probe = id.saturating_add(1);
                 self.probes.push(Probe {
                     id,
                     expires: now + self.config.probe_lease,
@@ -208,6 +231,7 @@ impl Breaker {
     }
 
     /// The request behind the ticket succeeded.
+    #[inline]
     pub fn succeed(&mut self, ticket: Ticket, now: Instant) -> Option<Transition> {
         if !self.take_back(ticket) {
             return None;
@@ -267,11 +291,13 @@ impl Breaker {
     }
 
     /// Whether the state has not changed since the ticket was issued.
+    #[inline]
     pub const fn is_current(&self, ticket: Ticket) -> bool {
         ticket.generation == self.generation
     }
 
     /// Whether the ticket is of this generation (and, for a probe, still leased). Frees its permit.
+    #[inline]
     fn take_back(&mut self, ticket: Ticket) -> bool {
         if ticket.generation != self.generation {
             return false;

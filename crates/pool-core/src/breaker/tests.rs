@@ -320,3 +320,26 @@ fn a_slow_probe_has_failed() {
     let moved = breaker.succeed_slowly(probe, now, 0.0).unwrap();
     assert!(matches!(moved.to, BreakerState::Open { .. }), "{moved:?}");
 }
+
+#[test]
+fn what_goes_past_an_open_breaker_changes_nothing() {
+    let start = Instant::now();
+    let mut breaker = tripped(start);
+    let open = breaker.state();
+    assert!(Ticket::BYPASS.is_bypass() && !open.is_closed());
+    for _ in 0..20 {
+        assert_eq!(breaker.succeed(Ticket::BYPASS, start), None);
+        assert_eq!(breaker.fail(Ticket::BYPASS, start, 0.0), None);
+    }
+    assert_eq!(breaker.state(), open);
+    let later = start + s(5);
+    breaker.poll(later);
+    // half-open: no permit is taken, and none is given back that was not
+    let probe = breaker.admit(later).unwrap();
+    assert!(!probe.is_bypass());
+    breaker.cancel(Ticket::BYPASS);
+    assert!(breaker.admit(later).is_none());
+    assert_eq!(breaker.succeed(Ticket::BYPASS, later), None);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert!(!breaker.is_current(Ticket::BYPASS));
+}

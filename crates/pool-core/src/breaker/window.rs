@@ -66,6 +66,7 @@ impl Window {
         slice
     }
 
+    #[inline]
     pub(super) fn record(&mut self, now: Instant, ok: bool) {
         let bucket = self.bucket(now);
         let count = if ok { &mut bucket.ok } else { &mut bucket.failed };
@@ -79,9 +80,10 @@ impl Window {
         bucket.slow = bucket.slow.saturating_add(1);
     }
 
+    #[inline]
     fn bucket(&mut self, now: Instant) -> &mut Bucket {
         let (newest, begin, end) = self.newest;
-        let slice = if (begin..end).contains(&now) {
+        let slice = if begin <= now && now < end {
             newest
         } else {
             self.begin_slice(now)

@@ -36,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) position: Option<u64>,
     pub(crate) unfit: Option<Unfit>,
     pub(crate) lanes: u32,
+    /// A connection outlives a request that was broken off.
+    pub(crate) survives: bool,
     pub(crate) clean: bool,
     pub(crate) throttle: Option<Duration>,
     pub(crate) maybe_executed: bool,
@@ -47,6 +49,8 @@ pub(crate) struct Script {
 pub(crate) struct Counts {
     pub(crate) connects: AtomicU64,
     pub(crate) connected: AtomicU64,
+    /// Connects under way.
+    pub(crate) connecting: AtomicI64,
     pub(crate) opens: AtomicU64,
     pub(crate) recycles: AtomicU64,
     pub(crate) checks: AtomicU64,
@@ -80,6 +84,7 @@ impl Node {
                 position: None,
                 unfit: None,
                 lanes: 1,
+                survives: false,
                 clean: true,
                 throttle: None,
                 maybe_executed: true,
@@ -160,6 +165,14 @@ impl Drop for Socket {
     }
 }
 
+struct Connecting<'a>(&'a Node);
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.counts().connecting.fetch_sub(1, SeqCst);
+    }
+}
+
 /// A lane.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -206,6 +219,8 @@ impl Endpoint for Fake {
     async fn connect(&self, _: &ConnectCx) -> Result<Arc<Socket>, Oops> {
         let node = &self.0;
         node.counts().connects.fetch_add(1, SeqCst);
+        node.counts().connecting.fetch_add(1, SeqCst);
+        let _until_it_ends = Connecting(node);
         let act = node.script().connect;
         node.act(act).await?;
         node.counts().connected.fetch_add(1, SeqCst);
@@ -233,6 +248,10 @@ impl Endpoint for Fake {
 
     fn is_clean(&self, line: &Line) -> bool {
         line.clean
+    }
+
+    fn survives(&self, _: &Line) -> bool {
+        self.0.script().survives
     }
 
     async fn recycle(&self, line: &mut Line, _: &RecycleCx) -> Result<(), Oops> {

@@ -6,7 +6,7 @@ use super::{
     Chain, ConfigProblem, Context, EndpointPlan, ProviderPlan, provider, raw,
     resolve::{is_not, timeouts},
 };
-use crate::{ConfigError, EndpointUrl, RpcConfig, Secret, Timeouts, env::expand};
+use crate::{ConfigError, EndpointUrl, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
 
 pub(super) fn resolve(
     id: EndpointId,
@@ -33,7 +33,11 @@ pub(super) fn resolve(
         .expose()
         .parse()
         .map_err(|error| context.problem(&url_path, error))?;
-    let mut rpc = RpcConfig::new(url, chain.probe()).timeouts(timeouts);
+    let mut rpc = RpcConfig::new(url, chain.probe())
+        .timeouts(timeouts)
+        .http_version(endpoint.http.0.or(defaults.http.0).unwrap_or_default())
+        .gzip(endpoint.gzip.or(defaults.gzip).unwrap_or(true))
+        .proxy(proxy(endpoint, defaults, path, context)?);
     for (name, value) in &endpoint.headers {
         let path = format!("{path}.headers.{name}");
         let value = expanded(value, &path, context)?;
@@ -57,6 +61,7 @@ pub(super) fn resolve(
         let key = match error {
             ConfigError::TwoCredentials => "headers",
             ConfigError::ExtraCa => "ca_file",
+            ConfigError::Proxy { .. } => "proxy",
             _ => "url",
         };
         context.problem(&format!("{path}.{key}"), error)
@@ -76,6 +81,32 @@ fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
     config.quota = own.quota.clone().or_else(|| all.quota.clone());
     config.min_idle = own.min_idle.or(all.min_idle).unwrap_or(config.min_idle);
     config
+}
+
+/// The way that is named by the endpoint, else by the file for all.
+fn proxy(
+    own: &raw::Endpoint,
+    all: &raw::Shares,
+    path: &str,
+    context: &Context<'_>,
+) -> Result<ProxySetting, ConfigProblem> {
+    let (text, path) = match (&own.proxy, &all.proxy) {
+        (Some(text), _) => (text, format!("{path}.proxy")),
+        (None, Some(text)) => (text, "defaults.endpoint.proxy".to_owned()),
+        (None, None) => return Ok(ProxySetting::from_lookup(context.env)),
+    };
+    let text = expanded(text, &path, context)?;
+    match text.expose() {
+        "environment" => Ok(ProxySetting::from_lookup(context.env)),
+        "none" => Ok(ProxySetting::none()),
+        url => match url.parse() {
+            Ok(url) => Ok(ProxySetting::explicit(url)),
+            Err(error) => {
+                let allowed = "allowed: environment, none, or the URL of an HTTP proxy";
+                Err(context.problem(&path, format_args!("{error}; {allowed}")))
+            }
+        },
+    }
 }
 
 fn expanded(text: &Secret, path: &str, context: &Context<'_>) -> Result<Secret, ConfigProblem> {

@@ -21,10 +21,16 @@ pub struct ConfigProblem {
 
 impl ConfigProblem {
     pub(super) fn new(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        // one line, whatever is quoted from the file
+        let message = message.into();
+        let words = message.split(|c: char| c.is_control() || "\u{2028}\u{2029}".contains(c));
         Self {
             file: file.to_owned(),
             line,
-            message: message.into(),
+            message: words
+                .filter(|words| !words.is_empty())
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 
@@ -85,6 +91,12 @@ pub(super) fn without_values(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_one_line() {
+        let problem = ConfigProblem::new(Path::new("f"), Some(2), "unknown field `a\r\n\u{2028}b\u{85}c`");
+        assert_eq!(problem.to_string(), "f:2: unknown field `a b c`");
+    }
 
     #[test]
     fn texts_from_the_file_are_not_repeated() {

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{BalancerKind, Section, pool::Pool};
-use crate::Secret;
+use crate::{HttpVersion, Secret};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key `pools`")]
@@ -59,7 +59,24 @@ impl<'de> Deserialize<'de> for Balancer {
     }
 }
 
-/// An endpoint's place in its pool, as far as it is given.
+/// How a file names what an endpoint speaks.
+pub(super) const HTTP_VERSIONS: [(&str, HttpVersion); 3] = [
+    ("auto", HttpVersion::Auto),
+    ("http1", HttpVersion::Http1),
+    ("http2_prior_knowledge", HttpVersion::Http2PriorKnowledge),
+];
+
+/// A version of HTTP, if one is given.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Http(pub(super) Option<HttpVersion>);
+
+impl<'de> Deserialize<'de> for Http {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named("version of HTTP", &HTTP_VERSIONS, deserializer).map(|version| Self(Some(version)))
+    }
+}
+
+/// An endpoint's place in its pool and the way to it, as far as they are given.
 #[derive(Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
@@ -74,6 +91,10 @@ pub(super) struct Shares {
     pub(super) min_idle: Option<u32>,
     pub(super) provider: Option<String>,
     pub(super) quota: Option<QuotaConfig>,
+    pub(super) http: Http,
+    pub(super) gzip: Option<bool>,
+    #[serde(deserialize_with = "some_secret")]
+    pub(super) proxy: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +117,11 @@ pub(super) struct Endpoint {
     pub(super) provider: Option<String>,
     #[serde(default)]
     pub(super) quota: Option<QuotaConfig>,
+    pub(super) http: Http,
+    #[serde(default)]
+    pub(super) gzip: Option<bool>,
+    #[serde(default, deserialize_with = "some_secret")]
+    pub(super) proxy: Option<Secret>,
     #[serde(default)]
     pub(super) timeouts: Limits,
     #[serde(default, deserialize_with = "secrets")]
@@ -106,6 +132,10 @@ pub(super) struct Endpoint {
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     String::deserialize(deserializer).map(Secret::from)
+}
+
+fn some_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    secret(deserializer).map(Some)
 }
 
 fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {

@@ -155,7 +155,30 @@ fn shares(generator: &mut schemars::SchemaGenerator, defaults: &EndpointConfig) 
         }
         (key, property)
     });
-    with_default.collect()
+    with_default.chain(way()).collect()
+}
+
+/// How an endpoint is reached.
+fn way() -> [(String, Value); 3] {
+    let versions = raw::HTTP_VERSIONS.map(|(name, _)| name);
+    let http = json!({
+        "enum": versions,
+        "default": "auto",
+        "description": "auto: HTTP/2 where a node with https agrees to it, else HTTP/1.1. http1: HTTP/1.1 only. \
+                        http2_prior_knowledge: HTTP/2 without asking.",
+    });
+    let gzip = json!({
+        "type": "boolean",
+        "default": true,
+        "description": "Whether answers may come compressed.",
+    });
+    let proxy = json!({
+        "type": "string",
+        "default": "environment",
+        "description": "environment: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. none. Or the URL of an HTTP \
+                        proxy, which may hold ${NAME} and ${file:PATH}; never logged.",
+    });
+    [("http", http), ("gzip", gzip), ("proxy", proxy)].map(|(key, value)| (key.to_owned(), value))
 }
 
 fn timeouts() -> Value {

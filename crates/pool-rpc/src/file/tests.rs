@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::{HttpVersion, ProxySetting};
 
 fn parse(text: &str, folder: &Path) -> Result<PoolsFile, ConfigProblem> {
     let env = |name: &str| (name == "KEY").then(|| "SECRETKEY".to_owned());
@@ -136,5 +137,64 @@ fn only_an_application_that_has_a_section_may_have_one() {
         problem,
         "pools.yaml:25: pools[1]: unknown field `follow`, expected one of `id`, `dialect`, `chain_id`, `balancer`, \
          `endpoints`, `settings`, `timeouts`"
+    );
+}
+
+/// A pool of one endpoint with these keys, and these defaults for it.
+fn one(defaults: &str, keys: &str) -> Result<RpcConfig, ConfigProblem> {
+    let text = format!(
+        "defaults: {{endpoint: {{{defaults}}}}}
+pools:
+  - id: a
+    dialect: evm
+    chain_id: 1
+    endpoints:
+      - {{id: one, url: 'https://node.example/', {keys}}}
+"
+    );
+    let mut file = parse(&text, Path::new(""))?;
+    Ok(file.pools.remove(0).endpoints.remove(0).rpc)
+}
+
+#[test]
+fn the_way_to_a_node_is_its_own_or_that_of_all() {
+    let plain = one("", "").unwrap();
+    let environment = ProxySetting::from_lookup(|_| None);
+    assert_eq!(
+        (plain.http_version, plain.gzip, &plain.proxy),
+        (HttpVersion::Auto, true, &environment)
+    );
+    let all = "http: http1, gzip: false, proxy: 'http://${KEY}@proxy:3128'";
+    let proxy = ProxySetting::explicit("http://SECRETKEY@proxy:3128".parse().unwrap());
+    let shared = one(all, "").unwrap();
+    assert_eq!(
+        (shared.http_version, shared.gzip, &shared.proxy),
+        (HttpVersion::Http1, false, &proxy)
+    );
+    let own = one(all, "http: http2_prior_knowledge, gzip: true, proxy: none").unwrap();
+    assert_eq!(
+        (own.http_version, own.gzip, own.proxy),
+        (HttpVersion::Http2PriorKnowledge, true, ProxySetting::none())
+    );
+    assert_eq!(one(all, "proxy: environment").unwrap().proxy, environment);
+}
+
+#[test]
+fn a_way_that_cannot_be_is_refused() {
+    let message = |defaults: &str, keys: &str| one(defaults, keys).unwrap_err().to_string();
+    assert_eq!(
+        message("", "proxy: 'socks5://SECRETKEY@proxy'"),
+        "pools.yaml:7: pools[0].endpoints[0].proxy: the URL's scheme must be http or https; \
+         allowed: environment, none, or the URL of an HTTP proxy"
+    );
+    let shared = message("proxy: nowhere", "");
+    assert!(
+        shared.starts_with("pools.yaml:1: defaults.endpoint.proxy: "),
+        "{shared}"
+    );
+    let version = message("", "http: h3");
+    assert!(
+        version.contains("allowed: auto, http1, http2_prior_knowledge"),
+        "{version}"
     );
 }

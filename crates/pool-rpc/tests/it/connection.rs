@@ -92,8 +92,8 @@ async fn only_exactly_one_whole_answer_leaves_a_connection_clean() {
             false,
         ),
         (
-            "compressed",
-            Reply::Bytes(http(&format!("{LENGTH}content-encoding: gzip\r\n"), GOOD)),
+            "a coding that nobody asked for",
+            Reply::Bytes(http(&format!("{LENGTH}content-encoding: br\r\n"), GOOD)),
             "Encoding",
             false,
         ),

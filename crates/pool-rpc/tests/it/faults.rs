@@ -6,10 +6,10 @@ use devnet::{
     Faults, Garbage, HttpBody, HttpError, RpcError as RpcFault, TooManyRequests, Truncate, TruncateStyle,
     When,
 };
-use pool_core::{ErrorType, Verdict};
-use pool_rpc::{RpcError, classify, is_duplicate_tx};
+use pool_core::{Endpoint as _, ErrorType, Verdict};
+use pool_rpc::{HttpVersion, RpcError, classify, is_duplicate_tx};
 
-use crate::support::{call, call_with, endpoint, evm_node};
+use crate::support::{call, call_with, config, connected, endpoint, evm_node, impatient, until};
 
 fn http(status: u16, body: HttpBody) -> Faults {
     Faults {
@@ -76,6 +76,36 @@ async fn each_fault_is_classified() {
             (clean, clean),
             "{what}: {error:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn each_fault_is_classified_the_same_over_http2() {
+    let node = evm_node().await;
+    for (what, faults, error_type, pause, keep) in table() {
+        node.set_faults(faults).unwrap();
+        let config = config(&node.url())
+            .http_version(HttpVersion::Http2PriorKnowledge)
+            .timeouts(impatient());
+        let (endpoint, transport) = connected(&config).await;
+        let mut conn = endpoint.open(&transport).await.unwrap();
+        let error = call(&mut conn).await.expect_err(what);
+        let verdict = classify(&error);
+        assert_eq!(verdict.error_type, error_type, "{what}: {error:?}");
+        assert_eq!(
+            verdict.throttle,
+            pause.map(Duration::from_secs),
+            "{what}: {error:?}"
+        );
+        assert_eq!(verdict.keep_connection, keep, "{what}: {error:?}");
+        // a fault ends its own stream; only where nothing comes any more is the connection given up
+        let spoilt = ["hang", "reset"].contains(&what);
+        if spoilt {
+            until("it takes no more", || transport.lanes() == 0).await;
+        }
+        assert_eq!(conn.is_clean(), !spoilt, "{what}: {error:?}");
+        node.set_faults(Faults::default()).unwrap();
+        assert_eq!(call(&mut conn).await.is_ok(), !spoilt, "{what}");
     }
 }
 

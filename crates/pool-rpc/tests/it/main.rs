@@ -2,11 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+#[cfg(feature = "alloy")]
+mod alloy;
+#[cfg(feature = "alloy")]
+mod answering;
+mod certificates;
 mod connection;
 mod faults;
+mod gzip;
 mod health;
+mod http2;
+mod http2_pool;
+mod http2_server;
 mod pool;
+mod proxy;
 mod script;
 mod secrets;
 mod support;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;

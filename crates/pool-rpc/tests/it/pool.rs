@@ -39,7 +39,8 @@ fn errors(pool: &Pool<JsonRpcEndpoint>, class: ErrorType) -> u64 {
 
 async fn healthy(pool: &Pool<JsonRpcEndpoint>, count: usize) {
     until("all endpoints are healthy", || {
-        pool.explain().len() + count == pool.snapshot().endpoints.len()
+        let endpoints = pool.explain();
+        endpoints.iter().filter(|endpoint| endpoint.is_usable()).count() == count
     })
     .await;
 }

@@ -15,6 +15,9 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// Makes an answer of a request and its id.
+pub(crate) type Make = Arc<dyn Fn(&[u8], &str) -> Vec<u8> + Send + Sync>;
+
 /// What the server does with a request.
 #[derive(Clone)]
 pub(crate) enum Reply {
@@ -26,6 +29,8 @@ pub(crate) enum Reply {
     Then(String, String),
     /// Writes this once a thousand bytes of the request were read, then reads the rest.
     Early(String),
+    /// Writes what is made of the request and its id.
+    Made(Make),
     /// Never answers.
     Hang,
 }
@@ -109,6 +114,7 @@ pub(crate) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, reply
                 nudge.notified().await;
                 stream.write_all(fill(second, &id).as_bytes()).await
             }
+            Reply::Made(make) => stream.write_all(&make(&request, &id)).await,
             Reply::Hang => std::future::pending().await,
         };
         if written.is_err() {
@@ -135,7 +141,10 @@ fn id_of(request: &[u8]) -> String {
     after.chars().take_while(char::is_ascii_digit).collect()
 }
 
-async fn read_request(stream: &mut (impl AsyncRead + Unpin), mut read: Vec<u8>) -> Option<Vec<u8>> {
+pub(crate) async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut read: Vec<u8>,
+) -> Option<Vec<u8>> {
     loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&read[..end]).to_lowercase();

@@ -22,6 +22,13 @@ pub(crate) fn config(url: &str) -> RpcConfig {
     RpcConfig::new(url.parse().unwrap(), Probe::Evm { chain_id: CHAIN_ID })
 }
 
+/// An endpoint with this configuration, and a transport of it.
+pub(crate) async fn connected(config: &RpcConfig) -> (JsonRpcEndpoint, Arc<RpcTransport>) {
+    let endpoint = JsonRpcEndpoint::new(config).unwrap();
+    let transport = transport(&endpoint).await;
+    (endpoint, transport)
+}
+
 /// So short that a test of a hanging node does not last.
 pub(crate) fn impatient() -> Timeouts {
     let short = Duration::from_millis(150);

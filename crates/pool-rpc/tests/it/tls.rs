@@ -2,54 +2,18 @@
 
 use std::sync::Arc;
 
-use pool_rpc::{ConfigError, ConnectPhase, JsonRpcEndpoint, Phase, RpcError, classify};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use pool_rpc::{ConfigError, ConnectPhase, HttpVersion, JsonRpcEndpoint, Phase, RpcError, classify};
 use tokio::{net::TcpListener, sync::Notify};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
-};
 
 use crate::{
+    certificates::{Ca, ca},
     script::{GOOD, Reply, Server, http, serve},
     support::{call, config, impatient},
 };
 
-struct Ca {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-fn ca(name: &str) -> Ca {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let pem = params.self_signed(&key).unwrap().pem();
-    Ca {
-        pem,
-        issuer: Issuer::new(params, key),
-    }
-}
-
 /// Serves good answers over TLS; the port.
 async fn server(ca: &Ca, name: &str, expired: bool, alpn: &[u8]) -> u16 {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    if expired {
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(2001, 1, 1);
-    }
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &ca.issuer).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = ca.acceptor(name, expired, &[alpn]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -64,7 +28,7 @@ async fn server(ca: &Ca, name: &str, expired: bool, alpn: &[u8]) -> u16 {
 }
 
 fn endpoint(port: u16, ca_pem: Option<&str>) -> JsonRpcEndpoint {
-    let mut config = config(&format!("https://localhost:{port}/SECRETKEY"));
+    let mut config = config(&format!("https://localhost:{port}/SECRETKEY")).http_version(HttpVersion::Http1);
     if let Some(pem) = ca_pem {
         config = config.extra_ca_pem(pem);
     }
@@ -91,10 +55,10 @@ async fn each_bad_certificate_is_a_clear_error_of_the_tls_phase() {
     let http2 = server(&ours, "localhost", false, b"h2").await;
     let plain = Server::start(Reply::Bytes(http("", ""))).await;
     for (port, pem, said) in [
-        (good, &other.pem, "UnknownIssuer"),
+        (good, &other.pem, "unknown CA"),
         (wrong_name, &ours.pem, "not valid for name"),
         (expired, &ours.pem, "expired"),
-        (http2, &ours.pem, "NoApplicationProtocol"),
+        (http2, &ours.pem, "no HTTP version in common"),
     ] {
         let error = endpoint(port, Some(pem)).dial().await.unwrap_err();
         assert!(

@@ -3,21 +3,23 @@
 //! ```text
 //! cargo bench -p pool-core --bench acquire                 times: medians of rounds, and their ratio
 //! cargo bench -p pool-core --bench acquire -- --callgrind  instructions for each operation; needs valgrind
+//! cargo bench -p pool-core --bench acquire -- --fairness   operations of the busiest by those of the idlest task
 //! ```
 //!
 //! Times on a shared machine vary by tens of per cent: trust the ratios, and the instructions more. The pool has its
 //! defaults: every protection is on, no observer is attached.
+
+mod fairness;
+mod instructions;
+mod load;
 
 use std::{
     convert::Infallible,
     future::Future,
     hint::black_box,
     pin::pin,
-    process::{Command, ExitCode},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    process::ExitCode,
+    sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -32,7 +34,6 @@ use tokio::{
 const ROUNDS: usize = 9;
 const SLOTS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(30);
-const LOADED_FOR: Duration = Duration::from_millis(200);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -129,15 +130,15 @@ fn theirs() -> Result<managed::Pool<Numbers>, Failure> {
         .build()?)
 }
 
-async fn ours(endpoints: usize) -> Result<Pool<Numbers>, Failure> {
-    let mut builder = Pool::builder(PoolId::new("bench")?);
+async fn ours(endpoints: usize, balancer: Arc<dyn Balancer>) -> Result<Pool<Numbers>, Failure> {
+    let mut builder = Pool::builder(PoolId::new("bench")?).balancer(balancer);
     for number in 0..endpoints {
         let settings = EndpointConfig::default().max_connections(SLOTS);
         builder = builder.endpoint(EndpointId::new(format!("e{number}"))?, Numbers, settings);
     }
     let pool = builder.build()?;
     while pool.snapshot().slots_usable < u64::from(SLOTS) * endpoints as u64 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(pool)
 }
@@ -171,55 +172,16 @@ async fn cancelled<S: Side>(side: &S, operations: u64, slots: u32) -> Result<(),
     Ok(())
 }
 
-/// So many tasks on the slots of one endpoint, each yielding once while it holds one.
-async fn loaded<S: Side>(side: &S, tasks: usize) -> Result<Loaded, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let done = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let workers: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (side, stop, done) = (side.clone(), Arc::clone(&stop), Arc::clone(&done));
-            tokio::spawn(async move {
-                let mut waits = Vec::new();
-                let mut operations = 0_u64;
-                while !stop.load(Relaxed) {
-                    let sampled = operations.is_multiple_of(8);
-                    let asked = sampled.then(Instant::now);
-                    let held = side.get().await?;
-                    waits.extend(asked.map(|asked| asked.elapsed()));
-                    tokio::task::yield_now().await;
-                    S::put(held);
-                    operations += 1;
-                }
-                done.fetch_add(operations, Relaxed);
-                Ok::<_, Failure>(waits)
-            })
-        })
-        .collect();
-    tokio::time::sleep(LOADED_FOR).await;
-    stop.store(true, Relaxed);
-    let mut waits = Vec::new();
-    for worker in workers {
-        waits.extend(worker.await??);
-    }
-    let nanos = begun.elapsed().as_nanos() as f64;
-    waits.sort_unstable();
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize].as_nanos() as f64;
-    Ok(Loaded {
-        nanos: nanos / done.load(Relaxed) as f64,
-        spread: at(0.99) / at(0.5).max(1.0),
-    })
-}
-
-struct Loaded {
-    nanos: f64,
-    /// p99 of the wait by its median.
-    spread: f64,
-}
-
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+fn heading() {
+    println!(
+        "{:<34} {:>9} {:>9} {:<9} {:>5}",
+        "", "deadpool", "pool", "", "ratio"
+    );
 }
 
 fn row(name: &str, theirs: Vec<f64>, ours: Vec<f64>, unit: &str) {
@@ -248,7 +210,11 @@ fn runtime(threads: usize) -> Result<Runtime, Failure> {
 
 async fn single() -> Result<(), Failure> {
     const OPERATIONS: u64 = 50_000;
-    let (theirs, ours, one) = (theirs()?, ours(3).await?, ours(1).await?);
+    let (theirs, ours, one) = (
+        theirs()?,
+        ours(3, Arc::new(LeastRequests::new())).await?,
+        ours(1, Arc::new(LeastRequests::new())).await?,
+    );
     uncontended(&theirs, OPERATIONS).await?;
     uncontended(&ours, OPERATIONS).await?;
     let mut times: [Vec<f64>; 4] = Default::default();
@@ -264,57 +230,6 @@ async fn single() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn under_load(threads: usize) -> Result<(), Failure> {
-    let (theirs, ours) = (theirs()?, ours(1).await?);
-    for tasks in [256, 1024] {
-        let (mut their_times, mut our_times, mut their_spread, mut our_spread) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let (a, b) = (loaded(&theirs, tasks).await?, loaded(&ours, tasks).await?);
-            their_times.push(a.nanos);
-            our_times.push(b.nanos);
-            their_spread.push(a.spread);
-            our_spread.push(b.spread);
-        }
-        let name = format!("{tasks} tasks on {SLOTS} slots, {threads} threads");
-        row(&name, their_times, our_times, "ns");
-        row("  wait p99/p50", their_spread, our_spread, "");
-    }
-    Ok(())
-}
-
-const CASES: [&str; 4] = ["get-deadpool", "get-pool", "cancel-deadpool", "cancel-pool"];
-
-/// What valgrind runs: so many operations of one case.
-async fn counted(case: &str, operations: u64) -> Result<(), Failure> {
-    match case {
-        "get-deadpool" => uncontended(&theirs()?, operations).await,
-        "get-pool" => uncontended(&ours(3).await?, operations).await,
-        "cancel-deadpool" => cancelled(&theirs()?, operations, SLOTS).await,
-        "cancel-pool" => cancelled(&ours(1).await?, operations, SLOTS).await,
-        other => Err(format!("{other} is no case; there are {CASES:?}").into()),
-    }
-}
-
-/// Instructions for each operation: those of many less those of few, by the difference.
-fn instructions(case: &str) -> Result<f64, Failure> {
-    const FEW: u64 = 2_000;
-    const MANY: u64 = 12_000;
-    let collected = |operations: u64| -> Result<u64, Failure> {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe()?)
-            .args(["--case", case, &operations.to_string()])
-            .output()
-            .map_err(|error| format!("valgrind did not start ({error}); install it"))?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        let line = told.lines().find_map(|line| line.split("Collected :").nth(1));
-        let count = line.and_then(|count| count.trim().parse().ok());
-        count.ok_or_else(|| format!("valgrind told no count: {told}").into())
-    };
-    Ok((collected(MANY)? - collected(FEW)?) as f64 / (MANY - FEW) as f64)
-}
-
 fn run() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -323,34 +238,25 @@ fn run() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {
-            println!(
-                "{:<34} {:>9} {:>9} {:<9} {:>5}",
-                "", "deadpool", "pool", "", "ratio"
-            );
+            heading();
             runtime(1)?.block_on(single())?;
             for threads in [1, 2] {
                 let runtime = runtime(threads)?;
-                let load = runtime.spawn(under_load(threads));
+                let load = runtime.spawn(load::compare(threads));
                 runtime.block_on(load)??;
             }
             Ok(())
         }
-        ["--callgrind"] => {
+        ["--callgrind"] => instructions::compare(),
+        ["--fairness"] => {
             println!(
                 "{:<34} {:>9} {:>9} {:<9} {:>5}",
                 "", "deadpool", "pool", "", "ratio"
             );
-            for (name, pair) in ["acquire and succeed, 3 endpoints", "cancelled waiter"]
-                .into_iter()
-                .zip(CASES.chunks(2))
-            {
-                let counts = [instructions(pair[0])?, instructions(pair[1])?];
-                row(name, vec![counts[0]], vec![counts[1]], "instr");
-            }
-            Ok(())
+            runtime(1)?.block_on(fairness::compare())
         }
-        ["--case", case, operations] => runtime(1)?.block_on(counted(case, operations.parse()?)),
-        _ => Err("allowed: nothing, --callgrind, or --case NAME OPERATIONS".into()),
+        ["--case", case, operations] => runtime(1)?.block_on(instructions::run(case, operations.parse()?)),
+        _ => Err("allowed: nothing, --callgrind, --fairness, or --case NAME OPERATIONS".into()),
     }
 }
 
