@@ -371,6 +371,71 @@ async fn what_was_not_used_is_not_paid() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_that_lie_ready_or_are_handed_over_are_paid_for_too() {
+    let [a] = nodes::<1>();
+    let plan = Plan::new("test", &[]).tune(no_checks);
+    let pool = plan
+        .node(&a, None, |settings| {
+            settings.max_connections = 1;
+            settings.quota = Some(quota(0.001, 100));
+        })
+        .build()
+        .await;
+    let left = || pool.snapshot().endpoints[0].quota_left.unwrap();
+    assert_eq!(left(), 99);
+    for used in 1..=3 {
+        pool.run(&Call, &Request::new().cost(2)).await.unwrap();
+        assert_eq!(left(), 99 - 2 * used);
+    }
+    let held = pool.acquire().await.unwrap();
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(&Call, &Request::new().cost(7)).await.unwrap() }
+    });
+    settle().await;
+    assert_eq!(left(), 92);
+    held.succeed();
+    assert_eq!(left(), 85, "paid with the handover");
+    waiter.await.unwrap();
+    assert_eq!(left(), 85);
+    assert_eq!(pool.snapshot().endpoints[0].connections_created, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_is_spent_for_a_moment_makes_nobody_else_more_welcome() {
+    let nodes = nodes::<3>();
+    let plan = Plan::new("test", &[]).tune(|config| {
+        no_checks(config);
+        config.panic_threshold = Some(0.5);
+        config.breaker.open_min = s(60);
+    });
+    let spent = |settings: &mut EndpointConfig| settings.quota = Some(quota(1.0, 2));
+    let pool = plan
+        .node(&nodes[0], None, spent)
+        .node(&nodes[1], None, |_| {})
+        .node(&nodes[2], None, |_| {})
+        .build()
+        .await;
+    let only = |key: usize| {
+        let others = nodes.iter().filter(|node| node.id() != nodes[key].id());
+        others.fold(Request::new(), |request, other| request.avoid(other.id()))
+    };
+    while pool.snapshot().endpoints[2].breaker.is_closed() {
+        let lease = pool.acquire_with(&only(2)).await.unwrap();
+        lease.fail(&Oops(Verdict::of(ErrorType::Transport)));
+    }
+    // one of three is out, and another for a moment
+    pool.acquire_with(&only(0)).await.unwrap().succeed();
+    assert!(pool.snapshot().endpoints[0].throttled_until.is_some());
+    assert!(!pool.snapshot().panicking);
+    // a pause that it asked for does count
+    tokio::time::sleep(s(1)).await;
+    let verdict = Verdict::of(ErrorType::RateLimited).with_throttle(Some(s(5)));
+    pool.acquire_with(&only(0)).await.unwrap().fail(&Oops(verdict));
+    assert!(pool.snapshot().panicking);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refund_serves_those_who_wait_for_quota_in_the_other_pool_too() {
     let [a, b] = nodes::<2>();
     let acme = provider("acme", Some(quota(0.01, 10)));

@@ -11,7 +11,10 @@ use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use crate::{client::Client, error::RpcError, malformed::Malformed, rate_headers::nothing_left_for, retry_after::retry_after};
+use crate::{
+    client::Client, error::RpcError, malformed::Malformed, rate_headers::nothing_left_for,
+    retry_after::retry_after,
+};
 
 /// An answer that was read to its end.
 #[derive(Debug)]
