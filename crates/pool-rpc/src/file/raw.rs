@@ -117,6 +117,7 @@ pub(super) struct Endpoint {
     pub(super) provider: Option<String>,
     #[serde(default)]
     pub(super) quota: Option<QuotaConfig>,
+    #[serde(default)]
     pub(super) http: Http,
     #[serde(default)]
     pub(super) gzip: Option<bool>,
