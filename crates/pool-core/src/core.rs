@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
     admission::{Admission, Change, Effects, Panic},
+    alarm::Alarms,
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
@@ -34,6 +35,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
     pub(crate) admission: Admission<Box<Stored<E>>>,
+    pub(crate) alarms: Alarms,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.

@@ -5,7 +5,10 @@
 #[cfg(not(pool_loom))]
 mod real {
     use std::sync::Arc;
-    pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicUsize};
+    pub(crate) use std::sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize},
+    };
 
     use arc_swap::{ArcSwap, Guard};
 
@@ -35,7 +38,10 @@ mod real {
 mod real {
     use std::sync::{Arc, PoisonError};
 
-    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicUsize};
+    pub(crate) use loom::sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize},
+    };
 
     /// What a reader holds.
     pub(crate) type Loaded<T> = Arc<T>;
@@ -59,4 +65,4 @@ mod real {
     }
 }
 
-pub(crate) use real::{AtomicUsize, Loaded, Mutex, MutexGuard, Published};
+pub(crate) use real::{AtomicBool, AtomicUsize, Loaded, Mutex, MutexGuard, Published};

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
-    gate::Relief, queue::Look,
+    clocks::here, gate::Relief, queue::Look,
 };
 use crate::Priority;
 
@@ -21,6 +21,8 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
+        // who will hardly get a slot at once asks before the lock where it is
+        let realm = self.is_crowded().then(here);
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
@@ -44,6 +46,7 @@ impl<O> Admission<O> {
             return (Err(Refusal::QueueFull), effects);
         }
         let place = state.queue.push(want, waker.clone(), now);
+        effects.clock = state.queue.watch(place, realm.unwrap_or_else(here));
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
     }
@@ -170,9 +173,11 @@ impl<O> Admission<O> {
         let mut state = self.lock();
         // dropped after the lock is gone
         let mut wakers = [None, None];
-        let turn = match state.queue.look(*place, waker) {
-            Look::Waiting(replaced) => {
+        let mut effects = Effects::default();
+        let turn = match state.queue.look(*place, waker, here) {
+            Look::Waiting(replaced, clock) => {
                 wakers[0] = replaced;
+                effects.clock = clock;
                 if Self::is_hopeless(&state, want, now) {
                     wakers[1] = state.queue.leave(*place).1;
                     state.timeouts += 1;
@@ -189,22 +194,26 @@ impl<O> Admission<O> {
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
+                    let mut clock = None;
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
                         *place = state.queue.stand_again(*place, want, waker.clone());
+                        clock = state.queue.watch(*place, here());
                         Turn::Wait
                     };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    effects.clock = clock;
+                    return (turn, effects);
                 }
             }
         };
         self.publish_waiting(&state);
         drop(state);
         drop(wakers);
-        (turn, Effects::default())
+        (turn, effects)
     }
 
     /// What has come back since it was given a slot without a connection.

@@ -16,7 +16,9 @@
 
 mod asking;
 mod checks;
+mod clocks;
 mod ejection;
+mod expiry;
 mod gate;
 mod lines;
 mod queue;
@@ -35,6 +37,7 @@ use std::{
 };
 
 pub(crate) use checks::Checked;
+pub(crate) use clocks::ClockId;
 pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
 pub(crate) use lines::Rank;
@@ -120,6 +123,8 @@ pub(crate) struct Effects {
     rest: Option<Box<Rest>>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
+    /// The timer of this clock is to be set, by who waits for it.
+    pub(crate) clock: Option<ClockId>,
 }
 
 /// What is rarely to be done.

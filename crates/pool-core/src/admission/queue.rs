@@ -13,7 +13,10 @@ use std::{task::Waker, time::Duration};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::lines::{Line, Lines, Link, Rank};
+use super::{
+    clocks::{At, ClockId, Clocks, Deadline, Realm},
+    lines::{Line, Lines, Link, Rank},
+};
 use crate::{Priority, balance::Ask, moment::after};
 
 /// What a caller wants.
@@ -83,11 +86,21 @@ impl From<Link> for Neighbour {
 #[derive(Debug)]
 struct Node<G> {
     rank: Rank,
-    deadline: Instant,
+    deadline: At,
     prev: Neighbour,
     next: Neighbour,
     line: u32,
+    /// Of its deadline on the clock.
+    stamp: u32,
     state: State<G>,
+}
+
+/// Whether the caller of a deadline still waits, and for nothing sooner.
+#[inline]
+fn waits<G>(nodes: &Slab<Node<G>>, deadline: &Deadline) -> bool {
+    nodes
+        .get(deadline.key as usize)
+        .is_some_and(|node| node.stamp == deadline.stamp && matches!(node.state, State::Waiting(_)))
 }
 
 /// Lines of one priority that avoid the same endpoints.
@@ -116,8 +129,9 @@ pub(super) struct Reach {
 /// What a caller finds when it looks.
 #[derive(Debug)]
 pub(crate) enum Look<G> {
-    /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock.
-    Waiting(Option<Waker>),
+    /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock. If a clock is named, its
+    /// timer is to be set.
+    Waiting(Option<Waker>, Option<ClockId>),
     /// It was given this. Its place is gone.
     Given(G),
     /// The pool was closed. Its place is gone.
@@ -136,6 +150,10 @@ pub(crate) struct Queue<G> {
     delays: [Duration; 3],
     /// The newest moment anybody came at, so that ranks rise with numbers.
     newest: Option<Instant>,
+    clocks: Clocks,
+    next_stamp: u32,
+    /// Where moments are counted from.
+    epoch: Instant,
 }
 
 fn delays(ageing: Duration) -> [Duration; 3] {
@@ -161,6 +179,28 @@ impl<G> Queue<G> {
             waiting: 0,
             delays: delays(ageing),
             newest: None,
+            clocks: Clocks::default(),
+            next_stamp: 0,
+            epoch: Instant::now(),
+        }
+    }
+
+    /// A moment as it is kept here. It may lie before the beginning: clocks of tests do.
+    #[inline]
+    fn at(&self, moment: Instant) -> At {
+        let nanos = |time: Duration| At::try_from(time.as_nanos()).unwrap_or(At::MAX);
+        match moment.checked_duration_since(self.epoch) {
+            Some(later) => nanos(later),
+            None => -nanos(self.epoch - moment),
+        }
+    }
+
+    fn moment(&self, at: At) -> Instant {
+        let time = Duration::from_nanos(at.unsigned_abs());
+        if at < 0 {
+            self.epoch.checked_sub(time).unwrap_or(self.epoch)
+        } else {
+            after(self.epoch, time)
         }
     }
 
@@ -169,7 +209,8 @@ impl<G> Queue<G> {
         self.waiting
     }
 
-    /// Joins the line. The waker is woken when something is given, or nothing more comes.
+    /// Joins the line. The waker is woken when something is given, nothing more comes, or the deadline has passed; for that
+    /// see to the clock.
     pub(crate) fn push(&mut self, want: &Want, waker: Waker, now: Instant) -> Place {
         let rank = want.rank.unwrap_or_else(|| {
             let came = self.newest.map_or(now, |newest| newest.max(now));
@@ -208,13 +249,14 @@ impl<G> Queue<G> {
             Some(prev) => self.nodes[prev as usize].next.get(),
             None => ends.map(|(first, _)| first),
         };
-        let deadline = want.deadline;
+        let deadline = self.at(want.deadline);
         let key = self.nodes.insert(Node {
             rank,
             deadline,
             prev: prev.into(),
             next: next.into(),
             line,
+            stamp: 0,
             state: State::Waiting(Some(waker)),
         }) as u32;
         self.link(key, line, (prev, next), deadline);
@@ -264,7 +306,63 @@ impl<G> Queue<G> {
         }
     }
 
-    pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<G> {
+    /// Puts the deadline of a caller who waits on the clock of its runtime. Returns the clock if its timer is to be set.
+    #[inline]
+    pub(super) fn watch(&mut self, place: Place, realm: Realm) -> Option<ClockId> {
+        let Self { nodes, clocks, .. } = self;
+        let node = &mut nodes[place.key as usize];
+        let stamp = self.next_stamp;
+        self.next_stamp = stamp.wrapping_add(1);
+        node.stamp = stamp;
+        let (at, key) = (node.deadline, place.key);
+        clocks.expect(realm, Deadline { at, key, stamp }, |deadline| {
+            waits(nodes, deadline)
+        })
+    }
+
+    /// Takes the wakers of those whose deadline has passed, but not of more than so many; whether those were all.
+    pub(super) fn take_overdue(
+        &mut self,
+        clock: ClockId,
+        now: Instant,
+        most: usize,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        let now = self.at(now);
+        for _ in 0..most {
+            let Self { nodes, clocks, .. } = self;
+            let Some(overdue) = clocks.overdue(clock, now, |deadline| waits(nodes, deadline)) else {
+                return true;
+            };
+            self.take_waker(overdue, wakers);
+        }
+        false
+    }
+
+    /// When the clock must ring next, if anybody waits for that.
+    pub(super) fn next_ring(&mut self, clock: ClockId) -> Option<Instant> {
+        let Self { nodes, clocks, .. } = self;
+        let next = clocks.next(clock, |deadline| waits(nodes, deadline));
+        next.map(|at| self.moment(at))
+    }
+
+    /// Takes the wakers of all whose deadlines are on the clock. It is gone.
+    pub(super) fn stop_clock(&mut self, clock: ClockId, wakers: &mut Vec<Waker>) {
+        for deadline in self.clocks.remove(clock) {
+            if waits(&self.nodes, &deadline) {
+                self.take_waker(deadline, wakers);
+            }
+        }
+    }
+
+    fn take_waker(&mut self, of: Deadline, wakers: &mut Vec<Waker>) {
+        if let State::Waiting(waker) = &mut self.nodes[of.key as usize].state {
+            wakers.extend(waker.take());
+        }
+    }
+
+    /// `realm` is asked only when the caller has to be put on a clock again.
+    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look<G> {
         let Some(node) = self.node(place) else {
             return Look::Closed;
         };
@@ -272,12 +370,15 @@ impl<G> Queue<G> {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
             let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
+            let mut clock = None;
             if again {
-                // who was woken to look whether it waits in vain counts among the patient again
+                // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
+                // be on a clock any more
                 let (line, deadline) = (node.line, node.deadline);
                 self.lines.at_mut(line).expect_until(deadline);
+                clock = self.watch(place, realm());
             }
-            return Look::Waiting(replaced);
+            return Look::Waiting(replaced, clock);
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => Look::Given(what),
@@ -316,6 +417,7 @@ impl<G> Queue<G> {
         let mut visit = |id: u32| {
             let line = self.lines.at(id);
             let moment = line.patience.and_then(|_| soonest(line.min_position));
+            let moment = moment.map(|moment| self.at(moment));
             if let (Some(patience), Some(moment)) = (line.patience, moment)
                 && patience < moment
             {
@@ -331,13 +433,13 @@ impl<G> Queue<G> {
         }
     }
 
-    fn wake_before(&mut self, line: u32, moment: Instant, wakers: &mut Vec<Waker>) {
+    fn wake_before(&mut self, line: u32, moment: At, wakers: &mut Vec<Waker>) {
         let mut patience = None;
         let mut at = self.lines.at(line).ends.map(|(first, _)| first);
         while let Some(key) = at {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
-                patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
+                patience = Some(patience.map_or(node.deadline, |least: At| least.min(node.deadline)));
             } else if let State::Waiting(waker) = &mut node.state {
                 wakers.extend(waker.take());
             }
@@ -361,7 +463,7 @@ impl<G> Queue<G> {
     }
 
     /// Makes a caller who knows his neighbours known to them.
-    fn link(&mut self, key: u32, line: u32, (prev, next): (Link, Link), deadline: Instant) {
+    fn link(&mut self, key: u32, line: u32, (prev, next): (Link, Link), deadline: At) {
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = Neighbour(key);
         }
