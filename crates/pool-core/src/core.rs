@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
     admission::{Admission, Change, Effects, Panic},
-    alarm::Alarms,
+    alarm::{Alarms, Sleeper},
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
@@ -35,7 +35,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
     pub(crate) admission: Admission<Box<Stored<E>>>,
-    pub(crate) alarms: Alarms,
+    pub(crate) alarms: Alarms<Sleeper>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.

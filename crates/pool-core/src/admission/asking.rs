@@ -27,11 +27,14 @@ impl<O> Admission<O> {
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
-        if let Some(grant) = at_hand {
-            return (Ok(Asked::Go(grant)), effects);
+        // as long as those wait who take whatever there is, there is nothing
+        if state.queue.oldest_of_all().is_none() {
+            let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+            let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
+            let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+            if let Some(grant) = at_hand {
+                return (Ok(Asked::Go(grant)), effects);
+            }
         }
         if want.avoid.is_empty() && want.min_position.is_none() {
             self.set_crowded(true);

@@ -6,8 +6,8 @@
 //! so that one that is blocked or gone delays nobody elsewhere.
 //!
 //! Mostly callers are equally patient, so who comes last gives up last: such deadlines lie in a queue, the others in a
-//! heap. Nobody takes his out when he leaves. Those of who has left are dropped when they come to the front, and all of
-//! them when they may be more than half.
+//! heap. Nobody takes his out when he leaves. Those of who has left are dropped when they come to the front, and when
+//! there are twice as many as were waited for the last time this was done: so there are never more than that.
 
 use std::{
     cmp::Reverse,
@@ -57,12 +57,6 @@ struct Deadlines {
 impl Deadlines {
     #[inline]
     fn push(&mut self, deadline: Deadline, waits: impl Fn(&Deadline) -> bool) {
-        // two for one, so that those of who has left grow fewer
-        for _ in 0..2 {
-            if self.in_order.front().is_some_and(|first| !waits(first)) {
-                self.in_order.pop_front();
-            }
-        }
         while self
             .in_order
             .back()
@@ -75,7 +69,7 @@ impl Deadlines {
         } else {
             self.others.push(Reverse(deadline));
         }
-        if self.len() > self.room.max(FEW) {
+        if self.len() > self.room {
             self.clear_up(waits);
         }
     }
@@ -84,11 +78,16 @@ impl Deadlines {
         self.in_order.len() + self.others.len()
     }
 
+    /// Mostly who came first has left first.
     #[cold]
     fn clear_up(&mut self, waits: impl Fn(&Deadline) -> bool) {
-        self.in_order.retain(&waits);
-        self.others.retain(|Reverse(deadline)| waits(deadline));
-        self.room = 2 * self.len();
+        let before = self.len();
+        self.first(&waits);
+        if self.len() > before / 2 {
+            self.in_order.retain(&waits);
+            self.others.retain(|Reverse(deadline)| waits(deadline));
+        }
+        self.room = FEW.max(2 * self.len());
     }
 
     /// The earliest that somebody still waits for.
@@ -201,8 +200,12 @@ impl Clocks {
     }
 
     /// How many deadlines lie here, also of who has left.
-    #[cfg(test)]
+    #[cfg(all(test, not(pool_loom)))]
     pub(super) fn len(&self) -> usize {
         self.all.iter().map(|clock| clock.deadlines.len()).sum()
     }
 }
+
+#[cfg(all(test, not(pool_loom)))]
+#[path = "clocks_tests.rs"]
+mod tests;

@@ -141,22 +141,40 @@ impl Waiter {
     }
 
     fn with(line: &Line, want: Want, now: Instant) -> Result<Self, Refusal> {
+        Self::asking(line, want, now).0
+    }
+
+    /// It finds no slot, and its deadline is on a clock; perhaps that is to be set.
+    fn on_a_clock(line: &Line, want: Want, now: Instant) -> (Self, Option<ClockId>) {
+        let (waiter, clock) = Self::asking(line, want, now);
+        (waiter.expect("there is room"), clock)
+    }
+
+    fn asking(line: &Line, want: Want, now: Instant) -> (Result<Self, Refusal>, Option<ClockId>) {
         let flag = Arc::<Flag>::default();
         let waker = Waker::from(Arc::clone(&flag));
         let (asked, effects) = line.ask(None, &want, &waker, now);
+        let clock = effects.clock;
         apply(effects);
-        let (at_once, place) = match asked? {
+        (
+            asked.map(|asked| Self::holding(line, asked, want, flag, now)),
+            clock,
+        )
+    }
+
+    fn holding(line: &Line, asked: Asked<Returned>, want: Want, flag: Arc<Flag>, now: Instant) -> Self {
+        let (at_once, place) = match asked {
             Asked::Go(grant) => (Some(grant), None),
             Asked::Stand(place) => (None, Some(place)),
         };
-        Ok(Self {
+        Self {
             line: Arc::clone(line),
             at_once,
             place,
             want,
             flag,
             now,
-        })
+        }
     }
 
     fn look(&mut self) -> Turn<Returned> {
@@ -774,3 +792,6 @@ fn a_panic_that_begins_meets_one_who_joins() {
         ends_free(&line);
     });
 }
+
+#[path = "loom_clock_tests.rs"]
+mod clocks;

@@ -188,10 +188,16 @@ impl<G> Queue<G> {
     /// A moment as it is kept here. It may lie before the beginning: clocks of tests do.
     #[inline]
     fn at(&self, moment: Instant) -> At {
-        let nanos = |time: Duration| At::try_from(time.as_nanos()).unwrap_or(At::MAX);
-        match moment.checked_duration_since(self.epoch) {
-            Some(later) => nanos(later),
-            None => -nanos(self.epoch - moment),
+        let nanos = |time: Duration| {
+            let seconds = At::try_from(time.as_secs()).unwrap_or(At::MAX);
+            seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(At::from(time.subsec_nanos()))
+        };
+        if moment >= self.epoch {
+            nanos(moment - self.epoch)
+        } else {
+            -nanos(self.epoch - moment)
         }
     }
 
@@ -261,6 +267,23 @@ impl<G> Queue<G> {
         }) as u32;
         self.link(key, line, (prev, next), deadline);
         Place { key, rank }
+    }
+
+    /// The oldest waiting caller, if all who wait take whatever there is, and have one priority: as mostly.
+    #[inline]
+    pub(super) fn oldest_of_all(&self) -> Option<Place> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let mut lasting = [Priority::Normal, Priority::High, Priority::Low].into_iter();
+        let alone = lasting.find_map(|priority| {
+            let group = &self.groups[priority as usize];
+            (group.waiting == self.waiting).then_some(group)
+        });
+        let group = alone.filter(|group| group.tree.is_none())?;
+        let line = self.lines.at(group.plain?);
+        let ((key, _), rank) = (line.ends?, line.first?);
+        Some(Place { key, rank })
     }
 
     /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints which lines.
@@ -497,21 +520,29 @@ impl<G> Queue<G> {
     fn unlink(&mut self, key: u32) {
         let node = &self.nodes[key as usize];
         let (prev, next, line) = (node.prev.get(), node.next.get(), node.line);
+        let at = self.lines.at_mut(line);
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = next.into();
+            if let (None, Some((_, last))) = (next, &mut at.ends) {
+                *last = prev;
+            }
         }
         if let Some(next) = next {
-            self.nodes[next as usize].prev = prev.into();
+            let next_node = &mut self.nodes[next as usize];
+            next_node.prev = prev.into();
+            if let (None, Some((first, _))) = (prev, &mut at.ends) {
+                *first = next;
+                at.first = Some(next_node.rank);
+            }
         }
-        let at = self.lines.at_mut(line);
-        at.ends = at.ends.and_then(|(first, last)| {
-            let first = if prev.is_none() { next? } else { first };
-            Some((first, if next.is_none() { prev? } else { last }))
-        });
-        let group = at.group;
         self.waiting -= 1;
-        self.groups[group as usize].waiting -= 1;
-        if prev.is_none() {
+        let group = &mut self.groups[at.group as usize];
+        group.waiting -= 1;
+        if prev.is_none() && next.is_none() {
+            (at.ends, at.first, at.patience) = (None, None, None);
+        }
+        let goes = group.waiting == 0 && at.group as usize >= LASTING.len();
+        if prev.is_none() && (at.min_position.is_some() || goes) {
             self.head_changed(line);
         }
     }
