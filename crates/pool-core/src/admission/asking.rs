@@ -21,8 +21,8 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
-        // who will hardly get a slot at once asks before the lock where it is
-        let realm = self.is_crowded().then(here);
+        // who will hardly get a slot at once finds out before the lock where it is
+        let realm = preferred.is_none().then(here);
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
@@ -139,7 +139,8 @@ impl<O> Admission<O> {
         min: Option<u64>,
         now: Instant,
     ) -> Option<Instant> {
-        if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
+        let reaches = |key: &u32| gates[*key as usize].reaches(min);
+        if !eligible.is_empty() && min.is_none() || eligible.iter().any(reaches) {
             return None;
         }
         let members = gates.iter().filter(|gate| gate.is_member());

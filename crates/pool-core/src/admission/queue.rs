@@ -265,7 +265,7 @@ impl<G> Queue<G> {
             stamp: 0,
             state: State::Waiting(Some(waker)),
         }) as u32;
-        self.link(key, line, (prev, next), deadline);
+        self.link((key, rank), line, (prev, next), deadline);
         Place { key, rank }
     }
 
@@ -486,7 +486,7 @@ impl<G> Queue<G> {
     }
 
     /// Makes a caller who knows his neighbours known to them.
-    fn link(&mut self, key: u32, line: u32, (prev, next): (Link, Link), deadline: At) {
+    fn link(&mut self, (key, rank): (u32, Rank), line: u32, (prev, next): (Link, Link), deadline: At) {
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = Neighbour(key);
         }
@@ -501,10 +501,13 @@ impl<G> Queue<G> {
             if next.is_none() { key } else { last },
         ));
         self.waiting += 1;
-        let group = at.group;
-        self.groups[group as usize].waiting += 1;
+        let group = &mut self.groups[at.group as usize];
+        group.waiting += 1;
         if prev.is_none() {
-            self.head_changed(line);
+            at.first = Some(rank);
+            if let Some(position) = at.min_position {
+                self.lines.changed(group.tree, position);
+            }
         }
     }
 
