@@ -100,7 +100,7 @@ impl<E: Endpoint> Core<E> {
         wish: &Wish,
         waker: &Waker,
         now: Instant,
-    ) -> Result<(Asked<Box<Stored<E>>>, Option<ClockId>), Refusal> {
+    ) -> Result<OnClock<Asked<Box<Stored<E>>>>, Refusal> {
         // where there is nothing to choose, what the balancer would say is of no use
         let preferred = if self.admission.is_crowded() {
             None
@@ -117,7 +117,7 @@ impl<E: Endpoint> Core<E> {
     async fn wait<'a>(
         self: &'a Arc<Self>,
         wish: &Wish,
-        (place, clock): (Place, Option<ClockId>),
+        (place, clock): OnClock<Place>,
         now: &mut Instant,
     ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
         let since = *now;
@@ -312,6 +312,9 @@ impl<E: Endpoint> Core<E> {
         }
     }
 }
+
+/// What was had, and the clock whose timer is to be set for it.
+type OnClock<T> = (T, Option<ClockId>);
 
 /// Why a connection was not had on a slot.
 enum Failed<X> {

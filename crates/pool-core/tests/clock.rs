@@ -141,6 +141,36 @@ async fn a_caller_who_has_used_up_its_share_of_time_gives_up_in_time() {
     held.succeed();
 }
 
+/// It is given a slot that may not be used any more when it looks, stands in line again, and others come first.
+#[tokio::test(start_paused = true)]
+async fn who_stands_in_line_again_gives_up_in_time() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 2, |_| {}).await;
+    let (first, second) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let mut waiter = caller(&pool, s(3));
+    stand(&mut waiter).await;
+    let begun = Instant::now();
+    first.succeed();
+    let throttled = Verdict::of(ErrorType::RateLimited).with_throttle(Some(s(1)));
+    second.fail(&Oops(throttled));
+    stand(&mut waiter).await;
+    let urgent = || {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            let request = Request::new().priority(Priority::High);
+            pool.acquire_with(&request).await
+        })
+    };
+    let urgent = [urgent(), urgent()];
+    tokio::time::sleep(ms(1_500)).await;
+    has_run_out_of_time(tokio::time::timeout(s(30), waiter).await.unwrap());
+    assert!(begun.elapsed() >= s(3) && begun.elapsed() <= s(3) + ms(1));
+    for lease in urgent {
+        lease.await.unwrap().unwrap().succeed();
+    }
+    all_returned(&pool, &nodes, "afterwards");
+}
+
 #[test]
 fn a_runtime_that_nobody_drives_delays_nobody_elsewhere() {
     let (runtime, pool, held) = busy_pool();

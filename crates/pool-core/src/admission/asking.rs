@@ -21,8 +21,9 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
-        // who will hardly get a slot at once finds out before the lock where it is
-        let realm = preferred.is_none().then(here);
+        // who will hardly get a slot at once makes ready for the line before the lock
+        let prepare = || (here(), waker.clone());
+        let prepared = preferred.is_none().then(prepare);
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
@@ -48,8 +49,9 @@ impl<O> Admission<O> {
             state.rejections += 1;
             return (Err(Refusal::QueueFull), effects);
         }
-        let place = state.queue.push(want, waker.clone(), now);
-        effects.clock = state.queue.watch(place, realm.unwrap_or_else(here));
+        let (realm, waker) = prepared.unwrap_or_else(prepare);
+        let place = state.queue.push(want, waker, now);
+        effects.clock = state.queue.watch(place, realm);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
     }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::{cell::Cell, collections::HashMap};
 
 use super::*;
@@ -119,7 +121,8 @@ fn cost(callers: u32, deadline: impl Fn(u32) -> At) -> f64 {
 #[test]
 fn a_hundred_thousand_deadlines_pass_in_order_and_each_costs_the_same() {
     let mixed = |key: u32| At::from(key.wrapping_mul(2_654_435_761) % 200_000);
-    let orders: [(&str, fn(u32) -> At); 3] = [
+    type Order = fn(u32) -> At;
+    let orders: [(&str, Order); 3] = [
         ("rising", |key| At::from(key)),
         ("falling", |key| 200_000 - At::from(key)),
         (

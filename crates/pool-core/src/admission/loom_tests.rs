@@ -5,13 +5,14 @@
 //! Covered: the lock, the hint of how many wait, the published list of eligible endpoints and the connections that lie
 //! ready, in the scenarios below, exhaustively within loom's memory model: asking, looking, leaving and releasing against
 //! each other, against a breaker that opens and time that passes, a check that ends, a limit (of the endpoint, of the
-//! pool) that is lowered or raised, an endpoint that leaves, and a close. Connections are models that notice when their
-//! slot is free before they are back.
+//! pool) that is lowered or raised, an endpoint that leaves, and a close; and a clock that rings or stops against those who
+//! come, leave and are served (`loom_clock_tests.rs`), with the real handling of timers and a model of the timer.
+//! Connections are models that notice when their slot is free before they are back.
 //!
 //! Bounded: one endpoint, one or two slots, at most two that wait and three threads; time is an argument. Longer
 //! histories, several endpoints, tiers, priorities beyond one pair and demands beyond one are the model tests' part
-//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio,
-//! and the connects, which are tasks.
+//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio
+//! and its timers, and the connects, which are tasks.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},

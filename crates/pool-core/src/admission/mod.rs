@@ -31,7 +31,7 @@ mod upkeep;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
@@ -309,9 +309,9 @@ impl<O> Admission<O> {
         }
     }
 
-    /// A panic under the lock is a bug of ours; the numbers stay usable, so others go on.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<O>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Who may be picked now.

@@ -90,7 +90,7 @@ struct Node<G> {
     prev: Neighbour,
     next: Neighbour,
     line: u32,
-    /// Of its deadline on the clock.
+    /// Of its deadline on the clock; 0 if it is on none.
     stamp: u32,
     state: State<G>,
 }
@@ -180,7 +180,7 @@ impl<G> Queue<G> {
             delays: delays(ageing),
             newest: None,
             clocks: Clocks::default(),
-            next_stamp: 0,
+            next_stamp: 1,
             epoch: Instant::now(),
         }
     }
@@ -335,7 +335,7 @@ impl<G> Queue<G> {
         let Self { nodes, clocks, .. } = self;
         let node = &mut nodes[place.key as usize];
         let stamp = self.next_stamp;
-        self.next_stamp = stamp.wrapping_add(1);
+        self.next_stamp = stamp.wrapping_add(1).max(1);
         node.stamp = stamp;
         let (at, key) = (node.deadline, place.key);
         clocks.expect(realm, Deadline { at, key, stamp }, |deadline| {

@@ -14,7 +14,7 @@ mod timer;
 
 use std::{
     mem,
-    sync::{Arc, PoisonError, TryLockError, atomic::Ordering::AcqRel},
+    sync::{Arc, atomic::Ordering::AcqRel},
     task::Waker,
 };
 
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::{
     admission::{Admission, ClockId},
     foreign,
-    sync::{AtomicBool, Mutex, MutexGuard},
+    sync::{AtomicBool, Mutex},
 };
 
 /// Rings once at the moment that it is set to.
@@ -57,10 +57,8 @@ impl<T> Alarm<T> {
         self.asked.swap(true, AcqRel);
         loop {
             {
-                let mut timer = match self.timer.try_lock() {
-                    Ok(timer) => timer,
-                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                    Err(TryLockError::WouldBlock) => return,
+                let Some(mut timer) = self.timer.try_lock() else {
+                    return;
                 };
                 if self.asked.swap(false, AcqRel) {
                     look(&mut timer);
@@ -117,7 +115,7 @@ impl<T: Timer> Alarms<T> {
     /// The timer of a clock has rung.
     pub(crate) fn ring<O>(&self, clock: Clock<'_, O>, now: impl Fn() -> Instant) {
         let alarm = {
-            let all = self.lock();
+            let all = self.all.lock();
             let found = all.iter().find(|(id, _)| *id == clock.1);
             found.map(|(_, alarm)| Arc::clone(alarm))
         };
@@ -170,12 +168,8 @@ impl<T: Timer> Alarms<T> {
         false
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(ClockId, Arc<Alarm<T>>)>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn find_or_make(&self, clock: ClockId) -> Arc<Alarm<T>> {
-        let mut all = self.lock();
+        let mut all = self.all.lock();
         let at = all.iter().position(|(id, _)| *id == clock);
         let at = at.unwrap_or_else(|| {
             all.push((clock, Arc::default()));
@@ -186,7 +180,7 @@ impl<T: Timer> Alarms<T> {
 
     /// The clock is gone for good, and so is its timer.
     fn remove(&self, clock: ClockId) {
-        let gone: Vec<_> = self.lock().extract_if(.., |(id, _)| *id == clock).collect();
+        let gone: Vec<_> = self.all.lock().extract_if(.., |(id, _)| *id == clock).collect();
         drop(gone);
     }
 }
@@ -195,7 +189,7 @@ impl<T: Timer> Alarms<T> {
 #[cfg(all(test, not(pool_loom)))]
 impl<T> Alarms<T> {
     pub(crate) fn len(&self) -> usize {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.all.lock().len()
     }
 }
 

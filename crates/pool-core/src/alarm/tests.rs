@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{

@@ -33,7 +33,7 @@ impl Timer for Sleeper {
         if self.sleep.is_elapsed() && !by_caller {
             return false;
         }
-        // whatever the caller has left of its share of time: half set, it would never ring
+        // whatever the caller has left of its share of time: it would be set only when that is renewed
         let sleep = pin!(tokio::task::unconstrained(self.sleep.as_mut()));
         sleep.poll(&mut Context::from_waker(&self.bell)).is_pending()
     }
