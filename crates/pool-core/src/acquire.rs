@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
+    admission::{Asked, ClockId, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -43,8 +43,8 @@ impl<E: Endpoint> Core<E> {
             // in line from the first: what comes before the next poll wakes the task
             let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
             let mut held = match asked {
-                Ok(Asked::Go(grant)) => Held::of(self, grant, wish),
-                Ok(Asked::Stand(place)) => self.wait(wish, place, &mut now).await?,
+                Ok((Asked::Go(grant), _)) => Held::of(self, grant, wish),
+                Ok((Asked::Stand(place), clock)) => self.wait(wish, (place, clock), &mut now).await?,
                 Err(refusal) => return Err(self.refused(&refusal, wish, now)),
             };
             if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
@@ -103,9 +103,14 @@ impl<E: Endpoint> Core<E> {
         held.connect(wish.deadline, now, location).await.ok()
     }
 
-    /// A slot, or a place in line with this waker.
+    /// A slot, or a place in line with this waker, and perhaps a clock to be set.
     #[inline]
-    fn ask(&self, wish: &Wish, waker: &Waker, now: Instant) -> Result<Asked<Box<Stored<E>>>, Refusal> {
+    fn ask(
+        &self,
+        wish: &Wish,
+        waker: &Waker,
+        now: Instant,
+    ) -> Result<OnClock<Asked<Box<Stored<E>>>>, Refusal> {
         // where there is nothing to choose, what the balancer would say is of no use
         let preferred = if self.admission.is_crowded() {
             None
@@ -113,15 +118,16 @@ impl<E: Endpoint> Core<E> {
             self.pick(wish, now)
         };
         let (asked, effects) = self.admission.ask(preferred, wish, waker, now);
+        let clock = effects.clock;
         self.apply(effects);
-        asked
+        asked.map(|asked| (asked, clock))
     }
 
     /// A slot after waiting in line. `now` is moved on.
     async fn wait<'a>(
         self: &'a Arc<Self>,
         wish: &Wish,
-        place: Place,
+        (place, clock): OnClock<Place>,
         now: &mut Instant,
     ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
         let since = *now;
@@ -130,7 +136,9 @@ impl<E: Endpoint> Core<E> {
             place: Some(place),
             want: wish,
         };
-        let mut expired = pin!(tokio::time::sleep_until(wish.deadline));
+        if let Some(clock) = clock {
+            self.set_clock(clock);
+        }
         let mut has_just_asked = true;
         let turn = poll_fn(|cx| {
             if !std::mem::take(&mut has_just_asked) {
@@ -139,7 +147,11 @@ impl<E: Endpoint> Core<E> {
                     return Poll::Ready(Some(turn));
                 }
             }
-            expired.as_mut().poll(cx).map(|()| None)
+            if *now < wish.deadline {
+                Poll::Pending
+            } else {
+                Poll::Ready(None)
+            }
         })
         .await;
         let mut held = match turn {
@@ -323,6 +335,9 @@ impl<E: Endpoint> Core<E> {
     }
 }
 
+/// What was had, and the clock whose timer is to be set for it.
+type OnClock<T> = (T, Option<ClockId>);
+
 /// Why a connection was not had on a slot.
 enum Failed<X> {
     /// Another endpoint may be tried.
@@ -346,7 +361,11 @@ impl<'a, E: Endpoint> Waiter<'a, '_, E> {
             return Poll::Ready(Err(Refusal::Closed));
         };
         let (turn, effects) = self.core.admission.look(place, cx.waker(), self.want, now);
+        let clock = effects.clock;
         self.core.apply(effects);
+        if let Some(clock) = clock {
+            self.core.set_clock(clock);
+        }
         let over = match turn {
             Turn::Wait => return Poll::Pending,
             Turn::Go(grant) => Ok(grant),

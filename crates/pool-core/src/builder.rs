@@ -15,6 +15,7 @@ use crate::{
     Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
     PoolId, Provider, ProviderId, Source, WallClock,
     admission::{Admission, Toll},
+    alarm::Alarms,
     assembly::{Assembly, Part},
     background,
     budget::Budget,
@@ -259,6 +260,7 @@ impl<E: Endpoint> PoolBuilder<E> {
             Core {
                 id: self.id,
                 admission,
+                alarms: Alarms::default(),
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
                 chance,

@@ -18,6 +18,7 @@ use crate::{
     Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source, Verdict,
     WallClock,
     admission::{Admission, Change, Effects, Panic},
+    alarm::{Alarms, Sleeper},
     breaker::{BreakerState, Transition},
     budget::Budget,
     ceiling::Ceiling,
@@ -38,6 +39,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) id: PoolId,
     pub(crate) setup: ArcSwap<Setup<E>>,
     pub(crate) admission: Admission<Box<Stored<E>>>,
+    pub(crate) alarms: Alarms<Sleeper>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.

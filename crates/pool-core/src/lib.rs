@@ -61,6 +61,7 @@
 
 mod acquire;
 mod admission;
+mod alarm;
 mod assembly;
 mod background;
 mod balance;

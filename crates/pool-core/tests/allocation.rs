@@ -152,6 +152,30 @@ fn a_caller_in_line_costs_about_a_hundred_bytes() {
     lease.succeed();
 }
 
+/// A pool may outlive many runtimes that wait on it; its timer on each of them is gone with it.
+#[test]
+fn a_runtime_that_has_ended_is_not_kept() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap()
+    };
+    let long = runtime();
+    let nodes = nodes::<1>();
+    let pool = long.block_on(pool(&nodes, 1, |_| {}));
+    let lease = long.block_on(pool.acquire()).unwrap();
+    let waits_on_another = || {
+        let short = runtime();
+        let waits = pool.clone();
+        short.spawn(async move { drop(waits.acquire().await) });
+        short.block_on(settle());
+        assert_eq!(pool.snapshot().queue_size, 1);
+    };
+    waits_on_another();
+    let kept = measure(|| (0..100).for_each(|_| waits_on_another())).bytes_current;
+    assert!(kept < 10_000, "{kept} bytes of 100 runtimes");
+    lease.succeed();
+}
+
 /// The first test can fail.
 #[test]
 #[should_panic(expected = "wasteful")]

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Terms, Turn, Want,
+    clocks::here,
     gate::Relief,
     queue::{Look, Queue},
 };
@@ -25,16 +26,22 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Result<Asked<O>, Refusal>, Effects) {
         let mut effects = Effects::default();
+        // who will hardly get a slot at once makes ready for the line before the lock
+        let prepare = || (here(), waker.clone());
+        let prepared = preferred.is_none().then(prepare);
         let mut state = self.lock();
         if state.closed {
             return (Err(Refusal::Closed), effects);
         }
-        let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let cost = |_: &Queue<_>| want.cost.clone();
-        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
-        let at_hand = at_hand.or_else(|| self.take_other(&mut state, want, now, &mut effects));
-        if let Some(grant) = at_hand {
-            return (Ok(Asked::Go(grant)), effects);
+        // as long as those wait who take whatever there is, there is nothing
+        if state.queue.oldest_of_all().is_none() {
+            let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
+            let cost = |_: &Queue<_>| want.cost.clone();
+            let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+            let at_hand = at_hand.or_else(|| self.take_other(&mut state, want, now, &mut effects));
+            if let Some(grant) = at_hand {
+                return (Ok(Asked::Go(grant)), effects);
+            }
         }
         if want.avoid.is_empty() && want.min_position.is_none() && !self.restricts(&want.terms) {
             self.set_crowded(true);
@@ -48,7 +55,9 @@ impl<O> Admission<O> {
             state.rejections += 1;
             return (Err(Refusal::QueueFull), effects);
         }
-        let place = state.queue.push(want, waker.clone(), now);
+        let (realm, waker) = prepared.unwrap_or_else(prepare);
+        let place = state.queue.push(want, waker, now);
+        effects.clock = state.queue.watch(place, realm);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
     }
@@ -191,7 +200,9 @@ impl<O> Admission<O> {
         (min, terms): (Option<u64>, &Terms),
         now: Instant,
     ) -> Option<Instant> {
-        if eligible.iter().any(|key| gates[*key as usize].meets(min, terms)) {
+        let meets = |key: &u32| gates[*key as usize].meets(min, terms);
+        let anybody = min.is_none() && *terms == Terms::NONE;
+        if !eligible.is_empty() && anybody || eligible.iter().any(meets) {
             return None;
         }
         let mut members = gates.iter().filter(|gate| gate.is_member()).peekable();
@@ -231,9 +242,11 @@ impl<O> Admission<O> {
         let mut state = self.lock();
         // dropped after the lock is gone
         let mut wakers = [None, None];
-        let turn = match state.queue.look(*place, waker) {
-            Look::Waiting(replaced) => {
+        let mut effects = Effects::default();
+        let turn = match state.queue.look(*place, waker, here) {
+            Look::Waiting(replaced, clock) => {
                 wakers[0] = replaced;
+                effects.clock = clock;
                 if Self::is_hopeless(&state, want, now) {
                     wakers[1] = state.queue.leave(*place).1;
                     state.timeouts += 1;
@@ -254,10 +267,12 @@ impl<O> Admission<O> {
                         toll.give_back(grant.paid, now);
                     }
                     let paid = grant.paid > 0;
+                    let mut clock = None;
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
                         *place = state.queue.stand_again(*place, want, waker.clone());
+                        clock = state.queue.watch(*place, here());
                         Turn::Wait
                     };
                     self.publish_waiting(&state);
@@ -269,6 +284,7 @@ impl<O> Admission<O> {
                     }
                     // what is spent may be there sooner than was planned
                     effects.rearm |= paid;
+                    effects.clock = clock;
                     return (turn, effects);
                 }
             }
@@ -276,7 +292,7 @@ impl<O> Admission<O> {
         self.publish_waiting(&state);
         drop(state);
         drop(wakers);
-        (turn, Effects::default())
+        (turn, effects)
     }
 
     /// What has come back since it was given a slot without a connection.

@@ -5,13 +5,14 @@
 //! Covered: the lock, the hint of how many wait, the published list of eligible endpoints and the connections that lie
 //! ready, in the scenarios below, exhaustively within loom's memory model: asking, looking, leaving and releasing against
 //! each other, against a breaker that opens and time that passes, a check that ends, a limit (of the endpoint, of the
-//! pool) that is lowered or raised, an endpoint that leaves, and a close. Connections are models that notice when their
-//! slot is free before they are back.
+//! pool) that is lowered or raised, an endpoint that leaves, and a close; and a clock that rings or stops against those who
+//! come, leave and are served (`loom_clock_tests.rs`), with the real handling of timers and a model of the timer.
+//! Connections are models that notice when their slot is free before they are back.
 //!
 //! Bounded: one endpoint, one or two slots, at most two that wait and three threads; time is an argument. Longer
 //! histories, several endpoints, tiers, priorities beyond one pair and demands beyond one are the model tests' part
-//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio,
-//! and the connects, which are tasks.
+//! (`tests.rs` here, `tests/model.rs`). Not covered: the counters of `Stats` (they synchronise nothing), deadpool, tokio
+//! and its timers, and the connects, which are tasks.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -141,22 +142,40 @@ impl Waiter {
     }
 
     fn with(line: &Line, want: Want, now: Instant) -> Result<Self, Refusal> {
+        Self::asking(line, want, now).0
+    }
+
+    /// It finds no slot, and its deadline is on a clock; perhaps that is to be set.
+    fn on_a_clock(line: &Line, want: Want, now: Instant) -> (Self, Option<ClockId>) {
+        let (waiter, clock) = Self::asking(line, want, now);
+        (waiter.expect("there is room"), clock)
+    }
+
+    fn asking(line: &Line, want: Want, now: Instant) -> (Result<Self, Refusal>, Option<ClockId>) {
         let flag = Arc::<Flag>::default();
         let waker = Waker::from(Arc::clone(&flag));
         let (asked, effects) = line.ask(None, &want, &waker, now);
+        let clock = effects.clock;
         apply(effects);
-        let (at_once, place) = match asked? {
+        (
+            asked.map(|asked| Self::holding(line, asked, want, flag, now)),
+            clock,
+        )
+    }
+
+    fn holding(line: &Line, asked: Asked<Returned>, want: Want, flag: Arc<Flag>, now: Instant) -> Self {
+        let (at_once, place) = match asked {
             Asked::Go(grant) => (Some(grant), None),
             Asked::Stand(place) => (None, Some(place)),
         };
-        Ok(Self {
+        Self {
             line: Arc::clone(line),
             at_once,
             place,
             want,
             flag,
             now,
-        })
+        }
     }
 
     fn look(&mut self) -> Turn<Returned> {
@@ -777,3 +796,6 @@ fn a_panic_that_begins_meets_one_who_joins() {
         ends_free(&line);
     });
 }
+
+#[path = "loom_clock_tests.rs"]
+mod clocks;

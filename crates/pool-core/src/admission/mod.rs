@@ -16,7 +16,9 @@
 
 mod asking;
 mod checks;
+mod clocks;
 mod ejection;
+mod expiry;
 mod gate;
 mod lines;
 mod offers;
@@ -32,12 +34,13 @@ mod upkeep;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
 pub(crate) use checks::Checked;
+pub(crate) use clocks::ClockId;
 pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
 pub(crate) use lines::Rank;
@@ -129,6 +132,8 @@ pub(crate) struct Effects {
     rest: Option<Box<Rest>>,
     /// The next change by time may have moved.
     pub(crate) rearm: bool,
+    /// The timer of this clock is to be set, by who waits for it.
+    pub(crate) clock: Option<ClockId>,
 }
 
 /// What is rarely to be done.
@@ -318,9 +323,9 @@ impl<O> Admission<O> {
         }
     }
 
-    /// A panic under the lock is a bug of ours; the numbers stay usable, so others go on.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<O>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Who may be picked now.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     Terms,
+    clocks::{At, ClockId, Clocks, Deadline, Realm},
     lines::{Line, Lines, Link, Rank},
 };
 use crate::{
@@ -98,11 +99,21 @@ impl From<Link> for Neighbour {
 #[derive(Debug)]
 struct Node<G> {
     rank: Rank,
-    deadline: Instant,
+    deadline: At,
     prev: Neighbour,
     next: Neighbour,
     line: u32,
+    /// Of its deadline on the clock; 0 if it is on none.
+    stamp: u32,
     state: State<G>,
+}
+
+/// Whether the caller of a deadline still waits, and for nothing sooner.
+#[inline]
+fn waits<G>(nodes: &Slab<Node<G>>, deadline: &Deadline) -> bool {
+    nodes
+        .get(deadline.key as usize)
+        .is_some_and(|node| node.stamp == deadline.stamp && matches!(node.state, State::Waiting(..)))
 }
 
 /// Lines of one priority and the same terms that avoid the same endpoints.
@@ -141,8 +152,9 @@ impl Reach {
 /// What a caller finds when it looks.
 #[derive(Debug)]
 pub(crate) enum Look<G> {
-    /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock.
-    Waiting(Option<Waker>),
+    /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock. If a clock is named, its
+    /// timer is to be set.
+    Waiting(Option<Waker>, Option<ClockId>),
     /// It was given this. Its place is gone.
     Given(G),
     /// The pool was closed. Its place is gone.
@@ -163,6 +175,10 @@ pub(crate) struct Queue<G> {
     newest: Option<Instant>,
     /// Needs that some endpoint lacks: only these set their callers apart.
     routed: NeedSet,
+    clocks: Clocks,
+    next_stamp: u32,
+    /// Where moments are counted from.
+    epoch: Instant,
 }
 
 fn delays(ageing: Duration) -> [Duration; 3] {
@@ -189,6 +205,34 @@ impl<G> Queue<G> {
             delays: delays(ageing),
             newest: None,
             routed: NeedSet::default(),
+            clocks: Clocks::default(),
+            next_stamp: 1,
+            epoch: Instant::now(),
+        }
+    }
+
+    /// A moment as it is kept here. It may lie before the beginning: clocks of tests do.
+    #[inline]
+    fn at(&self, moment: Instant) -> At {
+        let nanos = |time: Duration| {
+            let seconds = At::try_from(time.as_secs()).unwrap_or(At::MAX);
+            seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(At::from(time.subsec_nanos()))
+        };
+        if moment >= self.epoch {
+            nanos(moment - self.epoch)
+        } else {
+            -nanos(self.epoch - moment)
+        }
+    }
+
+    fn moment(&self, at: At) -> Instant {
+        let time = Duration::from_nanos(at.unsigned_abs());
+        if at < 0 {
+            self.epoch.checked_sub(time).unwrap_or(self.epoch)
+        } else {
+            after(self.epoch, time)
         }
     }
 
@@ -197,7 +241,8 @@ impl<G> Queue<G> {
         self.waiting
     }
 
-    /// Joins the line. The waker is woken when something is given, or nothing more comes.
+    /// Joins the line. The waker is woken when something is given, nothing more comes, or the deadline has passed; for that
+    /// see to the clock.
     pub(crate) fn push(&mut self, want: &Want, waker: Waker, now: Instant) -> Place {
         let rank = want.rank.unwrap_or_else(|| {
             let came = self.newest.map_or(now, |newest| newest.max(now));
@@ -236,7 +281,7 @@ impl<G> Queue<G> {
             Some(prev) => self.nodes[prev as usize].next.get(),
             None => ends.map(|(first, _)| first),
         };
-        let deadline = want.deadline;
+        let deadline = self.at(want.deadline);
         let cost = (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone()));
         let key = self.nodes.insert(Node {
             rank,
@@ -244,9 +289,10 @@ impl<G> Queue<G> {
             prev: prev.into(),
             next: next.into(),
             line,
+            stamp: 0,
             state: State::Waiting(Some(waker), cost),
         }) as u32;
-        self.link(key, line, (prev, next), deadline);
+        self.link((key, rank), line, (prev, next), deadline);
         Place { key, rank }
     }
 
@@ -254,6 +300,23 @@ impl<G> Queue<G> {
     /// does not suit it stands in line again, among its own.
     pub(super) fn route(&mut self, need: Need, lacked: bool) {
         self.routed.set(need, lacked);
+    }
+
+    /// The oldest waiting caller, if all who wait take whatever there is, and have one priority: as mostly.
+    #[inline]
+    pub(super) fn oldest_of_all(&self) -> Option<Place> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let mut lasting = [Priority::Normal, Priority::High, Priority::Low].into_iter();
+        let alone = lasting.find_map(|priority| {
+            let group = &self.groups[priority as usize];
+            (group.waiting == self.waiting).then_some(group)
+        });
+        let group = alone.filter(|group| group.tree.is_none())?;
+        let line = self.lines.at(group.plain?);
+        let ((key, _), rank) = (line.ends?, line.first?);
+        Some(Place { key, rank })
     }
 
     /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints and terms which
@@ -317,7 +380,63 @@ impl<G> Queue<G> {
         }
     }
 
-    pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<G> {
+    /// Puts the deadline of a caller who waits on the clock of its runtime. Returns the clock if its timer is to be set.
+    #[inline]
+    pub(super) fn watch(&mut self, place: Place, realm: Realm) -> Option<ClockId> {
+        let Self { nodes, clocks, .. } = self;
+        let node = &mut nodes[place.key as usize];
+        let stamp = self.next_stamp;
+        self.next_stamp = stamp.wrapping_add(1).max(1);
+        node.stamp = stamp;
+        let (at, key) = (node.deadline, place.key);
+        clocks.expect(realm, Deadline { at, key, stamp }, |deadline| {
+            waits(nodes, deadline)
+        })
+    }
+
+    /// Takes the wakers of those whose deadline has passed, but not of more than so many; whether those were all.
+    pub(super) fn take_overdue(
+        &mut self,
+        clock: ClockId,
+        now: Instant,
+        most: usize,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        let now = self.at(now);
+        for _ in 0..most {
+            let Self { nodes, clocks, .. } = self;
+            let Some(overdue) = clocks.overdue(clock, now, |deadline| waits(nodes, deadline)) else {
+                return true;
+            };
+            self.take_waker(overdue, wakers);
+        }
+        false
+    }
+
+    /// When the clock must ring next, if anybody waits for that.
+    pub(super) fn next_ring(&mut self, clock: ClockId) -> Option<Instant> {
+        let Self { nodes, clocks, .. } = self;
+        let next = clocks.next(clock, |deadline| waits(nodes, deadline));
+        next.map(|at| self.moment(at))
+    }
+
+    /// Takes the wakers of all whose deadlines are on the clock. It is gone.
+    pub(super) fn stop_clock(&mut self, clock: ClockId, wakers: &mut Vec<Waker>) {
+        for deadline in self.clocks.remove(clock) {
+            if waits(&self.nodes, &deadline) {
+                self.take_waker(deadline, wakers);
+            }
+        }
+    }
+
+    fn take_waker(&mut self, of: Deadline, wakers: &mut Vec<Waker>) {
+        if let State::Waiting(waker, _) = &mut self.nodes[of.key as usize].state {
+            wakers.extend(waker.take());
+        }
+    }
+
+    /// `realm` is asked only when the caller has to be put on a clock again.
+    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look<G> {
         let Some(node) = self.node(place) else {
             return Look::Closed;
         };
@@ -325,12 +444,15 @@ impl<G> Queue<G> {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
             let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
+            let mut clock = None;
             if again {
-                // who was woken to look whether it waits in vain counts among the patient again
+                // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
+                // be on a clock any more
                 let (line, deadline) = (node.line, node.deadline);
                 self.lines.at_mut(line).expect_until(deadline);
+                clock = self.watch(place, realm());
             }
-            return Look::Waiting(replaced);
+            return Look::Waiting(replaced, clock);
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => Look::Given(what),
@@ -370,6 +492,7 @@ impl<G> Queue<G> {
             let line = self.lines.at(id);
             let terms = &self.groups[line.group as usize].terms;
             let moment = line.patience.and_then(|_| soonest((line.min_position, terms)));
+            let moment = moment.map(|moment| self.at(moment));
             if let (Some(patience), Some(moment)) = (line.patience, moment)
                 && patience < moment
             {
@@ -385,13 +508,13 @@ impl<G> Queue<G> {
         }
     }
 
-    fn wake_before(&mut self, line: u32, moment: Instant, wakers: &mut Vec<Waker>) {
+    fn wake_before(&mut self, line: u32, moment: At, wakers: &mut Vec<Waker>) {
         let mut patience = None;
         let mut at = self.lines.at(line).ends.map(|(first, _)| first);
         while let Some(key) = at {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
-                patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
+                patience = Some(patience.map_or(node.deadline, |least: At| least.min(node.deadline)));
             } else if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
             }
@@ -415,7 +538,7 @@ impl<G> Queue<G> {
     }
 
     /// Makes a caller who knows his neighbours known to them.
-    fn link(&mut self, key: u32, line: u32, (prev, next): (Link, Link), deadline: Instant) {
+    fn link(&mut self, (key, rank): (u32, Rank), line: u32, (prev, next): (Link, Link), deadline: At) {
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = Neighbour(key);
         }
@@ -430,10 +553,13 @@ impl<G> Queue<G> {
             if next.is_none() { key } else { last },
         ));
         self.waiting += 1;
-        let group = at.group;
-        self.groups[group as usize].waiting += 1;
+        let group = &mut self.groups[at.group as usize];
+        group.waiting += 1;
         if prev.is_none() {
-            self.head_changed(line);
+            at.first = Some(rank);
+            if let Some(position) = at.min_position {
+                self.lines.changed(group.tree, position);
+            }
         }
     }
 
@@ -449,21 +575,29 @@ impl<G> Queue<G> {
     fn unlink(&mut self, key: u32) {
         let node = &self.nodes[key as usize];
         let (prev, next, line) = (node.prev.get(), node.next.get(), node.line);
+        let at = self.lines.at_mut(line);
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = next.into();
+            if let (None, Some((_, last))) = (next, &mut at.ends) {
+                *last = prev;
+            }
         }
         if let Some(next) = next {
-            self.nodes[next as usize].prev = prev.into();
+            let next_node = &mut self.nodes[next as usize];
+            next_node.prev = prev.into();
+            if let (None, Some((first, _))) = (prev, &mut at.ends) {
+                *first = next;
+                at.first = Some(next_node.rank);
+            }
         }
-        let at = self.lines.at_mut(line);
-        at.ends = at.ends.and_then(|(first, last)| {
-            let first = if prev.is_none() { next? } else { first };
-            Some((first, if next.is_none() { prev? } else { last }))
-        });
-        let group = at.group;
         self.waiting -= 1;
-        self.groups[group as usize].waiting -= 1;
-        if prev.is_none() {
+        let group = &mut self.groups[at.group as usize];
+        group.waiting -= 1;
+        if prev.is_none() && next.is_none() {
+            (at.ends, at.first, at.patience) = (None, None, None);
+        }
+        let goes = group.waiting == 0 && at.group as usize >= LASTING.len();
+        if prev.is_none() && (at.min_position.is_some() || goes) {
             self.head_changed(line);
         }
     }

@@ -106,7 +106,7 @@ fn the_middle_leaves_and_returns_to_its_old_place() {
     assert_eq!(numbers(&queue), [0, 1, 3, 4]);
     queue.give(places[1], 7);
     assert_eq!(numbers(&queue), [0, 3, 4]);
-    let Look::Given(7) = queue.look(places[1], Waker::noop()) else {
+    let Look::Given(7) = queue.look(places[1], Waker::noop(), || None) else {
         panic!("it was given 7")
     };
     queue.stand_again(places[1], &want(), Waker::noop().clone());
@@ -125,7 +125,7 @@ fn a_stale_place_finds_nothing() {
     let fresh = queue.push(&want(), Waker::noop().clone(), Instant::now());
     assert_eq!(queue.leave(gone).0, None);
     assert_eq!(queue.waiting(), 1);
-    assert!(matches!(queue.look(gone, Waker::noop()), Look::Closed));
+    assert!(matches!(queue.look(gone, Waker::noop(), || None), Look::Closed));
     queue.leave(fresh);
     assert_eq!(numbers(&queue), Vec::<u64>::new());
 }
@@ -147,8 +147,8 @@ fn only_those_who_give_up_earlier_are_woken_and_those_who_stay_are_woken_again()
     assert_eq!(woken(&mut queue, 6), 2);
     assert_eq!(woken(&mut queue, 6), 0, "they know");
     assert!(matches!(
-        queue.look(places[0], Waker::noop()),
-        Look::Waiting(None)
+        queue.look(places[0], Waker::noop(), || None),
+        Look::Waiting(None, _)
     ));
     assert_eq!(woken(&mut queue, 6), 1, "it has looked and stayed");
     assert_eq!(woken(&mut queue, 10), 1);
@@ -220,7 +220,7 @@ fn behaves_like_a_plain_list() {
             }
             4 if !given.is_empty() => {
                 let (place, want) = given.swap_remove(rng.usize(..given.len()));
-                let Look::Given(1) = queue.look(place, Waker::noop()) else {
+                let Look::Given(1) = queue.look(place, Waker::noop(), || None) else {
                     panic!("it was given 1")
                 };
                 if rng.bool() {
@@ -263,7 +263,7 @@ fn steps_to_drain(callers: u64, demands: u64) -> u64 {
         };
         while let Some(place) = queue.oldest(|_, _| reach) {
             queue.give(place, 0);
-            queue.look(place, Waker::noop());
+            queue.look(place, Waker::noop(), || None);
         }
     }
     assert_eq!(numbers(&queue), Vec::<u64>::new());

@@ -98,7 +98,8 @@ impl<O> Admission<O> {
             // the limit was lowered meanwhile
             return false;
         }
-        let Some(place) = Self::oldest_for(state, key) else {
+        let oldest = state.queue.oldest_of_all();
+        let Some(place) = oldest.or_else(|| Self::oldest_for(state, key)) else {
             return false;
         };
         let State { gates, queue, .. } = &mut *state;
