@@ -2,9 +2,19 @@
 
 use tokio::time::Instant;
 
-use crate::{Endpoint, EndpointId, Request, acquire::Wish, admission::Terms, core::Core, need::Need};
+use crate::{
+    Endpoint, EndpointId, ProviderId, Request, acquire::Wish, admission::Terms, core::Core, need::Need,
+};
 
 impl<E: Endpoint> Core<E> {
+    /// The provider of an endpoint, if it has one.
+    pub(crate) fn provider(&self, endpoint: &EndpointId) -> Option<ProviderId> {
+        let setup = self.setup.load();
+        let mut members = setup.members();
+        let (_, seat) = members.find(|(_, seat)| seat.member.id == *endpoint)?;
+        Some(seat.toll.provider.as_ref()?.id().clone())
+    }
+
     /// The endpoints that may be picked for this request now, the balancer's first choice first.
     pub(crate) fn candidates(&self, request: &Request) -> Vec<EndpointId> {
         let now = Instant::now();

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Applied, BuildError, Endpoint, EndpointId, Event, Explanation, Lease, Operation,
-    PoolBuilder, PoolId, PoolSnapshot, PoolUpdate, Request, RunError, Source, acquire::Wish, core::Core,
-    moment::after,
+    PoolBuilder, PoolId, PoolSnapshot, PoolUpdate, ProviderId, Request, RunError, Source, acquire::Wish,
+    core::Core, moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -166,6 +166,11 @@ impl<E: Endpoint> Pool<E> {
     /// [`Request::only`]. Endpoints whose slots are all taken come after the others, and those to avoid last.
     pub fn candidates(&self, request: &Request) -> Vec<EndpointId> {
         self.handle.core.candidates(request)
+    }
+
+    /// The provider of an endpoint; `None` also when the pool has no such endpoint.
+    pub fn provider(&self, endpoint: &EndpointId) -> Option<ProviderId> {
+        self.handle.core.provider(endpoint)
     }
 
     /// The pool's numbers now.

@@ -5,7 +5,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 use pool_core::{AcquireError, EndpointId, Lease, Pool, Request};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
-use crate::{distinct::Distinct, endpoint::JsonRpcEndpoint, error::RpcError};
+use crate::{
+    distinct::{Distinct, Group},
+    endpoint::JsonRpcEndpoint,
+    error::RpcError,
+};
 
 /// What is done on each endpoint. The deadline is the fan's; the lease must be told how it went.
 pub(crate) trait Work: Send + Sync + 'static {
@@ -49,7 +53,7 @@ pub(crate) struct Fan<W: Work> {
     /// Endpoints that were asked, ever.
     tried: Vec<EndpointId>,
     /// Those among them that are at work or have done it.
-    taken: Vec<EndpointId>,
+    taken: Vec<(EndpointId, Group)>,
 }
 
 /// Time for everything together when the request names none.
@@ -90,11 +94,17 @@ impl<W: Work> Fan<W> {
             && let Some(endpoint) = self.next()
         {
             self.tried.push(endpoint.clone());
-            self.taken.push(endpoint.clone());
+            self.take(&endpoint);
             self.spawn(Some(endpoint));
             asked += 1;
         }
         asked
+    }
+
+    fn take(&mut self, endpoint: &EndpointId) {
+        // as it is now: the endpoint may have left by the time another is sought
+        let group = self.distinct.group(&self.pool, endpoint);
+        self.taken.push((endpoint.clone(), group));
     }
 
     /// Asks whichever endpoint becomes usable first.
@@ -104,13 +114,14 @@ impl<W: Work> Fan<W> {
 
     /// Endpoints that could be asked beside those at work, at most so many.
     pub(crate) fn spare(&self, most: usize) -> usize {
-        let mut found: Vec<EndpointId> = Vec::new();
+        let mut found: Vec<Group> = Vec::new();
         for endpoint in self.pool.candidates(&self.request) {
             if found.len() == most {
                 break;
             }
-            if self.is_free(&endpoint) && !found.iter().any(|other| self.distinct.same(other, &endpoint)) {
-                found.push(endpoint);
+            let group = self.distinct.group(&self.pool, &endpoint);
+            if self.is_free(&endpoint) && !found.contains(&group) {
+                found.push(group);
             }
         }
         found.len()
@@ -128,7 +139,7 @@ impl<W: Work> Fan<W> {
                 Ok((endpoint, end)) => {
                     if let Some(endpoint) = endpoint.as_ref().filter(|one| !self.tried.contains(one)) {
                         self.tried.push(endpoint.clone());
-                        self.taken.push(endpoint.clone());
+                        self.take(endpoint);
                     }
                     return Some((endpoint, end));
                 }
@@ -142,7 +153,7 @@ impl<W: Work> Fan<W> {
 
     /// The endpoint failed: another of its group may be asked.
     pub(crate) fn failed(&mut self, endpoint: Option<&EndpointId>) {
-        self.taken.retain(|taken| Some(taken) != endpoint);
+        self.taken.retain(|(taken, _)| Some(taken) != endpoint);
     }
 
     fn next(&self) -> Option<EndpointId> {
@@ -151,7 +162,8 @@ impl<W: Work> Fan<W> {
     }
 
     fn is_free(&self, endpoint: &EndpointId) -> bool {
-        !self.tried.contains(endpoint) && !self.taken.iter().any(|taken| self.distinct.same(taken, endpoint))
+        let group = self.distinct.group(&self.pool, endpoint);
+        !self.tried.contains(endpoint) && !self.taken.iter().any(|(_, taken)| *taken == group)
     }
 
     fn spawn(&mut self, only: Option<EndpointId>) {

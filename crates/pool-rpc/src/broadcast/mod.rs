@@ -86,7 +86,7 @@ impl Broadcast {
         Self {
             endpoints: DEFAULT_BROADCAST,
             request: Request::new(),
-            distinct: Distinct::default(),
+            distinct: Distinct::endpoints(),
         }
     }
 
@@ -105,7 +105,7 @@ impl Broadcast {
         self
     }
 
-    /// Sets which endpoints count as one.
+    /// Sets which endpoints count as one, and get the transaction once. Default: each endpoint for itself.
     #[must_use]
     pub fn distinct(mut self, distinct: Distinct) -> Self {
         self.distinct = distinct;

@@ -78,7 +78,7 @@ impl Quorum {
             ask,
             agree,
             request: Request::new(),
-            distinct: Distinct::default(),
+            distinct: Distinct::providers(),
             ignored: ["blockTimestamp", "totalDifficulty"].map(Cow::Borrowed).to_vec(),
             counts: Arc::default(),
         })
@@ -92,7 +92,7 @@ impl Quorum {
         self
     }
 
-    /// Sets which endpoints count as one: only one of them has a vote.
+    /// Sets which endpoints count as one: only one of them has a vote. Default: those of one provider.
     #[must_use]
     pub fn distinct(mut self, distinct: Distinct) -> Self {
         self.distinct = distinct;

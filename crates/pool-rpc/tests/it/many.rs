@@ -1,9 +1,11 @@
 //! Several nodes of one chain, and a pool over them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use devnet::{Chain, ChainConfig, Faults, Node, NodeConfig, RpcError, When};
-use pool_core::{EndpointConfig, EndpointId, ErrorType, Pool, PoolConfig, PoolId};
+use pool_core::{
+    EndpointConfig, EndpointId, ErrorType, Pool, PoolConfig, PoolId, Provider, ProviderConfig, ProviderId,
+};
 use pool_rpc::{JsonRpcEndpoint, MethodRules, Probe, RpcConfig, Timeouts};
 
 use crate::support::{CHAIN_ID, until};
@@ -52,6 +54,8 @@ pub(crate) struct Setting {
     pub(crate) config: PoolConfig,
     /// By endpoint; all methods where there is none.
     pub(crate) rules: Vec<MethodRules>,
+    /// By endpoint; none where there is no name.
+    pub(crate) providers: Vec<&'static str>,
 }
 
 impl Setting {
@@ -89,7 +93,15 @@ pub(crate) async fn pool_of(nodes: &[&Node], healthy: usize, setting: Setting) -
         if setting.slots > 0 {
             endpoint = endpoint.max_connections(setting.slots);
         }
+        if let Some(name) = setting.providers.get(index) {
+            endpoint = endpoint.provider(ProviderId::new(*name).unwrap());
+        }
         builder = builder.endpoint(id(index), JsonRpcEndpoint::new(&config).unwrap(), endpoint);
+    }
+    let names: BTreeSet<_> = setting.providers.iter().collect();
+    for name in names {
+        let provider = Provider::new(ProviderId::new(*name).unwrap(), &ProviderConfig::default());
+        builder = builder.provider(provider.unwrap());
     }
     let pool = builder.build().unwrap();
     until("the endpoints are healthy", || {

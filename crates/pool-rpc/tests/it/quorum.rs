@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devnet::{Delay, Faults, Latency};
 use pool_core::{ErrorType, Request};
-use pool_rpc::{Dissents, InvalidQuorum, Quorum, QuorumAnswer, QuorumError, RpcCall};
+use pool_rpc::{Dissents, Distinct, InvalidQuorum, Quorum, QuorumAnswer, QuorumError, RpcCall};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -316,4 +316,33 @@ async fn a_caller_who_leaves_leaves_nothing_behind() {
     held.into_iter().for_each(pool_core::Lease::succeed);
     at_rest(&pool).await;
     assert_eq!(calls(a, BLOCK) + calls(b, BLOCK), 0);
+}
+
+#[tokio::test]
+async fn one_provider_has_one_vote() {
+    let liar = &liar().await;
+    let [honest] = &evm_nodes::<1>().await;
+    // two URLs of one account lead to the same wrong node
+    let providers = vec!["doubtful", "doubtful", "honest"];
+    let pool = pool_of(
+        &[liar, liar, honest],
+        3,
+        Setting {
+            providers,
+            ..Setting::default()
+        },
+    )
+    .await;
+    let read = Quorum::new(2, 3).unwrap().read(&pool, &block()).await;
+    assert!(
+        matches!(
+            read,
+            Err(QuorumError::TooFew { .. } | QuorumError::Disputed { .. })
+        ),
+        "{read:?}"
+    );
+    // who holds each URL for a witness of its own believes the wrong one
+    let quorum = Quorum::new(2, 3).unwrap().distinct(Distinct::endpoints());
+    let agreed = quorum.read(&pool, &block()).await.unwrap();
+    assert_eq!(agreed.by, [id(0), id(1)].to_vec(), "{agreed:?}");
 }
