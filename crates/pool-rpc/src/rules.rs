@@ -149,4 +149,5 @@ pub(crate) const RULES: &[Rule] = &[
     ]),
     code(Class::TxInvalid, &[-32003]),
     code(Class::Internal, &[-32603]),
+    words(Class::Internal, &["internal error", "internal server error"]),
 ];

@@ -106,6 +106,8 @@ const SENT: &[(i64, &str, Option<&str>, Class)] = &[
     (-32011, "no backend is currently healthy to serve traffic", None, Class::Overloaded),
     (-32011, "x", None, Class::Overloaded),
     (-32603, "Internal error", None, Class::Internal),
+    (-32000, "internal error: goroutine panicked", None, Class::Internal),
+    (500, "Internal Server Error", None, Class::Internal),
     (-32603, "Internal error", Some("{\"a\":1}"), Class::Internal),
     // the default
     (-32000, "flux capacitor", None, Class::Unknown),
@@ -266,6 +268,7 @@ fn each_error_has_its_verdict() {
         (rpc(200, -32005, "limit exceeded", None),   (T::RateLimited, true, false, false, Some(1), false, true)),
         (rpc(200, -32005, "limit exceeded", Some(5)),(T::RateLimited, true, false, false, Some(5), false, true)),
         // but where the payload says nothing, the status does
+        (rpc(413, 413, "Payload Too Large", None),   (T::InvalidRequest, true, false, true, None, false, true)),
         (rpc(429, -32000, "no", Some(8)),            (T::RateLimited, true, false, false, Some(8), false, true)),
         (rpc(403, -32603, "no", None),               (T::Unauthorized, true, false, false, None, true, true)),
         (rpc(500, -32000, "no", None),               (T::NodeInternal, true, false, true, None, false, true)),
