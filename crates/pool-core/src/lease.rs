@@ -14,8 +14,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
-    leak::Watch, member::Stored,
+    Endpoint, EndpointId, ErrorType, Feedback, Need, Verdict, admission::Settle, breaker::Ticket, core::Core,
+    leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -34,6 +34,12 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
     since: Instant,
+    /// When the answer was there, if that is not when it is reported.
+    answered: Option<Instant>,
+    /// What the request needs that not every endpoint offers.
+    need: Option<Need>,
+    /// The endpoint has been found to lack it.
+    lacking: bool,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -43,6 +49,7 @@ impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
         (key, ticket): (u32, Ticket),
+        need: Option<Need>,
         stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
@@ -55,6 +62,9 @@ impl<E: Endpoint> Lease<E> {
             ticket,
             stored: Some(stored),
             since: now,
+            answered: None,
+            need,
+            lacking: false,
             touched: AtomicBool::new(false),
         }
     }
@@ -87,9 +97,23 @@ impl<E: Endpoint> Lease<E> {
         verdict
     }
 
-    /// What the endpoint says of the error.
-    pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
+    /// What the endpoint says of the error. Reports nothing.
+    pub fn judge(&self, error: &E::Error) -> Verdict {
         self.stored().member.endpoint.classify(error)
+    }
+
+    /// The answer is there, and how it went will be reported later: when others' answers are known, for example. The time
+    /// until then does not count as the attempt's latency.
+    pub fn answered(&mut self) {
+        self.answered = Some(Instant::now());
+    }
+
+    /// The caller's deadline has cut the request off. The connection is destroyed. It is held against the endpoint only if
+    /// that had `hang_after` to answer, or [`BreakerConfig::slow_call`](crate::BreakerConfig::slow_call) if that is
+    /// shorter.
+    pub fn cut_off(self) {
+        let hung = self.held() >= self.core.setup.load().config.hangs_after();
+        self.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
     }
 
     /// Since it was leased.
@@ -97,7 +121,12 @@ impl<E: Endpoint> Lease<E> {
         self.since.elapsed()
     }
 
-    pub(crate) fn fail_with(mut self, verdict: &Verdict) {
+    /// The request failed, in the caller's own judgement: an answer that the endpoint takes for good, for example, and that
+    /// other endpoints contradict.
+    pub fn fail_with(mut self, verdict: &Verdict) {
+        if verdict.lacks {
+            self.lacks();
+        }
         let settle = if verdict.counts_for_breaker {
             Settle::Failure
         } else if verdict.fault() == crate::Fault::Caller {
@@ -114,6 +143,20 @@ impl<E: Endpoint> Lease<E> {
         );
     }
 
+    /// The endpoint lacks what the request needed. Noted before the slot is given back: it would go to the next who needs
+    /// the same.
+    #[cold]
+    fn lacks(&mut self) {
+        self.lacking = true;
+        let Some(need) = self.need else { return };
+        let now = Instant::now();
+        let until = after(now, self.core.setup.load().config.lacks_for);
+        let endpoint = self.endpoint();
+        tracing::info!(pool = %self.core.id, %endpoint, need = need.number(), "the endpoint lacks what is needed");
+        let effects = self.core.admission.found_lacking(self.key, need, until, now);
+        self.core.apply(effects);
+    }
+
     /// The connection is fine, and nothing is to be learned from how it was used.
     pub fn neutral(mut self) {
         self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
@@ -122,9 +165,11 @@ impl<E: Endpoint> Lease<E> {
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
         let member = &self.stored().member;
         let now = Instant::now();
-        let latency = now.saturating_duration_since(self.since);
+        let latency = self.answered.unwrap_or(now).saturating_duration_since(self.since);
         member.stats.attempt_ended(error);
-        member.stats.latency.ended(error, latency, now);
+        if !self.lacking {
+            member.stats.latency.ended(error, latency, now);
+        }
         if let Some(observer) = &member.observer {
             let core = &self.core;
             core.observers_bugs
@@ -133,7 +178,13 @@ impl<E: Endpoint> Lease<E> {
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
-        self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
+        let what = if self.lacking {
+            // a refusal at once says nothing of how fast it works
+            Feedback::Cancelled
+        } else {
+            Feedback::Done { latency, outcome }
+        };
+        self.finish(keep, settle, throttle, now, what);
     }
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.

@@ -157,6 +157,8 @@ fn sound() -> Script {
         clean: false,
         throttle: None,
         maybe_executed: true,
+        lacks: Vec::new(),
+        lacking: false,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     error::{RpcError, RpcFailure},
     jsonrpc::{ErrorObject, RpcRequest},
     method::{Idempotency, idempotency},
+    method_need::{need_of, need_of_all},
 };
 
 /// A single call, to be run by the pool on a connection of its choice.
@@ -43,14 +44,25 @@ impl RpcCall {
         Ok(Self::new(RpcRequest::new(method, params)?))
     }
 
+    /// What is called.
+    pub const fn request(&self) -> &RpcRequest {
+        &self.request
+    }
+
     /// Whether the method may be sent again when a node may already have acted on it.
     pub fn idempotency(&self) -> Idempotency {
         idempotency(self.request.method())
     }
 
-    /// What the call needs from the pool: the defaults, with the method's idempotency.
+    /// What the call needs from the pool: the defaults, with the method's idempotency, and endpoints that offer the method.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        let idempotent = self.idempotency() == Idempotency::Idempotent;
+        self.needing(&Request::new().idempotent(idempotent))
+    }
+
+    /// The request, for endpoints that offer the method.
+    pub(crate) fn needing(&self, request: &Request) -> Request {
+        request.clone().need(need_of(self.request.method()))
     }
 }
 
@@ -100,9 +112,12 @@ impl RpcBatch {
         }
     }
 
-    /// What the batch needs from the pool: the defaults, with its idempotency.
+    /// What the batch needs from the pool: the defaults, with its idempotency, and endpoints that offer all its methods.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        let idempotent = self.idempotency() == Idempotency::Idempotent;
+        Request::new()
+            .idempotent(idempotent)
+            .need(need_of_all(&self.requests))
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Ejection;
+use super::{
+    Ejection,
+    terms::{Lacks, Terms},
+};
 use crate::{
     BreakerConfig, HealthConfig, NotUsable,
     breaker::{Breaker, BreakerState, Ticket},
@@ -66,6 +69,8 @@ pub(crate) struct Gate {
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
     pub(crate) position: Option<(u64, Instant)>,
+    /// What it is known not to offer.
+    pub(crate) lacks: Lacks,
 }
 
 impl Gate {
@@ -91,6 +96,7 @@ impl Gate {
             panic: false,
             next_check: now,
             position: None,
+            lacks: Lacks::default(),
         }
     }
 
@@ -204,8 +210,16 @@ impl Gate {
         Some(ticket)
     }
 
-    /// Why it may not be picked by those who demand this position; `None` when it may.
-    pub(crate) fn why_not(&self, min_position: Option<u64>, now: Instant) -> Option<NotUsable> {
+    /// Why it may not be picked by those who demand this position and have these terms; `None` when it may.
+    pub(crate) fn why_not(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<NotUsable> {
+        if let Some(why) = self.why_unsuited(terms, now) {
+            return Some(why);
+        }
         if let Some(record) = self.poor_record(now).filter(|_| !self.is_last_resort(now)) {
             return Some(record);
         }
@@ -243,9 +257,16 @@ impl Gate {
         })
     }
 
-    /// The earliest moment at which those who demand this position can pick it, as far as one can know.
-    pub(crate) fn earliest(&self, min_position: Option<u64>, now: Instant, relief: Relief) -> Instant {
-        let mut at = now;
+    /// The earliest moment at which those who demand this position and have these terms can pick it, as far as one can
+    /// know; `None` if never.
+    pub(crate) fn earliest(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+        relief: Relief,
+    ) -> Option<Instant> {
+        let mut at = self.suits_from(terms, now)?;
         let forgiven = relief.short && self.health.is_fit();
         let healthy = self.health.status() == HealthStatus::Healthy || forgiven;
         // only a check makes it healthy, or tells of a new position
@@ -258,7 +279,7 @@ impl Gate {
         if let Some(ejected) = self.ejected.filter(|_| !forgiven && !relief.alone) {
             at = at.max(ejected.until);
         }
-        self.throttled(now).map_or(at, |until| at.max(until))
+        Some(self.throttled(now).map_or(at, |until| at.max(until)))
     }
 
     /// When time alone changes whether it may be picked.
@@ -268,6 +289,7 @@ impl Gate {
             self.breaker.probe_expires_at(),
             self.throttled(now),
             self.ejected.map(|ejected| ejected.until),
+            self.lacks.next(),
         ]
         .into_iter()
         .flatten()

@@ -65,6 +65,10 @@ impl<O> Admission<O> {
                 }
             }
         }
+        if !plan.joining.is_empty() {
+            // those who join have not been asked what they offer
+            self.known.clear();
+        }
         for (id, mut gate) in plan.joining {
             gate.serial = id.serial;
             match state.gates.get_mut(id.key as usize) {
@@ -72,6 +76,7 @@ impl<O> Admission<O> {
                 None => state.gates.push(gate),
             }
         }
+        self.reconsider_lacks(&mut state);
         self.publish_roster(&state);
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::*;
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
+use crate::{BreakerConfig, EndpointId, HealthConfig, Need, Priority, Unfit, stats::Stats};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
@@ -76,6 +76,10 @@ impl Wake for Flag {
     }
 }
 
+fn id(key: u32) -> EndpointId {
+    EndpointId::new(format!("e{key}")).unwrap()
+}
+
 struct Waiter {
     place: Place,
     want: Want,
@@ -119,10 +123,7 @@ impl Model {
         let stats: Vec<_> = SLOTS
             .iter()
             .enumerate()
-            .map(|(key, slots)| {
-                let id = EndpointId::new(format!("e{key}")).unwrap();
-                Arc::new(Stats::new(id, 1.0, *slots))
-            })
+            .map(|(key, slots)| Arc::new(Stats::new(id(key as u32), 1.0, *slots)))
             .collect();
         let gates = SLOTS.iter().zip(&stats).map(|(slots, stats)| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
@@ -207,10 +208,12 @@ impl Model {
     }
 
     /// Which endpoints a caller may use, as plainly as it can be said.
-    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>) -> Vec<u32> {
+    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>, terms: &Terms) -> Vec<u32> {
         let reached = |key: &u32| {
             let position = state.gates[*key as usize].position;
-            min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min))
+            let reached =
+                min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min));
+            reached && state.gates[*key as usize].suits(terms)
         };
         let all: Vec<u32> = state.eligible.iter().copied().filter(reached).collect();
         let others: Vec<u32> = all.iter().copied().filter(|key| !avoid.contains(key)).collect();
@@ -225,6 +228,11 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            terms: Terms::new(
+                &[],
+                &(0..3).filter(|_| rng.u8(..12) == 0).map(id).collect::<Vec<_>>(),
+                (rng.u8(..2) == 0).then(|| Need::new(rng.u32(..2)).unwrap()),
+            ),
             rank: None,
             ask: crate::balance::Ask::NOTHING,
         }
@@ -236,7 +244,8 @@ impl Model {
         let theirs: Vec<(Rank, Vec<u32>)> = {
             let state = self.admission.lock();
             let line = state.queue.line().into_iter();
-            let line = line.map(|(rank, avoid, min)| (rank, Self::may_use(&state, &avoid, min)));
+            let line =
+                line.map(|(rank, avoid, min, terms)| (rank, Self::may_use(&state, &avoid, min, &terms)));
             line.collect()
         };
         let flag = Arc::<Flag>::default();
@@ -252,6 +261,7 @@ impl Model {
                 let position = state.gates[grant.key as usize]
                     .position
                     .map(|(position, _)| position);
+                assert!(state.gates[grant.key as usize].suits(&want.terms), "{want:?}");
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
                 self.hold(grant);
@@ -314,7 +324,11 @@ impl Model {
         self.apply(effects);
         match turn {
             Turn::Wait => return,
-            Turn::Go(grant) => self.hold(grant),
+            Turn::Go(grant) => {
+                let terms = &self.line[at].want.terms;
+                assert!(self.admission.suits(grant.key, terms), "{terms:?}");
+                self.hold(grant);
+            }
             Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
@@ -363,8 +377,20 @@ impl Model {
         self.apply(effects);
     }
 
+    /// An endpoint is found to lack something, or says so itself.
+    fn lacks(&mut self) {
+        let (key, need) = (self.rng.u32(..3), Need::new(self.rng.u32(..2)).unwrap());
+        let effects = if self.rng.u8(..20) == 0 {
+            self.admission.told(key.into(), need, false, self.now)
+        } else {
+            let until = self.now + Duration::from_millis(self.rng.u64(1..6_000));
+            self.admission.found_lacking(key, need, until, self.now)
+        };
+        self.apply(effects);
+    }
+
     fn step(&mut self) {
-        match self.rng.u8(..17) {
+        match self.rng.u8(..18) {
             16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
@@ -385,6 +411,7 @@ impl Model {
                 }
             }
             15 if self.rng.bool() => self.eject(),
+            17 => self.lacks(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
@@ -476,8 +503,8 @@ impl Model {
             .collect();
         assert_eq!(usable, state.eligible);
         self.who_may_be_picked(&state);
-        for (rank, avoid, min) in &line {
-            let could = Self::may_use(&state, avoid, *min);
+        for (rank, avoid, min, terms) in &line {
+            let could = Self::may_use(&state, avoid, *min, terms);
             let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
             assert_eq!(could, None, "{rank:?} waits although a slot is free");
         }
@@ -486,8 +513,9 @@ impl Model {
                 continue;
             }
             // whoever avoids the endpoint may have had others a moment ago
-            let before = line.iter().find(|(other, avoid, min)| {
-                other < rank && !avoid.contains(&grant.key) && state.gates[grant.key as usize].reaches(*min)
+            let before = line.iter().find(|(other, avoid, min, terms)| {
+                let gate = &state.gates[grant.key as usize];
+                other < rank && !avoid.contains(&grant.key) && gate.meets(*min, terms)
             });
             assert_eq!(before, None, "{rank:?} was served before");
         }
