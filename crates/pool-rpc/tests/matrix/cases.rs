@@ -1,6 +1,6 @@
 //! The faults, each with what is to be made of it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use devnet::{
     Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, Latency, Quota, RpcError, TlsHandshake,
@@ -10,7 +10,7 @@ use pool_core::ErrorType as E;
 
 use crate::{
     expect::{First, Judgement, Pause, broken, told},
-    wire::{PATIENCE, Wire},
+    wire::{LONG, SHORT, Wire},
     work::METHODS,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Case {
     pub(crate) sight: bool,
     /// Whether connections that are open already may break, which says nothing of the node.
     pub(crate) breaks: bool,
+    /// Whether it shows by nothing but silence.
+    pub(crate) silent: bool,
 }
 
 /// What is done to a node.
@@ -49,11 +51,19 @@ fn case(name: impl Into<String>, faults: Faults, first: First) -> Case {
         tls: false,
         sight: false,
         breaks: false,
+        silent: false,
     }
 }
 
 fn judged(name: impl Into<String>, faults: Faults, judgement: Judgement) -> Case {
     case(name, faults, First::Judged(judgement))
+}
+
+fn silent(name: &str, faults: Faults, judgement: Judgement) -> Case {
+    Case {
+        silent: true,
+        ..judged(name, faults, judgement)
+    }
 }
 
 /// Every way in which one answer, or none, shows that something is wrong; and what looks like trouble and is none.
@@ -72,7 +82,7 @@ fn connections() -> Vec<Case> {
         ..Latency::new(Delay::Constant { ms })
     };
     let connect = broken(E::Connect).not_done();
-    let patience = PATIENCE.as_secs_f64() * 1000.0;
+    let patience = SHORT.as_secs_f64() * 1000.0;
     let none = Faults::default;
     let mut cases = vec![
         case(
@@ -83,7 +93,7 @@ fn connections() -> Vec<Case> {
             },
             First::Right,
         ),
-        judged(
+        silent(
             "too late",
             Faults {
                 latency: Some(late(patience * 3.0)),
@@ -99,7 +109,7 @@ fn connections() -> Vec<Case> {
             },
             broken(E::Transport),
         ),
-        judged(
+        silent(
             "hang",
             Faults {
                 hang: Some(hits()),
@@ -124,6 +134,7 @@ fn connections() -> Vec<Case> {
             tls: false,
             sight: false,
             breaks: true,
+            silent: false,
         },
     ];
     for style in HANDSHAKES {
@@ -138,6 +149,7 @@ fn connections() -> Vec<Case> {
         };
         cases.push(Case {
             tls: true,
+            silent: style == HandshakeStyle::Hang,
             ..judged(name, faults, connect)
         });
     }
@@ -160,7 +172,7 @@ fn limits() -> Vec<Case> {
     let limited = told(E::RateLimited).not_counted().not_done();
     let quota = Quota {
         per_second: 0.01,
-        burst: 4.0,
+        burst: 2.0,
         retry_after_s: None,
     };
     let mut cases = vec![judged(
@@ -472,6 +484,10 @@ pub(crate) fn all_are_there() -> Result<(), String> {
 }
 
 impl Case {
+    pub(crate) const fn patience(&self) -> Duration {
+        if self.silent { SHORT } else { LONG }
+    }
+
     pub(crate) fn applies(&self, wire: Wire) -> bool {
         wire.is_tls() || !self.tls
     }

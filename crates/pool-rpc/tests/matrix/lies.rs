@@ -4,11 +4,12 @@ use std::{fmt, time::Duration};
 
 use devnet::{Faults, Node, RpcError, When};
 use pool_core::{ErrorType, Explanation, PoolConfig, RunError};
+use pool_rpc::Quorum;
 
 use crate::{
-    cell::{Calls, Cell, NODES, Row, Stage},
+    cell::{Calls, Cell, Failed, NODES, Row, Stage},
     expect::{Judgement, told},
-    work::METHODS,
+    work::{Answer, Kind, METHODS, Work},
 };
 
 /// Blocks come fast, so that a head that stands still is soon behind.
@@ -110,6 +111,18 @@ pub(crate) fn lies() -> Vec<Lie> {
         ),
         says("a false revert", 3, "execution reverted", ErrorType::Reverted),
         says("false blame", -32602, "invalid params", ErrorType::InvalidRequest),
+        says(
+            "a false nonce too low",
+            -32000,
+            "nonce too low",
+            ErrorType::TxRejected,
+        ),
+        says(
+            "a false already known",
+            -32000,
+            "already known",
+            ErrorType::TxRejected,
+        ),
     ]
 }
 
@@ -158,9 +171,9 @@ fn served(cell: &Cell, stage: &Stage) -> Vec<u64> {
 
 /// Once a check has told, nothing goes to the nodes that lie.
 async fn unused(cell: &Cell, stage: &Stage) -> Result<Row, String> {
-    stage.usable_from(cell.faulty).await?;
+    stage.unfit_before(cell.faulty).await?;
     let before = served(cell, stage);
-    let row = stage.call(cell.kind, &|request| request).await.verified()?;
+    let row = stage.call(cell.kind, 0, &|request| request).await?.verified()?;
     match served(cell, stage) {
         after if after == before => Ok(row),
         after => Err(format!(
@@ -183,8 +196,8 @@ async fn demanded(cell: &Cell, stage: &Stage) -> Result<Row, String> {
     let newest = newest(&stage.pool.explain());
     let before = served(cell, stage);
     let calls = stage
-        .call(cell.kind, &|request| request.min_position(newest))
-        .await;
+        .call(cell.kind, 0, &|request| request.min_position(newest))
+        .await?;
     let row = calls.verified()?;
     match served(cell, stage) {
         after if after == before => Ok(row),
@@ -200,7 +213,7 @@ async fn height(cell: &Cell, stage: &Stage) -> Result<Row, String> {
     if honest {
         stage.usable_from(0).await?;
     }
-    let mut calls = stage.call(cell.kind, &|request| request).await;
+    let mut calls = stage.call(cell.kind, 0, &|request| request).await?;
     calls.wrong.retain(|wrong| !wrong.contains("is no head"));
     let row = calls.verified()?;
     let asked: u64 = (cell.faulty..NODES).map(|node| stage.served(node)).sum();
@@ -214,15 +227,22 @@ async fn height(cell: &Cell, stage: &Stage) -> Result<Row, String> {
 async fn believed(cell: &Cell, stage: &Stage, judgement: Judgement) -> Result<Row, String> {
     stage.usable_from(0).await?;
     let before = stage.pool.snapshot();
-    let Calls { row, wrong, errors } = stage.call(cell.kind, &|request| request).await;
+    let calls = stage.call(cell.kind, 0, &|request| request).await?;
+    if cell.kind == Kind::Broadcast {
+        // one node that tells the truth is enough
+        return calls.verified();
+    }
+    let Calls {
+        row, wrong, errors, ..
+    } = calls;
     let items = wrong.iter().filter(|wrong| wrong.contains("ErrorObject")).count();
     if items < wrong.len() {
         return Err(format!("wrong answers: {wrong:?}"));
     }
     for error in &errors {
-        let RunError::Failed {
+        let Failed::Run(RunError::Failed {
             verdict, attempts: 1, ..
-        } = error
+        }) = error
         else {
             return Err(format!("{error} ({error:?})"));
         };
@@ -241,9 +261,30 @@ async fn believed(cell: &Cell, stage: &Stage, judgement: Judgement) -> Result<Ro
     if errors.is_empty() && items == 0 {
         return Err("no call met the lie".to_owned());
     }
+    if cell.faulty == 1 && cell.kind == Kind::Read {
+        agreed(stage).await?;
+    }
     // no share of successes: it is the liars' to choose
     Ok(Row {
         failures: row.calls - row.successes,
         ..Row::default()
     })
+}
+
+/// Two of three know better.
+async fn agreed(stage: &Stage) -> Result<(), String> {
+    let quorum = Quorum::new(2, NODES).map_err(|error| error.to_string())?;
+    for number in 0..6 {
+        let work = Work::new(Kind::Read, number);
+        let Work::Read(_, call) = &work else {
+            return Err("a read is no read".to_owned());
+        };
+        let agreed = quorum.read(&stage.pool, call).await;
+        let agreed = agreed.map_err(|error| format!("no quorum: {error}"))?;
+        let answer = Answer::One(agreed.result);
+        if let Some(wrong) = stage.truth.refute(&work, &answer, &(0..=0)).await {
+            return Err(format!("a quorum is wrong: {wrong}"));
+        }
+    }
+    Ok(())
 }

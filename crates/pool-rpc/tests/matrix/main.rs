@@ -26,7 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{cell::Cell, table::Table};
 
 /// Cells that run at once. Most of their time they wait.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 8;
 
 fn main() {
     let mut arguments = Arguments::from_args();

@@ -10,7 +10,7 @@ use std::{
 use devnet::{Chain, Node, NodeConfig};
 use pool_core::{Operation as _, Request};
 use pool_rpc::{
-    ErrorObject, JsonRpcEndpoint, Probe, RpcBatch, RpcCall, RpcConfig, RpcConn, RpcError, RpcRequest,
+    ErrorObject, JsonRpcEndpoint, Probe, RawTx, RpcBatch, RpcCall, RpcConfig, RpcConn, RpcError, RpcRequest,
 };
 use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::Mutex, time::Instant};
@@ -21,21 +21,49 @@ use crate::wire::CHAIN_ID;
 pub(crate) enum Kind {
     Read,
     Batch,
+    /// A transaction to several nodes at once.
+    Broadcast,
+    /// A transaction to one node.
+    Send,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Read, Self::Batch];
+    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Batch, Self::Broadcast, Self::Send];
+
+    /// Whether a transaction is sent: the node's answer may be lost, what it did is not.
+    pub(crate) const fn sends(self) -> bool {
+        matches!(self, Self::Broadcast | Self::Send)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Batch => "batch",
+            Self::Broadcast => "broadcast",
+            Self::Send => "send",
         }
     }
 }
 
 /// Methods that faults are limited to where they can be: the health checks must not notice, and help.
-pub(crate) const METHODS: [&str; 3] = ["eth_getBalance", "eth_getBlockByNumber", "eth_getLogs"];
+pub(crate) const METHODS: [&str; 4] = ["eth_getBalance", "eth_getBlockByNumber", "eth_getLogs", SEND];
+pub(crate) const SEND: &str = "eth_sendRawTransaction";
+
+/// A transaction that devnet takes, another for each number.
+fn transaction(number: u64) -> RawTx {
+    let [.., high, low] = number.to_be_bytes();
+    let mut raw = vec![0x80; 13];
+    raw[0] = 0xcc;
+    raw[10..].copy_from_slice(&[0x82, high | 0x80, low]);
+    RawTx::evm_bytes(&raw).unwrap()
+}
+
+/// The same transaction as a call.
+fn send(number: u64) -> RpcCall {
+    let [.., high, low] = number.to_be_bytes();
+    let raw = format!("0xcc{}82{:02x}{low:02x}", "80".repeat(9), high | 0x80);
+    RpcCall::of(SEND, &[raw]).unwrap()
+}
 
 /// A read whose answer is the same at any time.
 fn pinned(number: u64) -> (&'static str, Value) {
@@ -60,6 +88,8 @@ fn request(number: u64) -> RpcRequest {
 pub(crate) enum Work {
     Read(u64, RpcCall),
     Batch(u64, RpcBatch),
+    Broadcast(RawTx, RpcCall),
+    Send(RawTx, RpcCall),
 }
 
 /// What came of it.
@@ -79,21 +109,25 @@ impl Work {
                     .chain(std::iter::once(head_request()));
                 Self::Batch(number, RpcBatch::new(items.collect()))
             }
+            Kind::Broadcast => Self::Broadcast(transaction(number), send(number)),
+            Kind::Send => Self::Send(transaction(number), send(number)),
         }
     }
 
     pub(crate) fn request(&self) -> Request {
         match self {
-            Self::Read(_, call) => call.pool_request(),
             Self::Batch(_, batch) => batch.pool_request(),
+            Self::Read(_, call) | Self::Broadcast(_, call) | Self::Send(_, call) => call.pool_request(),
         }
     }
 
     /// On a connection, without a pool.
     pub(crate) async fn on(&self, conn: &mut RpcConn) -> Result<Answer, RpcError> {
         match self {
-            Self::Read(_, call) => call.call(conn).await.map(Answer::One),
             Self::Batch(_, batch) => batch.call(conn).await.map(Answer::Many),
+            Self::Read(_, call) | Self::Broadcast(_, call) | Self::Send(_, call) => {
+                call.call(conn).await.map(Answer::One)
+            }
         }
     }
 }
@@ -137,14 +171,31 @@ impl Truth {
         if let Some(answer) = told.get(&question) {
             return answer.clone();
         }
+        let (_node, mut conn) = self.witness().await;
+        let answer = conn.send(&request(number)).await.unwrap().get().to_owned();
+        told.insert(question, answer.clone());
+        answer
+    }
+
+    /// A node without faults, and a connection to it.
+    async fn witness(&self) -> (Node, RpcConn) {
         let node = Node::start(Arc::clone(&self.chain), NodeConfig::default())
             .await
             .unwrap();
         let config = RpcConfig::new(node.url().parse().unwrap(), Probe::Evm { chain_id: CHAIN_ID });
-        let mut conn = JsonRpcEndpoint::new(&config).unwrap().dial().await.unwrap();
-        let answer = conn.send(&request(number)).await.unwrap().get().to_owned();
-        told.insert(question, answer.clone());
-        answer
+        let conn = JsonRpcEndpoint::new(&config).unwrap().dial().await.unwrap();
+        (node, conn)
+    }
+
+    /// Which of these transactions the chain has taken.
+    pub(crate) async fn taken(&self, hashes: &[String]) -> Vec<bool> {
+        let (_node, mut conn) = self.witness().await;
+        let mut taken = Vec::new();
+        for hash in hashes {
+            let asked = RpcRequest::new("eth_getTransactionByHash", &[hash]).unwrap();
+            taken.push(conn.send(&asked).await.unwrap().get() != "null");
+        }
+        taken
     }
 
     /// Says what is wrong with an answer, if anything is. `heads` were the chain's while it was under way.
@@ -169,6 +220,10 @@ impl Truth {
                 let head = found[2].as_ref().ok().and_then(|head| height(head));
                 let right = head.is_some_and(|head| heads.contains(&head));
                 (!right).then(|| format!("{:?} is no head in {heads:?}", found[2]))
+            }
+            (Work::Broadcast(tx, _) | Work::Send(tx, _), Answer::One(found)) => {
+                let named = serde_json::from_str::<&str>(found.get()).is_ok_and(|name| name == tx.hash());
+                (!named).then(|| format!("{found} is not the hash {}", tx.hash()))
             }
             _ => Some(format!("{answer:?} is no answer to {work:?}")),
         }
