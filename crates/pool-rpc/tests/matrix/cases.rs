@@ -28,6 +28,8 @@ pub(crate) struct Case {
     pub(crate) breaks: bool,
     /// Whether it shows by nothing but silence.
     pub(crate) silent: bool,
+    /// Whether it goes on for hundreds of calls.
+    pub(crate) lasting: bool,
 }
 
 /// What is done to a node.
@@ -52,6 +54,7 @@ fn case(name: impl Into<String>, faults: Faults, first: First) -> Case {
         sight: false,
         breaks: false,
         silent: false,
+        lasting: false,
     }
 }
 
@@ -135,6 +138,7 @@ fn connections() -> Vec<Case> {
             sight: false,
             breaks: true,
             silent: false,
+            lasting: false,
         },
     ];
     for style in HANDSHAKES {
@@ -204,7 +208,7 @@ fn limits() -> Vec<Case> {
                 HttpBody::Answer => First::Right,
                 _ => First::Judged(limited.paused(Pause::Seconds(retry_after_s.unwrap_or(1)))),
             };
-            let sight = retry_after_s.is_none();
+            let sight = retry_after_s.is_none() || body == HttpBody::Empty;
             let name = format!("429 {}{said}", body_name(body));
             cases.push(Case {
                 sight,
@@ -259,7 +263,7 @@ fn statuses() -> Vec<Case> {
                 HttpBody::RpcError => First::Judged(with_error),
                 HttpBody::Html | HttpBody::Empty => First::Judged(bare),
             };
-            let sight = code != 500 && (code, body) != (503, HttpBody::Html);
+            let sight = code != 500 || body == HttpBody::Empty;
             let name = format!("{code} {}", body_name(body));
             cases.push(Case {
                 sight,
@@ -319,7 +323,18 @@ fn errors() -> Vec<Case> {
         sight: !whole.contains(&code) && !words.contains(&message),
         ..one((code, message, judgement))
     };
-    table.into_iter().map(sighted).collect()
+    // nothing opens a breaker here, and half of the calls need another attempt
+    let last = |(code, message, judgement): (i64, &str, Judgement)| Case {
+        name: format!("error {message:?} for long"),
+        lasting: true,
+        ..one((code, message, judgement))
+    };
+    let lasting: Vec<_> = table
+        .into_iter()
+        .filter(|row| words.contains(&row.1))
+        .map(last)
+        .collect();
+    table.into_iter().map(sighted).chain(lasting).collect()
 }
 
 fn bodies() -> Vec<Case> {

@@ -7,8 +7,10 @@ use pool_core::{ErrorType, Explanation, PoolConfig, RunError};
 use pool_rpc::Quorum;
 
 use crate::{
-    cell::{Calls, Cell, Failed, NODES, Row, Stage},
+    calls::{Calls, Failed},
+    cell::{Cell, NODES, Row},
     expect::{Judgement, told},
+    stage::Stage,
     work::{Answer, Kind, METHODS, Work},
 };
 
