@@ -1,6 +1,6 @@
 //! The faults, each with what is to be made of it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use devnet::{
     Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, Latency, Quota, RpcError, TlsHandshake,
@@ -10,7 +10,7 @@ use pool_core::ErrorType as E;
 
 use crate::{
     expect::{First, Judgement, Pause, broken, told},
-    wire::{PATIENCE, Wire},
+    wire::{LONG, SHORT, Wire},
     work::METHODS,
 };
 
@@ -26,6 +26,10 @@ pub(crate) struct Case {
     pub(crate) sight: bool,
     /// Whether connections that are open already may break, which says nothing of the node.
     pub(crate) breaks: bool,
+    /// Whether it shows by nothing but silence.
+    pub(crate) silent: bool,
+    /// Whether it goes on for hundreds of calls.
+    pub(crate) lasting: bool,
 }
 
 /// What is done to a node.
@@ -49,11 +53,20 @@ fn case(name: impl Into<String>, faults: Faults, first: First) -> Case {
         tls: false,
         sight: false,
         breaks: false,
+        silent: false,
+        lasting: false,
     }
 }
 
 fn judged(name: impl Into<String>, faults: Faults, judgement: Judgement) -> Case {
     case(name, faults, First::Judged(judgement))
+}
+
+fn silent(name: &str, faults: Faults, judgement: Judgement) -> Case {
+    Case {
+        silent: true,
+        ..judged(name, faults, judgement)
+    }
 }
 
 /// Every way in which one answer, or none, shows that something is wrong; and what looks like trouble and is none.
@@ -72,7 +85,7 @@ fn connections() -> Vec<Case> {
         ..Latency::new(Delay::Constant { ms })
     };
     let connect = broken(E::Connect).not_done();
-    let patience = PATIENCE.as_secs_f64() * 1000.0;
+    let patience = SHORT.as_secs_f64() * 1000.0;
     let none = Faults::default;
     let mut cases = vec![
         case(
@@ -83,7 +96,7 @@ fn connections() -> Vec<Case> {
             },
             First::Right,
         ),
-        judged(
+        silent(
             "too late",
             Faults {
                 latency: Some(late(patience * 3.0)),
@@ -99,7 +112,7 @@ fn connections() -> Vec<Case> {
             },
             broken(E::Transport),
         ),
-        judged(
+        silent(
             "hang",
             Faults {
                 hang: Some(hits()),
@@ -124,6 +137,8 @@ fn connections() -> Vec<Case> {
             tls: false,
             sight: false,
             breaks: true,
+            silent: false,
+            lasting: false,
         },
     ];
     for style in HANDSHAKES {
@@ -138,6 +153,7 @@ fn connections() -> Vec<Case> {
         };
         cases.push(Case {
             tls: true,
+            silent: style == HandshakeStyle::Hang,
             ..judged(name, faults, connect)
         });
     }
@@ -160,7 +176,7 @@ fn limits() -> Vec<Case> {
     let limited = told(E::RateLimited).not_counted().not_done();
     let quota = Quota {
         per_second: 0.01,
-        burst: 4.0,
+        burst: 2.0,
         retry_after_s: None,
     };
     let mut cases = vec![judged(
@@ -192,7 +208,7 @@ fn limits() -> Vec<Case> {
                 HttpBody::Answer => First::Right,
                 _ => First::Judged(limited.paused(Pause::Seconds(retry_after_s.unwrap_or(1)))),
             };
-            let sight = retry_after_s.is_none();
+            let sight = retry_after_s.is_none() || body == HttpBody::Empty;
             let name = format!("429 {}{said}", body_name(body));
             cases.push(Case {
                 sight,
@@ -247,7 +263,7 @@ fn statuses() -> Vec<Case> {
                 HttpBody::RpcError => First::Judged(with_error),
                 HttpBody::Html | HttpBody::Empty => First::Judged(bare),
             };
-            let sight = code != 500 && (code, body) != (503, HttpBody::Html);
+            let sight = code != 500 || body == HttpBody::Empty;
             let name = format!("{code} {}", body_name(body));
             cases.push(Case {
                 sight,
@@ -307,7 +323,18 @@ fn errors() -> Vec<Case> {
         sight: !whole.contains(&code) && !words.contains(&message),
         ..one((code, message, judgement))
     };
-    table.into_iter().map(sighted).collect()
+    // nothing opens a breaker here, and half of the calls need another attempt
+    let last = |(code, message, judgement): (i64, &str, Judgement)| Case {
+        name: format!("error {message:?} for long"),
+        lasting: true,
+        ..one((code, message, judgement))
+    };
+    let lasting: Vec<_> = table
+        .into_iter()
+        .filter(|row| words.contains(&row.1))
+        .map(last)
+        .collect();
+    table.into_iter().map(sighted).chain(lasting).collect()
 }
 
 fn bodies() -> Vec<Case> {
@@ -472,6 +499,10 @@ pub(crate) fn all_are_there() -> Result<(), String> {
 }
 
 impl Case {
+    pub(crate) const fn patience(&self) -> Duration {
+        if self.silent { SHORT } else { LONG }
+    }
+
     pub(crate) fn applies(&self, wire: Wire) -> bool {
         wire.is_tls() || !self.tls
     }

@@ -20,7 +20,7 @@ pub(crate) async fn sight(
     node: &Node,
     truth: &Truth,
 ) -> Result<(), String> {
-    let work = Work::new(kind, 0);
+    let work = Work::new(kind, 900);
     let before = truth.head();
     let met = meet(case, &work, wire, node).await;
     let heads = before..=truth.head();
@@ -65,7 +65,7 @@ pub(crate) fn judge(expected: Judgement, met: Result<Answer, RpcError>) -> Resul
 }
 
 async fn meet(case: &Case, work: &Work, wire: Wire, node: &Node) -> Result<Answer, RpcError> {
-    let endpoint = wire.endpoint(node);
+    let endpoint = wire.endpoint(node, case.patience());
     let transport = endpoint.connect(&ConnectCx::new(Duration::from_secs(5))).await?;
     assert_eq!(
         endpoint.lanes(&transport) > 1,

@@ -6,8 +6,10 @@ use devnet::{Faults, Node, RpcError, When};
 use pool_core::{ErrorType, Explanation, PoolConfig, RunError};
 
 use crate::{
-    cell::{Calls, Cell, NODES, Row, Stage},
+    calls::{Calls, Failed},
+    cell::{Cell, NODES, Row},
     expect::{Judgement, told},
+    stage::Stage,
     work::METHODS,
 };
 
@@ -158,9 +160,9 @@ fn served(cell: &Cell, stage: &Stage) -> Vec<u64> {
 
 /// Once a check has told, nothing goes to the nodes that lie.
 async fn unused(cell: &Cell, stage: &Stage) -> Result<Row, String> {
-    stage.usable_from(cell.faulty).await?;
+    stage.unfit_before(cell.faulty).await?;
     let before = served(cell, stage);
-    let row = stage.call(cell.kind, &|request| request).await.verified()?;
+    let row = stage.call(cell.kind, 0, &|request| request).await?.verified()?;
     match served(cell, stage) {
         after if after == before => Ok(row),
         after => Err(format!(
@@ -183,8 +185,8 @@ async fn demanded(cell: &Cell, stage: &Stage) -> Result<Row, String> {
     let newest = newest(&stage.pool.explain());
     let before = served(cell, stage);
     let calls = stage
-        .call(cell.kind, &|request| request.min_position(newest))
-        .await;
+        .call(cell.kind, 0, &|request| request.min_position(newest))
+        .await?;
     let row = calls.verified()?;
     match served(cell, stage) {
         after if after == before => Ok(row),
@@ -200,7 +202,7 @@ async fn height(cell: &Cell, stage: &Stage) -> Result<Row, String> {
     if honest {
         stage.usable_from(0).await?;
     }
-    let mut calls = stage.call(cell.kind, &|request| request).await;
+    let mut calls = stage.call(cell.kind, 0, &|request| request).await?;
     calls.wrong.retain(|wrong| !wrong.contains("is no head"));
     let row = calls.verified()?;
     let asked: u64 = (cell.faulty..NODES).map(|node| stage.served(node)).sum();
@@ -214,15 +216,18 @@ async fn height(cell: &Cell, stage: &Stage) -> Result<Row, String> {
 async fn believed(cell: &Cell, stage: &Stage, judgement: Judgement) -> Result<Row, String> {
     stage.usable_from(0).await?;
     let before = stage.pool.snapshot();
-    let Calls { row, wrong, errors } = stage.call(cell.kind, &|request| request).await;
+    let calls = stage.call(cell.kind, 0, &|request| request).await?;
+    let Calls {
+        row, wrong, errors, ..
+    } = calls;
     let items = wrong.iter().filter(|wrong| wrong.contains("ErrorObject")).count();
     if items < wrong.len() {
         return Err(format!("wrong answers: {wrong:?}"));
     }
     for error in &errors {
-        let RunError::Failed {
+        let Failed::Run(RunError::Failed {
             verdict, attempts: 1, ..
-        } = error
+        }) = error
         else {
             return Err(format!("{error} ({error:?})"));
         };

@@ -9,11 +9,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+mod calls;
 mod cases;
 mod cell;
 mod expect;
 mod first;
+mod judge;
 mod lies;
+mod stage;
 mod table;
 mod wire;
 mod work;
@@ -26,7 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{cell::Cell, table::Table};
 
 /// Cells that run at once. Most of their time they wait.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 14;
 
 fn main() {
     let mut arguments = Arguments::from_args();

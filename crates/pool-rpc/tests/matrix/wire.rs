@@ -70,14 +70,19 @@ impl Wire {
     }
 
     /// The way to a node: over TLS the version is what the node agrees to.
-    pub(crate) fn endpoint(self, node: &Node) -> JsonRpcEndpoint {
+    pub(crate) fn endpoint(self, node: &Node, patience: Duration) -> JsonRpcEndpoint {
         let version = match self {
             Self::Http2 => HttpVersion::Http2PriorKnowledge,
             _ => HttpVersion::Auto,
         };
         let mut config = RpcConfig::new(node.url().parse().unwrap(), Probe::Evm { chain_id: CHAIN_ID })
             .http_version(version)
-            .timeouts(impatient());
+            .timeouts(Timeouts {
+                dns: patience,
+                connect: patience,
+                tls: patience,
+                response: patience,
+            });
         if self.is_tls() {
             config = config.extra_ca_pem(certificates().ca.pem());
         }
@@ -85,14 +90,7 @@ impl Wire {
     }
 }
 
-/// So short that a node that hangs does not hold the matrix up, so long that a busy machine is not taken for one.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(800);
-
-fn impatient() -> Timeouts {
-    Timeouts {
-        dns: PATIENCE,
-        connect: PATIENCE,
-        tls: PATIENCE,
-        response: PATIENCE,
-    }
-}
+/// The time-outs of an endpoint whose node says nothing: short, or it would hold the matrix up.
+pub(crate) const SHORT: Duration = Duration::from_millis(1200);
+/// Those of all others: a busy machine must not be taken for a node that says nothing.
+pub(crate) const LONG: Duration = Duration::from_secs(8);

@@ -36,7 +36,6 @@ impl Kind {
 
 /// Methods that faults are limited to where they can be: the health checks must not notice, and help.
 pub(crate) const METHODS: [&str; 3] = ["eth_getBalance", "eth_getBlockByNumber", "eth_getLogs"];
-
 /// A read whose answer is the same at any time.
 fn pinned(number: u64) -> (&'static str, Value) {
     let block = 100 + number % 800;
@@ -84,16 +83,16 @@ impl Work {
 
     pub(crate) fn request(&self) -> Request {
         match self {
-            Self::Read(_, call) => call.pool_request(),
             Self::Batch(_, batch) => batch.pool_request(),
+            Self::Read(_, call) => call.pool_request(),
         }
     }
 
     /// On a connection, without a pool.
     pub(crate) async fn on(&self, conn: &mut RpcConn) -> Result<Answer, RpcError> {
         match self {
-            Self::Read(_, call) => call.call(conn).await.map(Answer::One),
             Self::Batch(_, batch) => batch.call(conn).await.map(Answer::Many),
+            Self::Read(_, call) => call.call(conn).await.map(Answer::One),
         }
     }
 }
@@ -137,14 +136,20 @@ impl Truth {
         if let Some(answer) = told.get(&question) {
             return answer.clone();
         }
+        let (_node, mut conn) = self.witness().await;
+        let answer = conn.send(&request(number)).await.unwrap().get().to_owned();
+        told.insert(question, answer.clone());
+        answer
+    }
+
+    /// A node without faults, and a connection to it.
+    async fn witness(&self) -> (Node, RpcConn) {
         let node = Node::start(Arc::clone(&self.chain), NodeConfig::default())
             .await
             .unwrap();
         let config = RpcConfig::new(node.url().parse().unwrap(), Probe::Evm { chain_id: CHAIN_ID });
-        let mut conn = JsonRpcEndpoint::new(&config).unwrap().dial().await.unwrap();
-        let answer = conn.send(&request(number)).await.unwrap().get().to_owned();
-        told.insert(question, answer.clone());
-        answer
+        let conn = JsonRpcEndpoint::new(&config).unwrap().dial().await.unwrap();
+        (node, conn)
     }
 
     /// Says what is wrong with an answer, if anything is. `heads` were the chain's while it was under way.
