@@ -5,7 +5,11 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 use tokio_rustls::rustls;
 
 use crate::{
-    class::Class, comet_tx::TxRefusal, jsonrpc::ErrorObject, malformed::Malformed, tls_reason::tls_reason,
+    class::Class,
+    comet_tx::TxRefusal,
+    jsonrpc::ErrorObject,
+    malformed::Malformed,
+    tls_reason::{tls_end, tls_reason},
 };
 
 /// Part of a connect that failed.
@@ -264,7 +268,7 @@ fn reason(error: &(dyn StdError + 'static)) -> String {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             // An io::Error hands out its payload's source, not the payload.
             match io.get_ref() {
-                Some(inner) => return reason(inner),
+                Some(inner) => return tls_end(reason(inner)),
                 None => return io.kind().to_string(),
             }
         }

@@ -23,6 +23,15 @@ pub(crate) fn tls_reason(error: &Error) -> String {
     reason.to_owned()
 }
 
+/// rustls explains an end of the stream at length, with a link to its manual.
+pub(crate) fn tls_end(reason: String) -> String {
+    if reason.starts_with("peer closed connection without sending TLS close_notify") {
+        "the peer closed the connection without TLS's goodbye".to_owned()
+    } else {
+        reason
+    }
+}
+
 fn certificate(error: &CertificateError) -> String {
     let reason = match error {
         CertificateError::UnknownIssuer => {

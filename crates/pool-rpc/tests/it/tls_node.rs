@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use devnet::{
-    Chain, ChainConfig, Faults, HandshakeStyle, Node, NodeConfig, TestCa, Tls, TlsHandshake, Validity,
+    Chain, ChainConfig, Faults, HandshakeStyle, Node, NodeConfig, TestCa, Tls, TlsHandshake, Truncate,
+    Validity,
 };
 use pool_core::ErrorType;
 use pool_rpc::{HttpVersion, JsonRpcEndpoint, RpcConfig, RpcError, Secret, classify};
@@ -155,4 +156,21 @@ async fn an_added_ca_is_trusted_over_each_version() {
     let without = config(&format!("https://localhost:{}", node.addr().port()));
     let error = refused(&without).await;
     assert!(error.to_string().contains("unknown CA"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_is_told_without_a_lecture() {
+    let ca = TestCa::new("ours").unwrap();
+    let node = node(Some(ca.issue(&["localhost"]).unwrap())).await;
+    let cut = Truncate::default();
+    node.set_faults(Faults {
+        truncate: Some(cut),
+        ..Faults::default()
+    })
+    .unwrap();
+    let config = secretive("https", &node, &ca).http_version(HttpVersion::Http1);
+    assert_eq!(
+        refused(&config).await.to_string(),
+        "connection broke in the middle of the answer: the peer closed the connection without TLS's goodbye"
+    );
 }
