@@ -159,6 +159,7 @@ impl<E: Endpoint> Core<E> {
             terms: Terms::from(&request.requirements),
             priority: request.priority,
             deadline,
+            cost: request.cost.clone(),
             rank: None,
             ask: Ask {
                 key: request.key,
@@ -200,11 +201,15 @@ impl<E: Endpoint> Core<E> {
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
             }
+            if !wish.avoid.is_empty() {
+                self.prefer_other_providers(keys, &wish.avoid);
+            }
             self.choose(keys, &roster.view, wish, now)
         })
     }
 
     /// Asks the balancer to choose among these.
+    #[inline]
     pub(crate) fn choose(&self, keys: &[u32], view: &View, wish: &Wish, now: Instant) -> Option<u32> {
         let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
         let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
@@ -212,6 +217,14 @@ impl<E: Endpoint> Core<E> {
         let pick = || view.balancer.pick(&candidates, &cx);
         let picked = self.balancers_bugs.call(&self.id, pick);
         picked.flatten().and_then(|index| keys.get(index).copied())
+    }
+
+    /// What has failed with one provider is better tried with another.
+    pub(crate) fn prefer_other_providers(&self, keys: &mut Vec<u32>, avoid: &[u32]) {
+        let setup = self.setup.load();
+        if keys.iter().any(|key| !setup.is_kin(*key, avoid)) {
+            keys.retain(|key| !setup.is_kin(*key, avoid));
+        }
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -243,13 +256,14 @@ impl<E: Endpoint> Core<E> {
     /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
     fn connect_failed(
         &self,
-        member: &Member<E>,
+        (key, member): (u32, &Member<E>),
         failure: ConnectFailure<E::Error>,
     ) -> (Settle, Option<Duration>, Failed<E::Error>) {
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
         match failure {
             ConnectFailure::Endpoint(source) => {
                 let verdict = member.endpoint.classify(&source);
+                self.cool_down(key, &verdict);
                 member.stats.attempt_ended(Some(verdict.error_type));
                 member
                     .stats
@@ -372,6 +386,8 @@ struct Held<'a, E: Endpoint> {
     ticket: Ticket,
     /// What is needed that not every endpoint offers.
     need: Option<Need>,
+    /// What was paid for it.
+    paid: u32,
     /// Its rank, if it stood in line for it.
     rank: Option<Rank>,
     /// What was handed over with the slot.
@@ -386,12 +402,18 @@ struct Held<'a, E: Endpoint> {
 
 impl<'a, E: Endpoint> Held<'a, E> {
     fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>, wish: &Wish) -> Self {
-        let Grant { key, ticket, object } = grant;
+        let Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        } = grant;
         Self {
             core,
             key,
             ticket,
             need: wish.terms.need,
+            paid,
             rank: None,
             stored: object,
             open: true,
@@ -428,7 +450,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         location: &'static Location<'static>,
     ) -> Lease<E> {
         self.open = false;
-        let slot = (self.key, self.ticket);
+        let slot = (self.key, self.ticket, self.paid);
         Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
     }
 
@@ -457,7 +479,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         match connection {
             Ok(Ok(stored)) => Ok(self.lease(stored, now, location)),
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(&member, failure);
+                let (settle, throttle, failed) = self.core.connect_failed((self.key, &member), failure);
                 self.give_back(settle, throttle);
                 self.started = false;
                 self.core.feed(self.key, Feedback::NoConnection);
@@ -476,6 +498,8 @@ impl<'a, E: Endpoint> Held<'a, E> {
 
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if std::mem::replace(&mut self.open, false) {
+            // no connection was had, so nothing was sent
+            self.core.refund(self.key, self.paid);
             let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
             let admission = &self.core.admission;
             let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());

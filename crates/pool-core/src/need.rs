@@ -25,6 +25,7 @@ impl Need {
         self.0 as u32
     }
 
+    #[inline]
     const fn bit(self) -> (usize, u64) {
         (self.0 as usize / 64, 1 << (self.0 % 64))
     }
@@ -37,6 +38,7 @@ const WORDS: usize = Need::LIMIT as usize / 64;
 pub(crate) struct NeedSet([u64; WORDS]);
 
 impl NeedSet {
+    #[inline]
     pub(crate) const fn has(&self, need: Need) -> bool {
         let (word, bit) = need.bit();
         self.0[word] & bit != 0
@@ -57,6 +59,7 @@ impl NeedSet {
 pub(crate) struct NeedHint([AtomicU64; WORDS]);
 
 impl NeedHint {
+    #[inline]
     pub(crate) fn has(&self, need: Need) -> bool {
         let (word, bit) = need.bit();
         self.0[word].load(Relaxed) & bit != 0

@@ -92,6 +92,7 @@ impl<E: Endpoint> Run<'_, E> {
                 terms: std::mem::take(&mut self.terms),
                 priority: self.request.priority,
                 deadline,
+                cost: self.request.cost.clone(),
                 rank: None,
                 ask: self.ask(),
             };

@@ -27,6 +27,7 @@ mod release;
 mod shortage;
 mod stash;
 mod terms;
+mod toll;
 mod upkeep;
 
 use std::{
@@ -47,9 +48,10 @@ pub(crate) use reconfigure::Reconfiguration;
 pub(crate) use shortage::Panic;
 use stash::Stash;
 pub(crate) use terms::Terms;
+pub(crate) use toll::Toll;
 
 use crate::{
-    Balancer, LeastRequests, Outlier,
+    Balancer, LeastRequests, Outlier, ThrottleCause,
     breaker::{Ticket, Transition},
     foreign,
     health::{HealthReason, HealthStatus},
@@ -64,6 +66,8 @@ use crate::{
 pub(crate) struct Grant<O> {
     pub(crate) key: u32,
     pub(crate) ticket: Ticket,
+    /// Units that it took of the quotas of the endpoint and its provider; what was not used is to be given back.
+    pub(crate) paid: u32,
     pub(crate) object: Option<O>,
 }
 
@@ -108,6 +112,7 @@ pub(crate) enum Change {
     },
     Throttled {
         wait: Duration,
+        cause: ThrottleCause,
     },
     Ejected {
         wait: Duration,

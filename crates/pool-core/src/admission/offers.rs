@@ -7,6 +7,7 @@ use crate::need::Need;
 
 impl<O> Admission<O> {
     /// Whether these terms leave out any endpoint now; a hint.
+    #[inline]
     pub(crate) fn restricts(&self, terms: &Terms) -> bool {
         terms.name_endpoints() || terms.need.is_some_and(|need| self.lacked.has(need))
     }
@@ -20,6 +21,7 @@ impl<O> Admission<O> {
     }
 
     /// Whether every endpoint has been asked about this; a hint.
+    #[inline]
     pub(crate) fn knows(&self, need: Need) -> bool {
         self.known.has(need)
     }

@@ -33,6 +33,7 @@ impl Terms {
         need: None,
     };
 
+    #[inline]
     pub(crate) fn new(only: &[EndpointId], never: &[EndpointId], need: Option<Need>) -> Self {
         let named = !only.is_empty() || !never.is_empty();
         let names = || {
@@ -56,11 +57,13 @@ impl Terms {
     }
 
     /// Whether they name endpoints.
+    #[inline]
     pub(crate) const fn name_endpoints(&self) -> bool {
         self.names.is_some()
     }
 
     /// Whether the endpoint of this id may serve the caller, whatever it offers.
+    #[inline]
     pub(crate) fn allow(&self, id: &EndpointId) -> bool {
         self.names
             .as_deref()
@@ -69,6 +72,7 @@ impl Terms {
 }
 
 impl From<&Requirements> for Terms {
+    #[inline]
     fn from(requirements: &Requirements) -> Self {
         Self::new(&requirements.only, &requirements.never, requirements.need)
     }
@@ -146,11 +150,13 @@ impl Lacks {
 
 impl super::Gate {
     /// Whether it may ever serve a caller of these terms, as far as is known.
+    #[inline]
     pub(crate) fn suits(&self, terms: &Terms) -> bool {
         terms.need.is_none_or(|need| !self.lacks.has(need)) && terms.allow(&self.stats.id)
     }
 
     /// The same, and it has got so far.
+    #[inline]
     pub(crate) fn meets(&self, min_position: Option<u64>, terms: &Terms) -> bool {
         self.reaches(min_position) && self.suits(terms)
     }

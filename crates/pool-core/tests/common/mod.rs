@@ -45,6 +45,8 @@ pub(crate) struct Script {
     pub(crate) lacks: Vec<u32>,
     /// Its errors mean that it lacks what was needed.
     pub(crate) lacking: bool,
+    /// What a good answer says of the quota.
+    pub(crate) pause: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,7 @@ impl Node {
                 maybe_executed: true,
                 lacks: Vec::new(),
                 lacking: false,
+                pause: None,
             }),
             counts: Counts::default(),
         }))
@@ -290,6 +293,10 @@ impl Endpoint for Fake {
 
     fn classify(&self, error: &Oops) -> Verdict {
         error.0.clone()
+    }
+
+    fn pause(&self, line: &mut Line) -> Option<Duration> {
+        line.node.script().pause
     }
 }
 
