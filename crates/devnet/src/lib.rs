@@ -9,7 +9,8 @@
 //! * A [`Chain`] is a pure function of configuration and time: several nodes that share one agree about every
 //!   block, and so do processes that were given the same options.
 //! * A [`Node`] serves a chain on a port of its own, with its own faults, seed and counters. It speaks HTTP/1.1, and HTTP/2
-//!   without TLS to clients that begin with it.
+//!   without TLS to clients that begin with it. With [`NodeConfig::tls`] it speaks TLS, and HTTP/2 to clients that agree to
+//!   it there; [`TestCa`] makes the certificates.
 //! * Chance is seeded ([`NodeConfig::seed`]), time is `tokio::time`: no decision depends on anything else.
 //!
 //! ```no_run
@@ -40,12 +41,16 @@ mod faults;
 mod mempool;
 mod node;
 mod rpc;
+mod test_ca;
+mod tls;
 mod view;
 
 pub use chain::{Chain, ChainConfig, ChainError, Dialect};
 pub use escrow::{escrow_address, order_created_topic, secret_revealed_topic};
 pub use faults::{
-    Delay, Faults, Garbage, HttpBody, HttpError, InvalidFaults, Latency, Quota, RpcError, Tail,
-    TooManyRequests, Truncate, TruncateStyle, When,
+    Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, InvalidFaults, Latency, Quota, RpcError,
+    Tail, TlsHandshake, TooManyRequests, Truncate, TruncateStyle, When,
 };
 pub use node::{Node, NodeConfig, Stats};
+pub use test_ca::{TestCa, Validity};
+pub use tls::{Tls, TlsError};

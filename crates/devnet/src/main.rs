@@ -1,5 +1,7 @@
 //! `devnet`: serves one chain on one or several ports, each a node that misbehaves on command.
 
+mod certificate_options;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use certificate_options::CertificateOptions;
 use clap::{Parser, ValueEnum};
 use devnet::{Chain, ChainConfig, Dialect, Faults, Node, NodeConfig};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A JSON-RPC node that misbehaves on command.
 ///
 /// Prints one line per node on stdout once it serves: `devnet node=0 url=http://127.0.0.1:8545
-/// control=http://127.0.0.1:8546 dialect=evm chain_id=1 seed=7` (control is `-` without one), then `devnet ready`.
+/// control=http://127.0.0.1:8546 dialect=evm chain_id=1 seed=7` (the URL is https with TLS, control is `-` without one),
+/// then `devnet ready`.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
@@ -51,6 +55,8 @@ struct Options {
     /// Serve on other than loopback addresses. There is no authentication.
     #[arg(long)]
     allow_remote: bool,
+    #[command(flatten)]
+    certificate: CertificateOptions,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -109,6 +115,7 @@ async fn start(options: &Options) -> anyhow::Result<Vec<Node>> {
     let faults = faults.unwrap_or_default();
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let chain = Arc::new(Chain::new(config)?);
+    let certificate = options.certificate.certificate(options.listen)?;
     let mut nodes = Vec::new();
     for place in 0..options.nodes {
         let config = NodeConfig {
@@ -116,9 +123,11 @@ async fn start(options: &Options) -> anyhow::Result<Vec<Node>> {
             control: options.control.map(|control| nth(control, place)).transpose()?,
             seed: seed.wrapping_add(place.into()),
             faults: faults.clone(),
+            tls: certificate.tls.clone(),
         };
         nodes.push(Node::start(Arc::clone(&chain), config).await?);
     }
+    certificate.publish()?;
     Ok(nodes)
 }
 

@@ -177,10 +177,89 @@ async fn faults_come_from_a_file() {
     );
 }
 
+#[tokio::test]
+async fn a_made_certificate_is_trusted_by_whoever_has_its_ca() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let args = [
+        "--listen",
+        "127.0.0.1:0",
+        "--nodes",
+        "2",
+        "--self-signed",
+        "--ca-out",
+    ];
+    let running = start(&[&args[..], &[ca.to_str().unwrap()]].concat());
+    let ca = std::fs::read(&ca).unwrap();
+    for line in &running.lines {
+        let url = field(line, "url");
+        let addr = url.strip_prefix("https://").unwrap().parse().unwrap();
+        for name in ["localhost", "127.0.0.1"] {
+            let stream = common::tls::connect(addr, name, &ca, &[]).await.unwrap();
+            let answer = common::tls::call(stream).await.unwrap();
+            assert!(answer.ends_with(r#""result":"0x1"}"#), "{answer}");
+        }
+    }
+    let leftovers = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(leftovers, 1, "nothing but the CA is written");
+}
+
+#[tokio::test]
+async fn a_given_certificate_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let made = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    let certificate = write("certificate.pem", &made.cert.pem());
+    let key = write("key.pem", &made.signing_key.serialize_pem());
+    let other = write("other.pem", &other.serialize_pem());
+    let with = |certificate: &str, key: &str| {
+        [
+            "--listen",
+            "127.0.0.1:0",
+            "--tls-cert",
+            certificate,
+            "--tls-key",
+            key,
+        ]
+        .map(str::to_owned)
+    };
+    let args = with(&certificate, &key);
+    let running = start(&args.each_ref().map(String::as_str));
+    let url = field(&running.lines[0], "url");
+    let addr = url.strip_prefix("https://").unwrap().parse().unwrap();
+    let ca = made.cert.pem();
+    let stream = common::tls::connect(addr, "node.example", ca.as_bytes(), &[])
+        .await
+        .unwrap();
+    assert!(common::tls::call(stream).await.is_ok());
+
+    for (certificate, key, expected) in [
+        ("/nonexistent.pem", key.as_str(), "cannot read /nonexistent.pem"),
+        (&certificate, "/nonexistent.pem", "cannot read /nonexistent.pem"),
+        (&key, &key, "not PEM with at least one certificate"),
+        (&certificate, &certificate, "not PEM with a private key"),
+        (
+            &certificate,
+            &other,
+            "certificate and key can't be served together: ",
+        ),
+    ] {
+        let args = with(certificate, key);
+        let message = refused(&args.each_ref().map(String::as_str));
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    }
+}
+
 #[test]
 fn bad_input_is_one_message_and_exit_code_2() {
     let any = ["--listen", "127.0.0.1:0"];
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["--listen", "0.0.0.0:0"], "--allow-remote"),
         (
             &["--listen", "127.0.0.1:0", "--control", "0.0.0.0:0"],
@@ -197,6 +276,13 @@ fn bad_input_is_one_message_and_exit_code_2() {
             "cannot read /nonexistent.json",
         ),
         (&["--nodes", "0"], "0 is not in 1..=256"),
+        (&["--self-signed"], "--ca-out <FILE>"),
+        (&["--ca-out", "ca.pem"], "--self-signed"),
+        (&["--tls-cert", "cert.pem"], "--tls-key <FILE>"),
+        (
+            &["--self-signed", "--ca-out", "/nonexistent/ca.pem"],
+            "cannot write /nonexistent/ca.pem",
+        ),
     ];
     for (args, expected) in cases {
         let args = if args.contains(&"--listen") {

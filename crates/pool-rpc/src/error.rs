@@ -4,7 +4,13 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use tokio_rustls::rustls;
 
-use crate::{class::Class, comet_tx::TxRefusal, jsonrpc::ErrorObject, malformed::Malformed};
+use crate::{
+    class::Class,
+    comet_tx::TxRefusal,
+    jsonrpc::ErrorObject,
+    malformed::Malformed,
+    tls_reason::{tls_end, tls_reason},
+};
 
 /// Part of a connect that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,7 +135,7 @@ pub enum RpcError {
         status: u16,
     },
     /// Something took too long. The connection, if there was one, is not used again.
-    #[error("{phase} took longer than {after:?}")]
+    #[error("{phase} took longer than {after:?}{}", timeout_hint(*.phase))]
     Timeout {
         /// What took too long.
         phase: Phase,
@@ -239,17 +245,11 @@ const fn proxy_hint(status: u16) -> &'static str {
     }
 }
 
-/// What rustls says in the name of a constant, in words.
-fn tls_reason(error: &rustls::Error) -> String {
-    use rustls::{AlertDescription, CertificateError, Error};
-    match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "invalid peer certificate: it was issued by an unknown CA; a private one can be added".to_owned()
-        }
-        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            "the peer has no HTTP version in common with us".to_owned()
-        }
-        other => other.to_string(),
+/// What a time-out may mean, where that is not plain.
+const fn timeout_hint(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connect(ConnectPhase::Tls) => "; does the node speak TLS on this port?",
+        _ => "",
     }
 }
 
@@ -268,7 +268,7 @@ fn reason(error: &(dyn StdError + 'static)) -> String {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             // An io::Error hands out its payload's source, not the payload.
             match io.get_ref() {
-                Some(inner) => return reason(inner),
+                Some(inner) => return tls_end(reason(inner)),
                 None => return io.kind().to_string(),
             }
         }

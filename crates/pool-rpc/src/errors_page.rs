@@ -24,7 +24,7 @@ const INTRO: &str = "\
 
 A remote node fails in ways that HTTP does not show: a rate limit comes as `200 OK`, a good answer as `500`. So the payload
 is judged first. A JSON-RPC error keeps its meaning whatever status it came with; only where it says nothing
-(`internal`, `unknown`) do the statuses 429, 401, 402 and 403 decide.
+(`internal`, `unknown`) do the statuses 413, 429, 401, 402 and 403 decide.
 
 - **whose** fault: only the node's and the provider's count in error rates and alerts.
 - **here**, **elsewhere**: may the same request be tried again on the same endpoint, on another one?

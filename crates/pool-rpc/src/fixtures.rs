@@ -100,6 +100,8 @@ pub(crate) const SENT: &[(i64, &str, Option<&str>, Class)] = &[
     (-32011, "no backend is currently healthy to serve traffic", None, Class::Overloaded),
     (-32011, "x", None, Class::Overloaded),
     (-32603, "Internal error", None, Class::Internal),
+    (-32000, "internal error: goroutine panicked", None, Class::Internal),
+    (500, "Internal Server Error", None, Class::Internal),
     (-32603, "Internal error", Some("{\"a\":1}"), Class::Internal),
     // the default
     (-32000, "flux capacitor", None, Class::Unknown),

@@ -100,6 +100,7 @@ mod secret;
 mod set;
 mod taxonomy;
 mod tls;
+mod tls_reason;
 #[cfg(feature = "tower")]
 mod tower;
 mod transport;

@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// The bytes are not an HTTP response.
-    #[error("not an HTTP response")]
+    /// The bytes are not an HTTP response. A node that speaks TLS answers so to an `http` URL.
+    #[error("not an HTTP response; are the URL's scheme and port right?")]
     NotHttp,
     /// The body has a coding that was not asked for, such as brotli, or gzip while that is switched off.
     #[error("the body has a content encoding that was not asked for")]

@@ -153,6 +153,7 @@ pub(crate) const RULES: &[Rule] = &[
     ]),
     code(Class::TxInvalid, &[-32003]),
     code(Class::Internal, &[-32603]),
+    words(Class::Internal, &["internal error", "internal server error"]),
 ];
 
 /// Codes of the Cosmos SDK (codespace `sdk`) in results of `broadcast_tx_*`. What is not listed is sorted by its words.

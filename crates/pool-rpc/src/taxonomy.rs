@@ -135,6 +135,10 @@ fn of_status(error: &RpcError, status: u16) -> Verdict {
 
 fn of_failure(failure: &RpcFailure) -> Verdict {
     let class = match (failure.object.class(), failure.status) {
+        // as the status alone would be judged
+        (Class::Unknown | Class::Internal, 413) => {
+            return Class::InvalidRequest.verdict(None).with_retry_elsewhere(true);
+        }
         (Class::Unknown | Class::Internal, 429) => Class::RateLimited,
         (Class::Unknown | Class::Internal, 401..=403) => Class::Unauthorized,
         (class, _) => class,

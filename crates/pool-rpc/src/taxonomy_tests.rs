@@ -191,6 +191,7 @@ fn each_error_has_its_verdict() {
         (rpc(200, -32005, "limit exceeded", None),   (T::RateLimited, true, false, false, Some(1), false, true)),
         (rpc(200, -32005, "limit exceeded", Some(5)),(T::RateLimited, true, false, false, Some(5), false, true)),
         // but where the payload says nothing, the status does
+        (rpc(413, 413, "Payload Too Large", None),   (T::InvalidRequest, true, false, true, None, false, true)),
         (rpc(429, -32000, "no", Some(8)),            (T::RateLimited, true, false, false, Some(8), false, true)),
         (rpc(403, -32603, "no", None),               (T::Unauthorized, true, false, false, None, true, true)),
         (rpc(500, -32000, "no", None),               (T::NodeInternal, true, false, true, None, false, true)),

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Garbage,
     Truncate,
     CloseAfter,
+    TlsHandshake,
 }
 
 impl Kind {
@@ -37,6 +38,7 @@ impl Kind {
             Self::Garbage => "garbage",
             Self::Truncate => "truncate",
             Self::CloseAfter => "close_after",
+            Self::TlsHandshake => "tls_handshake",
         }
     }
 }

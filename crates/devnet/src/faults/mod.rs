@@ -25,8 +25,8 @@ pub use validate::InvalidFaults;
 ///    otherwise it is computed with the false head, chain id and sync state; then [`wrong_id`](Self::wrong_id).
 /// 5. [`garbage`](Self::garbage) replaces the body and [`truncate`](Self::truncate) cuts it, whatever the status.
 ///
-/// [`close_after`](Self::close_after) acts once the answer is written, [`refuse`](Self::refuse) on connections
-/// that aren't open yet. A fault limited to methods ([`When::methods`]) hits a batch when any of its calls is
+/// [`close_after`](Self::close_after) acts once the answer is written; [`refuse`](Self::refuse) and
+/// [`tls_handshake`](Self::tls_handshake) on connections that aren't open yet. A fault limited to methods ([`When::methods`]) hits a batch when any of its calls is
 /// one of them; steps 4's faults look at each call alone.
 ///
 /// In JSON the field names are the keys; one that is absent is off, and unknown keys are refused.
@@ -59,6 +59,8 @@ pub struct Faults {
     pub close_after: Option<u64>,
     /// Closes the listener: new connections are refused, open ones live on.
     pub refuse: bool,
+    /// Spoils the TLS handshake of new connections; open ones live on. Only a node with TLS takes it.
+    pub tls_handshake: Option<TlsHandshake>,
     /// The head stays where it is at the moment this is set.
     pub frozen_head: bool,
     /// The head is this many blocks behind the chain.
@@ -240,4 +242,38 @@ pub enum TruncateStyle {
     ContentLength,
     /// A chunked body without its last chunk.
     Chunked,
+}
+
+/// See [`Faults::tls_handshake`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsHandshake {
+    /// What becomes of the handshake.
+    pub style: HandshakeStyle,
+    /// How likely it hits a new connection, from 0 to 1; by default every one.
+    pub probability: f64,
+}
+
+impl Default for TlsHandshake {
+    fn default() -> Self {
+        Self {
+            style: HandshakeStyle::default(),
+            probability: 1.0,
+        }
+    }
+}
+
+/// See [`TlsHandshake::style`]. Each takes effect once the client has begun the handshake.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandshakeStyle {
+    /// Nothing is answered; the connection stays open until the client closes it.
+    #[default]
+    Hang,
+    /// The connection is closed in order.
+    Close,
+    /// The connection is closed with a TCP RST.
+    Reset,
+    /// The answer is an HTTP error in plain text, as a web server's that does not expect TLS on this port.
+    PlainHttp,
 }

@@ -17,7 +17,8 @@ impl InvalidFaults {
 }
 
 impl Faults {
-    /// Checks the values for a node of this dialect.
+    /// Checks the values for a node of this dialect. That [`Faults::tls_handshake`] needs a node with TLS is checked where
+    /// the faults are set.
     ///
     /// # Errors
     /// The first value that is impossible.
@@ -39,6 +40,9 @@ impl Faults {
                     "http_errors[{place}].status is {status}: it must be from 400 to 599"
                 ));
             }
+        }
+        if let Some(handshake) = &self.tls_handshake {
+            check_range("tls_handshake.probability", handshake.probability, 0.0, 1.0)?;
         }
         if self.close_after == Some(0) {
             return refuse(
@@ -152,6 +156,7 @@ mod tests {
             "http_errors": [{"status": 503, "body": "empty"}],
             "rpc_errors": [{"code": -32000, "data": {"a": 1}}],
             "wrong_id": {}, "garbage": {}, "truncate": {"style": "chunked"}, "close_after": 3, "refuse": true,
+            "tls_handshake": {"style": "plain_http", "probability": 0.5},
             "frozen_head": true, "lag_blocks": 3, "lie_high_blocks": 4, "chain_id": "5", "syncing": true,
         });
         assert_eq!(check(all), Ok(()));
@@ -194,6 +199,14 @@ mod tests {
             (
                 json!({"rpc_errors": [{"code": 1, "when": {"probability": -1}}]}),
                 "rpc_errors[0].when",
+            ),
+            (
+                json!({"tls_handshake": {"probability": 2}}),
+                "tls_handshake.probability is 2",
+            ),
+            (
+                json!({"tls_handshake": {"style": "slow"}}),
+                "unknown variant `slow`",
             ),
             (json!({"close_after": 0}), "close_after is 0"),
             (json!({"garbage": {"body": "{}"}}), "garbage.body"),

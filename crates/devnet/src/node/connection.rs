@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::ReplyBody;
+use super::handshake;
 use super::reply::{self, Asked};
 use super::state::State;
 use super::transport::{Cut, FaultyStream, Transport};
@@ -47,7 +48,16 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    serve_over(stream, state).await;
+    state.counters.opened();
+    let _counted = Counted(Arc::clone(&state));
+    match &state.tls {
+        None => serve_over(stream, state).await,
+        Some(tls) => {
+            if let Some(stream) = handshake::accept(stream, tls, &state).await {
+                serve_over(stream, state).await;
+            }
+        }
+    }
 }
 
 /// What the requests of one connection share.
@@ -61,8 +71,6 @@ struct Session {
 
 /// Serves HTTP/1.1, or HTTP/2 if that is what the client begins with, over any stream.
 async fn serve_over<T: Transport>(stream: T, state: Arc<State>) {
-    state.counters.opened();
-    let _counted = Counted(Arc::clone(&state));
     let cut = Arc::new(Cut::default());
     let io = TokioIo::new(FaultyStream::new(stream, Arc::clone(&cut)));
     let session = Arc::new(Session {

@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod control;
+mod handshake;
 mod listener;
 mod reply;
 mod state;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::chain::Chain;
 use crate::faults::{Faults, InvalidFaults};
+use crate::tls::Tls;
 use listener::Gate;
 use state::State;
 pub use stats::Stats;
@@ -33,6 +35,8 @@ pub struct NodeConfig {
     pub seed: u64,
     /// The faults to begin with; by default none.
     pub faults: Faults,
+    /// What it shows and keeps secret when it speaks TLS; by default it speaks none. The control endpoint never does.
+    pub tls: Option<Tls>,
 }
 
 impl Default for NodeConfig {
@@ -42,6 +46,7 @@ impl Default for NodeConfig {
             control: None,
             seed: 1,
             faults: Faults::default(),
+            tls: None,
         }
     }
 }
@@ -77,7 +82,7 @@ impl Node {
             .as_ref()
             .map(tokio::net::TcpListener::local_addr)
             .transpose()?;
-        let state = Arc::new(State::new(chain, addr, config.seed));
+        let state = Arc::new(State::new(chain, addr, config.seed, config.tls));
         let (gate, supervisor) = listener::gate(listener, Arc::clone(&state))?;
         let gate = Arc::new(gate);
         let mut tasks = vec![tokio::spawn(supervisor)];
@@ -106,9 +111,10 @@ impl Node {
         self.state.addr
     }
 
-    /// [`addr`](Self::addr) as an `http://` URL.
+    /// [`addr`](Self::addr) as a URL: `https://` when it speaks TLS, else `http://`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.state.addr)
+        let scheme = if self.state.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.state.addr)
     }
 
     /// The address of the control endpoint, if it has one.

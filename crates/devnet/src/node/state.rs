@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::listener::Gate;
 use super::stats::{Counters, Stats};
 use crate::chain::Chain;
-use crate::faults::{self, Bucket, Faults, InvalidFaults, Plan};
+use crate::faults::{self, Bucket, Faults, HandshakeStyle, InvalidFaults, Kind, Plan};
+use crate::tls::Tls;
 use crate::view::View;
 
 /// The shared state of a node. Its locks are never held across an await.
@@ -17,6 +18,7 @@ pub(super) struct State {
     pub(super) chain: Arc<Chain>,
     pub(super) addr: SocketAddr,
     pub(super) seed: u64,
+    pub(super) tls: Option<Tls>,
     pub(super) counters: Counters,
     switches: Mutex<Switches>,
 }
@@ -31,7 +33,7 @@ struct Switches {
 }
 
 impl State {
-    pub(super) fn new(chain: Arc<Chain>, addr: SocketAddr, seed: u64) -> Self {
+    pub(super) fn new(chain: Arc<Chain>, addr: SocketAddr, seed: u64, tls: Option<Tls>) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
         let switches = Switches {
             faults: Faults::default(),
@@ -43,6 +45,7 @@ impl State {
             chain,
             addr,
             seed,
+            tls,
             counters: Counters::default(),
             switches: Mutex::new(switches),
         }
@@ -65,6 +68,12 @@ impl State {
         let mut switches = self.lock();
         let faults = change(&switches.faults)?;
         faults.validate(self.chain.config().dialect)?;
+        if faults.tls_handshake.is_some() && self.tls.is_none() {
+            return Err(InvalidFaults::new(
+                "tls_handshake is set, but this node does not speak TLS: start it with a certificate"
+                    .to_owned(),
+            ));
+        }
         // A head that is frozen already stays where it is.
         let frozen_at = switches.frozen_at.unwrap_or_else(|| self.chain.height_at(now));
         switches.frozen_at = faults.frozen_head.then_some(frozen_at);
@@ -86,6 +95,20 @@ impl State {
         drop(switches);
         self.counters.count_request(methods, &plan.injected);
         plan
+    }
+
+    /// Decides whether the TLS handshake of a new connection is spoilt, and counts it.
+    pub(super) fn spoilt_handshake(&self) -> Option<HandshakeStyle> {
+        let mut switches = self.lock();
+        let Switches { faults, rng, .. } = &mut *switches;
+        let fault = faults.tls_handshake.as_ref()?;
+        let hits = fault.probability >= 1.0 || rng.f64() < fault.probability;
+        let style = fault.style;
+        drop(switches);
+        hits.then(|| {
+            self.counters.count_fault(Kind::TlsHandshake);
+            style
+        })
     }
 
     /// After how many answers a connection is closed.

@@ -24,5 +24,6 @@ mod script;
 mod secrets;
 mod support;
 mod tls;
+mod tls_node;
 #[cfg(feature = "tower")]
 mod tower;

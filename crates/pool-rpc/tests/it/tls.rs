@@ -56,7 +56,7 @@ async fn each_bad_certificate_is_a_clear_error_of_the_tls_phase() {
     let plain = Server::start(Reply::Bytes(http("", ""))).await;
     for (port, pem, said) in [
         (good, &other.pem, "unknown CA"),
-        (wrong_name, &ours.pem, "not valid for name"),
+        (wrong_name, &ours.pem, "not valid for the host in the URL but for"),
         (expired, &ours.pem, "expired"),
         (http2, &ours.pem, "no HTTP version in common"),
     ] {
