@@ -1,8 +1,11 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -12,7 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
+    Endpoint, EndpointId, EndpointSnapshot, Event, Explanation, Feedback, Observer, PoolId, PoolSnapshot,
+    Request, Source,
     admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
@@ -255,6 +259,7 @@ impl<E: Endpoint> Source for Core<E> {
                 slots_max: gate.slots.into(),
                 requests: stats.requests(),
                 errors,
+                latency_sum: Duration::from_micros(stats.latency.took()),
                 health_check_failures: stats.check_failures(),
                 health: gate.health.status(),
                 health_reason: gate.health.reason().map(ToString::to_string),
@@ -288,6 +293,11 @@ impl<E: Endpoint> Source for Core<E> {
             budget_exhausted: self.effort.budget_exhausted(),
             leaks: self.leaks.found(),
             panicking: totals.panic,
+            closed: self.is_closed(),
         }
+    }
+
+    fn explain(&self) -> Vec<Explanation> {
+        Self::explain(self, &Request::new())
     }
 }
