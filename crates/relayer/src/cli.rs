@@ -85,7 +85,8 @@ fn readiness(text: &str) -> Result<Readiness, String> {
         "any" => Ok(Readiness::Any),
         names => {
             let ids: Result<Vec<_>, _> = names.split(',').map(|name| PoolId::new(name.trim())).collect();
-            let wrong = |error| format!("{error}; write all, any, or names of pools with commas between them");
+            let wrong =
+                |error| format!("{error}; write all, any, or names of pools with commas between them");
             ids.map(Readiness::Pools).map_err(wrong)
         }
     }

@@ -14,8 +14,12 @@ use crate::cli::Cli;
 #[non_exhaustive]
 pub enum ServeProblem {
     /// The address or the certificate.
-    #[error("{0}{}", hint(.0))]
-    Server(#[from] ServeError),
+    #[error("{source}{}", hint(.source))]
+    Server {
+        /// Which, and why.
+        #[from]
+        source: ServeError,
+    },
     /// A file with credentials can't be read.
     #[error("{}: can't be read: {source}; give a file that this process may read", .file.display())]
     Read {
@@ -74,7 +78,9 @@ impl Serving {
             routes = routes.auth(auth);
         }
         let tls = match (&cli.tls_cert, &cli.tls_key) {
-            (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key).map_err(ServeError::from)?),
+            (Some(certificate), Some(key)) => {
+                Some(Tls::from_files(certificate, key).map_err(ServeError::from)?)
+            }
             _ => None,
         };
         let mut server = MetricsServer::bind(&cli.listen, routes.build()).await?;
@@ -97,7 +103,9 @@ fn credentials(cli: &Cli) -> Result<Option<Auth>, ServeProblem> {
     let basic = match &cli.basic_auth_file {
         Some(file) => {
             let line = line(file)?;
-            let (user, password) = line.split_once(':').ok_or_else(|| ServeProblem::NoColon(file.clone()))?;
+            let (user, password) = line
+                .split_once(':')
+                .ok_or_else(|| ServeProblem::NoColon(file.clone()))?;
             Some(Auth::basic(user, password).map_err(wrong(file))?)
         }
         None => None,
