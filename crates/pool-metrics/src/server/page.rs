@@ -180,8 +180,12 @@ fn row(out: &mut String, endpoint: &EndpointStatus, highest: f64) {
         Text(&endpoint.id),
         badge(look, word),
     );
-    if let Some(why) = endpoint.why.as_deref().filter(|why| *why != word) {
-        let _infallible = write!(out, "<small>{}</small>", Text(why));
+    if let Some(why) = why(endpoint) {
+        let _infallible = write!(
+            out,
+            "<small class=\"why\" title=\"{why}\">{why}</small>",
+            why = Text(why)
+        );
     }
     out.push_str("</div></td><td data-l=\"health\"><div>");
     health(out, endpoint);
@@ -194,8 +198,8 @@ fn row(out: &mut String, endpoint: &EndpointStatus, highest: f64) {
     let _infallible = write!(
         out,
         "</div></td><td data-l=\"breaker\"><div>{}{opened}</div></td><td data-l=\"weight\" class=\"n\">{}</td><td \
-         data-l=\"in flight\"><div>{} of {}{}</div></td><td data-l=\"connections\"><div>{} busy, {} idle<small>of \
-         {}</small></div></td><td data-l=\"requests\" class=\"n\">{}</td><td data-l=\"errors\" class=\"n\"><div>{}",
+         data-l=\"in flight\"><div>{} of {}{}</div></td><td data-l=\"connections\"><div>{} busy<small>{} idle, {} at \
+         most</small></div></td><td data-l=\"requests\" class=\"n\">{}</td><td data-l=\"errors\" class=\"n\"><div>{}",
         breaker.status.replace('_', "-"),
         weight(endpoint.weight),
         slots.active,
@@ -221,6 +225,16 @@ fn row(out: &mut String, endpoint: &EndpointStatus, highest: f64) {
     let newest = endpoint.latency.mean_ms.iter().rev().flatten().next();
     let newest = newest.map_or_else(|| "–".to_owned(), |mean| latency(*mean));
     let _infallible = write!(out, "<span>{newest}</span></div></td></tr>\n");
+}
+
+/// What the badge does not say yet.
+fn why(endpoint: &EndpointStatus) -> Option<&str> {
+    match endpoint.state {
+        State::Usable => endpoint.next.then_some("the next request goes here"),
+        State::NotChecked => None,
+        State::Unhealthy => endpoint.health.reason.as_deref(),
+        _ => endpoint.why.as_deref(),
+    }
 }
 
 fn health(out: &mut String, endpoint: &EndpointStatus) {
@@ -304,7 +318,6 @@ fn verdict(pool: &PoolStatus) -> (Look, String) {
 
 const fn state(endpoint: &EndpointStatus) -> (Look, &'static str) {
     match endpoint.state {
-        State::Usable if endpoint.next => (Look::Good, "next"),
         State::Usable => (Look::Good, "usable"),
         State::Full => (Look::Fair, "full"),
         State::NotChecked => (Look::Fair, "not checked"),
