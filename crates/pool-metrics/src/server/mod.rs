@@ -2,8 +2,10 @@
 
 mod answer;
 mod auth;
+mod builder;
 mod connection;
 mod error;
+mod figures;
 mod history;
 mod mask;
 mod negotiate;
@@ -11,6 +13,7 @@ mod open_metrics;
 mod page;
 mod readiness;
 mod routes;
+mod rows;
 mod scrape;
 mod stall;
 mod status;
@@ -26,9 +29,10 @@ use tokio::{
 };
 
 pub use auth::{Auth, AuthError};
+pub use builder::RoutesBuilder;
 pub use error::ServeError;
 pub use readiness::Readiness;
-pub use routes::{Routes, RoutesBuilder};
+pub use routes::Routes;
 pub use tls::{Tls, TlsError};
 
 use connection::{MAX_CONNECTIONS, Reception};

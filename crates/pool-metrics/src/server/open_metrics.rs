@@ -273,7 +273,7 @@ took_ms_sum{pool=\"eth\"} 2001.25
         quantile.set_quantile(0.5);
         quantile.set_value(7.0);
         let mut summary = prometheus::proto::Summary::default();
-        summary.set_quantile(vec![quantile].into());
+        summary.set_quantile(vec![quantile]);
         summary.set_sample_count(3);
         summary.set_sample_sum(20.5);
         let mut metric = Metric::default();
@@ -282,7 +282,7 @@ took_ms_sum{pool=\"eth\"} 2001.25
         let mut family = MetricFamily::default();
         family.set_name("took".to_owned());
         family.set_field_type(MetricType::SUMMARY);
-        family.set_metric(vec![metric].into());
+        family.set_metric(vec![metric]);
         assert_eq!(
             text(vec![Box::new(Given(vec![family]))]),
             "# TYPE took summary\ntook{quantile=\"0.5\"} 7 1.5\ntook_count 3 1.5\ntook_sum 20.5 1.5\n# EOF\n"

@@ -20,8 +20,9 @@ use tower_service::Service;
 use crate::{PoolMetrics, PrometheusBridge};
 
 use super::{
-    Auth, Readiness,
+    Auth, Readiness, RoutesBuilder,
     answer::{Answer, Body, HTML, JSON, negotiated, plain},
+    builder::Ready,
     history::History,
     mask::mask,
     negotiate, page,
@@ -31,12 +32,6 @@ use super::{
 
 /// Looks at the pools at once, for the status page and `/pools`.
 const CONCURRENT_LOOKS: usize = 2;
-
-/// Time between two samples of latencies.
-const SAMPLE_EVERY: Duration = Duration::from_secs(5);
-
-/// Whether the process may be given work; the reason if not.
-type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Everything the server answers, as a [`tower_service::Service`]: mount it in a server of your own, or give it to
 /// [`MetricsServer`](super::MetricsServer). Cheap to clone; clones share everything.
@@ -126,83 +121,10 @@ struct Inner {
     sampling: AtomicBool,
 }
 
-/// Builds [`Routes`].
-#[derive(Clone)]
-#[must_use]
-pub struct RoutesBuilder {
-    registry: Registry,
-    pools: Option<PoolMetrics>,
-    readiness: Readiness,
-    ready: Option<Ready>,
-    auth: Option<Auth>,
-    sample_every: Duration,
-}
-
-impl RoutesBuilder {
-    /// Shows the pools that these metrics follow in `/pools` and on the status page, and lets them decide readiness.
-    /// Without, both are empty and the process counts as ready.
-    pub fn pools(mut self, metrics: &PoolMetrics) -> Self {
-        self.pools = Some(metrics.clone());
-        self
-    }
-
-    /// Which pools must be ready. By default all.
-    pub fn readiness(mut self, readiness: Readiness) -> Self {
-        self.readiness = readiness;
-        self
-    }
-
-    /// A further condition for `/readyz`: 200 only for `Ok`, else 503 with the reason. Called for each request on an
-    /// async worker, so it must not block; put no secrets into the reason.
-    pub fn ready_when(mut self, ready: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        self.ready = Some(Arc::new(ready));
-        self
-    }
-
-    /// Asks for credentials everywhere but for the two probes. By default nobody is asked: listen on loopback then.
-    ///
-    /// They travel as they are, so use TLS unless it is loopback.
-    pub fn auth(mut self, auth: Auth) -> Self {
-        self.auth = Some(auth);
-        self
-    }
-
-    /// Time between two samples of latencies, of which the status page shows 120. By default 5 s, so it shows ten minutes.
-    /// At least 10 ms.
-    pub fn sample_every(mut self, period: Duration) -> Self {
-        self.sample_every = period.max(Duration::from_millis(10));
-        self
-    }
-
-    /// The routes.
-    pub fn build(self) -> Routes {
-        Routes {
-            inner: Arc::new(Inner {
-                scrapes: Scrapes::new(self.registry),
-                looks: Workshop::new(CONCURRENT_LOOKS),
-                pools: self.pools,
-                readiness: self.readiness,
-                ready: self.ready,
-                auth: self.auth,
-                history: History::default(),
-                sample_every: self.sample_every,
-                sampling: AtomicBool::new(false),
-            }),
-        }
-    }
-}
-
 impl Routes {
     /// Routes that serve this registry; [`RoutesBuilder::pools`] adds the rest.
     pub fn builder(registry: Registry) -> RoutesBuilder {
-        RoutesBuilder {
-            registry,
-            pools: None,
-            readiness: Readiness::All,
-            ready: None,
-            auth: None,
-            sample_every: SAMPLE_EVERY,
-        }
+        RoutesBuilder::new(registry)
     }
 
     /// Begins to sample latencies, unless it has begun. The task ends with the last clone of the routes.
@@ -334,6 +256,24 @@ fn unauthorized(auth: &Auth) -> Answer {
     answer
 }
 
+impl From<RoutesBuilder> for Routes {
+    fn from(built: RoutesBuilder) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                scrapes: Scrapes::new(built.registry),
+                looks: Workshop::new(CONCURRENT_LOOKS),
+                pools: built.pools,
+                readiness: built.readiness,
+                ready: built.ready,
+                auth: built.auth,
+                history: History::default(),
+                sample_every: built.sample_every,
+                sampling: AtomicBool::new(false),
+            }),
+        }
+    }
+}
+
 /// Serves the registry and nothing of pools.
 impl From<Registry> for Routes {
     fn from(registry: Registry) -> Self {
@@ -345,13 +285,6 @@ impl From<Registry> for Routes {
 impl From<&PrometheusBridge> for Routes {
     fn from(bridge: &PrometheusBridge) -> Self {
         RoutesBuilder::from(bridge).build()
-    }
-}
-
-/// The bridge's registry and the pools that it follows.
-impl From<&PrometheusBridge> for RoutesBuilder {
-    fn from(bridge: &PrometheusBridge) -> Self {
-        Routes::builder(bridge.registry().clone()).pools(bridge.metrics())
     }
 }
 
@@ -376,15 +309,6 @@ impl fmt::Debug for Routes {
         f.debug_struct("Routes")
             .field("readiness", &self.inner.readiness)
             .field("auth", &self.inner.auth)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RoutesBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoutesBuilder")
-            .field("readiness", &self.readiness)
-            .field("auth", &self.auth)
             .finish_non_exhaustive()
     }
 }

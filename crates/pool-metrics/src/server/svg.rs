@@ -26,7 +26,8 @@ pub(super) fn bar(taken: u64, most: u64) -> String {
     )
 }
 
-/// A curve of values from 0 to `highest`, right-aligned; gaps where there is none.
+/// A curve of values from 0 to `highest`, right-aligned; gaps where there is none. The square root is drawn, so that one
+/// outlier does not press all else flat.
 pub(super) fn curve(values: &[Option<f64>], highest: f64) -> String {
     let most = super::history::POINTS;
     let known = || values.iter().flatten();
@@ -45,7 +46,14 @@ pub(super) fn curve(values: &[Option<f64>], highest: f64) -> String {
             drawing = false;
             continue;
         };
-        let y = HEIGHT - 1.0 - (HEIGHT - 2.0) * if highest > 0.0 { value / highest } else { 0.0 };
+        let y = HEIGHT
+            - 1.0
+            - (HEIGHT - 2.0)
+                * if highest > 0.0 {
+                    (value / highest).sqrt()
+                } else {
+                    0.0
+                };
         let _infallible = if drawing {
             write!(path, "L{} {y:.1}", at + offset)
         } else {
@@ -66,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_curve_has_gaps_and_ends_at_the_right() {
-        let drawn = curve(&[Some(0.0), Some(10.0), None, Some(5.0)], 10.0);
+        let drawn = curve(&[Some(0.0), Some(10.0), None, Some(2.5)], 10.0);
         assert!(
             drawn.contains("d=\"M116 23.0h.1L117 1.0M119 12.0h.1\""),
             "{drawn}"
