@@ -35,6 +35,9 @@ use serde_json::{Value, json};
 use chromium::{Chromium, Scheme, Tab};
 use support::SetPool;
 
+/// Gets the program.
+type Test = fn(&Path);
+
 /// Widths of a laptop's window and of a telephone.
 const WIDTHS: [u32; 2] = [1280, 390];
 
@@ -43,7 +46,7 @@ fn main() {
     let asked = std::env::var("STATUS_PAGE")
         .ok()
         .zip(std::env::var_os("STATUS_IMAGE"));
-    let mut tests: Vec<(&str, fn(&Path))> = vec![
+    let mut tests: Vec<(&str, Test)> = vec![
         ("the_page_reads_well_wide_and_narrow_dark_and_light", reads_well),
         ("the_page_refreshes_itself_and_says_when_it_can_not", refreshes),
         ("the_page_works_without_javascript", without_javascript),

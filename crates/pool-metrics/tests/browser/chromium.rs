@@ -37,7 +37,7 @@ pub(crate) struct Chromium {
 impl Drop for Chromium {
     fn drop(&mut self) {
         // it takes its helpers along; the group's end is for the case that it hangs
-        self.send(None, "Browser.close", json!({}));
+        self.send(None, "Browser.close", &json!({}));
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(5) {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -121,33 +121,33 @@ impl Chromium {
 
     /// A new tab of this width; as high as a window of that kind.
     pub(crate) fn open(&mut self, width: u32, scheme: Scheme, javascript: bool) -> Tab<'_> {
-        let target = self.call(None, "Target.createTarget", json!({"url": "about:blank"}));
+        let target = self.call(None, "Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let session = self.call(None, "Target.attachToTarget", attach)["sessionId"].clone();
+        let session = self.call(None, "Target.attachToTarget", &attach)["sessionId"].clone();
         let mut tab = Tab {
             session: session.as_str().unwrap().to_owned(),
             chromium: self,
         };
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            tab.call(&format!("{domain}.enable"), json!({}));
+            tab.call(&format!("{domain}.enable"), &json!({}));
         }
         let mobile = width < 600;
         let height = if mobile { 844 } else { 900 };
         tab.call(
             "Emulation.setDeviceMetricsOverride",
-            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}),
+            &json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}),
         );
         let scheme = format!("{scheme:?}").to_lowercase();
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        tab.call("Emulation.setEmulatedMedia", features);
+        tab.call("Emulation.setEmulatedMedia", &features);
         tab.call(
             "Emulation.setScriptExecutionDisabled",
-            json!({"value": !javascript}),
+            &json!({"value": !javascript}),
         );
         tab
     }
 
-    fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> u64 {
+    fn send(&mut self, session: Option<&str>, method: &str, params: &Value) -> u64 {
         self.next += 1;
         let mut message = json!({"id": self.next, "method": method, "params": params});
         if let Some(session) = session {
@@ -160,7 +160,7 @@ impl Chromium {
         self.next
     }
 
-    fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
+    fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
         let id = self.send(session, method, params);
         loop {
             let mut message = self.message(method);
@@ -190,13 +190,13 @@ pub(crate) struct Tab<'a> {
 }
 
 impl Tab<'_> {
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
         self.chromium.call(Some(&self.session), method, params)
     }
 
     /// Opens the page and waits until all of it is there.
     pub(crate) fn visit(&mut self, url: &str) {
-        let found = self.call("Page.navigate", json!({"url": url}));
+        let found = self.call("Page.navigate", &json!({"url": url}));
         assert!(found["errorText"].is_null(), "{url}: {found}");
         let loaded =
             |event: &Value| event["method"] == "Page.loadEventFired" && event["sessionId"] == *self.session;
@@ -214,7 +214,7 @@ impl Tab<'_> {
     /// The value of an expression.
     pub(crate) fn eval(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true});
-        let mut answer = self.call("Runtime.evaluate", params);
+        let mut answer = self.call("Runtime.evaluate", &params);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].take()
     }
@@ -234,12 +234,11 @@ impl Tab<'_> {
 
     /// The whole page as PNG.
     pub(crate) fn picture(&mut self) -> Vec<u8> {
-        let params = json!({"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false});
-        let size = self.call("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
-        let mut params = params;
-        params["clip"] =
-            json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
-        let answer = self.call("Page.captureScreenshot", params);
+        let size = self.call("Page.getLayoutMetrics", &json!({}))["cssContentSize"].clone();
+        let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
+        let params =
+            json!({"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false, "clip": clip});
+        let answer = self.call("Page.captureScreenshot", &params);
         STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
     }
 

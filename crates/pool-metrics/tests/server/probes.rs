@@ -1,6 +1,7 @@
 //! Paths, probes and addresses.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc,
@@ -8,9 +9,11 @@ use std::{
     },
 };
 
+use http::Request;
 use pool_core::{NotUsable, PoolId, health::HealthReason};
 use pool_metrics::{MetricsServer, PrometheusBridge, Readiness, Routes, RoutesBuilder, ServeError};
 use prometheus::Registry;
+use tower_service::Service;
 
 use crate::support::{SetPool, ask, serve, start};
 
@@ -161,5 +164,23 @@ async fn a_pool_that_was_closed_is_no_longer_waited_for() {
     ] {
         let running = serve(RoutesBuilder::from(&bridge).readiness(readiness).build()).await;
         assert_eq!(ask(running.addrs[0], "GET", "/readyz").await.text(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_routes_are_a_service_for_the_servers_of_others() {
+    /// What axum and tower ask of a service that is mounted.
+    fn mountable<S>(service: S) -> S
+    where
+        S: Service<Request<()>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        service
+    }
+    let bridge = PrometheusBridge::new().unwrap();
+    let _pool = SetPool::attach(bridge.metrics(), "eth", &["a"]);
+    let mut routes = mountable(Routes::from(&bridge));
+    for (path, status) in [("/", 200), ("/readyz", 200), ("/metrics", 200), ("/other", 404)] {
+        let answer = routes.call(Request::get(path).body(()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
     }
 }
