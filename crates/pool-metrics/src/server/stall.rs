@@ -136,7 +136,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(16);
         let mut near = Impatient::new(near, LIMIT);
         for _ in 0..5 {
-            let (wrote, read) = tokio::join!(
+            let both = tokio::try_join!(
                 async {
                     near.write_all(&[7; 32]).await?;
                     near.flush().await
@@ -146,8 +146,7 @@ mod tests {
                     far.read_exact(&mut [0; 32]).await
                 }
             );
-            wrote.unwrap();
-            read.unwrap();
+            both.unwrap();
         }
     }
 }
