@@ -25,7 +25,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Trial};
 use pool_core::{
-    NotUsable,
+    NotUsable, ThrottleCause,
     breaker::BreakerState,
     health::{HealthReason, HealthStatus},
 };
@@ -177,6 +177,7 @@ fn set_mixed(pool: &SetPool) {
             until: pool.taken_at + wait,
         };
         pool.endpoints[2].breaker_opened = 4;
+        (pool.endpoints[3].quota_left, pool.endpoints[3].quota_limit) = (Some(0), Some(250_000));
         pool.endpoints[4].slots_active = 10;
         pool.endpoints[5].health = HealthStatus::Unknown;
         for (at, endpoint) in (1_u64..).zip(&mut pool.endpoints) {
@@ -186,7 +187,10 @@ fn set_mixed(pool: &SetPool) {
         explained[0].next = true;
         explained[1].not_usable = Some(NotUsable::Unhealthy { reason: Some(reason) });
         explained[2].not_usable = Some(NotUsable::BreakerOpen { wait: Some(wait) });
-        explained[3].not_usable = Some(NotUsable::Throttled { wait });
+        explained[3].not_usable = Some(NotUsable::Throttled {
+            wait,
+            cause: ThrottleCause::Quota,
+        });
         explained[4].not_usable = Some(NotUsable::Full { slots: 10 });
         explained[5].not_usable = Some(NotUsable::Unhealthy {
             reason: Some(HealthReason::NotChecked),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use pool_core::{CloseReport, Observer, PoolId};
 use pool_rpc::{
-    PoolSet, SetApplied, SetError,
+    MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -32,6 +32,7 @@ pub struct Relayer {
 struct Follower {
     chain: Chain,
     plan: FollowPlan,
+    costs: MethodCosts,
     stop: watch::Sender<bool>,
 }
 
@@ -76,7 +77,10 @@ impl Relayer {
     /// Follows what is wanted; ends what has changed.
     fn follow(&mut self, wanted: Vec<(PoolId, Chain, FollowPlan)>) {
         for ((id, chain, plan), seed) in wanted.into_iter().zip(self.seed..) {
-            let same = |follower: &Follower| (&follower.chain, &follower.plan) == (&chain, &plan);
+            let costs = self.set.costs();
+            let same = |follower: &Follower| {
+                (&follower.chain, &follower.plan, &follower.costs) == (&chain, &plan, &costs)
+            };
             if self.followers.get(&id).is_some_and(same) {
                 continue;
             }
@@ -85,9 +89,23 @@ impl Relayer {
             };
             let (stop, stopped) = watch::channel(false);
             let (what, on) = (plan.clone(), chain.clone());
-            follow::start(pool.clone(), on, what, seed, &stopped, &mut self.tasks);
+            follow::start(
+                pool.clone(),
+                on,
+                what,
+                costs.clone(),
+                seed,
+                &stopped,
+                &mut self.tasks,
+            );
             // the one before hears that nobody can stop it any more, which is as good
-            self.followers.insert(id, Follower { chain, plan, stop });
+            let follower = Follower {
+                chain,
+                plan,
+                costs,
+                stop,
+            };
+            self.followers.insert(id, follower);
         }
     }
 

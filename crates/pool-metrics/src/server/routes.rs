@@ -69,7 +69,8 @@ const CONCURRENT_LOOKS: usize = 2;
 ///
 /// `state` is one of `usable`, `full`, `not_checked`, `unhealthy`, `breaker_open`, `throttled`, `ejected` and `other`,
 /// `why` says more. `next` is the endpoint that the next request would be sent to, where that can be told. `health.status`
-/// is `healthy`, `unhealthy` or `unknown` (not yet checked), `breaker.status` is `closed`, `open` or `half_open`.
+/// is `healthy`, `unhealthy` or `unknown` (not yet checked), `breaker.status` is `closed`, `open` or `half_open`. Quotas are
+/// in units, as configured; of the endpoint's own and its provider's it is the one with less left.
 /// `latency.mean_ms` holds the mean of the successful attempts in each period of `sampled_every_ms`, oldest first, at
 /// most 120 of them; sampling begins with the server, or with the first request where the routes are mounted elsewhere.
 ///

@@ -118,12 +118,16 @@ fn row(out: &mut String, endpoint: &EndpointStatus, highest: f64) {
         0 => String::new(),
         times => format!("<small>opened {}×</small>", count(times)),
     };
+    let quota = match (endpoint.quota_left, endpoint.quota_limit) {
+        (Some(left), Some(limit)) => format!("<small>quota {} of {}</small>", count(left), count(limit)),
+        _ => String::new(),
+    };
     let (slots, connections) = (&endpoint.slots, &endpoint.connections);
     let _infallible = write!(
         out,
         "</div></td><td data-l=\"breaker\"><div>{}{opened}</div></td><td data-l=\"weight\" class=\"n\">{}</td><td \
          data-l=\"in flight\"><div>{} of {}{}</div></td><td data-l=\"connections\"><div>{} busy<small>{} idle, {} at \
-         most</small></div></td><td data-l=\"requests\" class=\"n\">{}</td><td data-l=\"errors\" class=\"n\"><div>{}",
+         most</small></div></td><td data-l=\"requests\" class=\"n\"><div>{}{quota}</div></td><td data-l=\"errors\" class=\"n\"><div>{}",
         breaker.status.replace('_', "-"),
         weight(endpoint.weight),
         slots.active,

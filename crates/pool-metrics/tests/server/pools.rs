@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use pool_core::{
-    NotUsable,
+    NotUsable, ProviderId, ThrottleCause,
     breaker::BreakerState,
     health::{HealthReason, HealthStatus},
 };
@@ -26,6 +26,8 @@ async fn the_documented_example_is_what_comes() {
         };
         (endpoint.breaker_opened, endpoint.weight, endpoint.position) = (1, 0.0, Some(23_456_789));
         endpoint.slots_active = 3;
+        endpoint.provider = Some(ProviderId::new("alchemy").unwrap());
+        (endpoint.quota_left, endpoint.quota_limit) = (Some(460), Some(500));
         (
             endpoint.connections_active,
             endpoint.connections_idle,
@@ -65,7 +67,10 @@ async fn states_are_told_apart() {
             reason: Some(HealthReason::NotChecked),
         });
         explained[2].not_usable = Some(NotUsable::Unhealthy { reason: None });
-        explained[3].not_usable = Some(NotUsable::Throttled { wait });
+        explained[3].not_usable = Some(NotUsable::Throttled {
+            wait,
+            cause: ThrottleCause::CoolDown,
+        });
         explained[4].not_usable = Some(NotUsable::Full { slots: 10 });
         explained[5].not_usable = Some(NotUsable::Behind {
             position: None,
