@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source, Verdict,
-    WallClock,
+    Endpoint, EndpointId, EndpointSnapshot, Event, Explanation, Feedback, Observer, PoolId, PoolSnapshot,
+    Request, Source, Verdict, WallClock,
     admission::{Admission, Change, Effects, Panic},
     alarm::{Alarms, Sleeper},
     breaker::{BreakerState, Transition},
@@ -311,6 +311,7 @@ impl<E: Endpoint> Source for Core<E> {
                 slots_max: gate.slots.into(),
                 requests: stats.requests(),
                 errors,
+                latency_sum: Duration::from_micros(stats.latency.took()),
                 health_check_failures: stats.check_failures(),
                 health: gate.health.status(),
                 health_reason: gate.health.reason().map(ToString::to_string),
@@ -349,6 +350,11 @@ impl<E: Endpoint> Source for Core<E> {
             budget_exhausted: self.effort.budget_exhausted(),
             leaks: self.leaks.found(),
             panicking: totals.panic,
+            closed: self.is_closed(),
         }
+    }
+
+    fn explain(&self) -> Vec<Explanation> {
+        Self::explain(self, &Request::new())
     }
 }

@@ -49,6 +49,27 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// A fresh endpoint that may be picked, with weight 1 and no slots. For tests of observers, which set the fields
+    /// that they need.
+    pub const fn new(endpoint: EndpointId) -> Self {
+        Self {
+            endpoint,
+            not_usable: None,
+            next: false,
+            avoided: false,
+            tier: 0,
+            weight: 1.0,
+            slots_active: 0,
+            slots_max: 0,
+            latency: Duration::ZERO,
+            failing: false,
+            health: HealthStatus::Unknown,
+            health_reason: None,
+            breaker: BreakerState::Closed,
+            position: None,
+        }
+    }
+
     /// Whether it may be picked.
     pub const fn is_usable(&self) -> bool {
         self.not_usable.is_none()

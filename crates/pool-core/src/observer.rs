@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{EndpointId, ErrorType, Event, PoolId, PoolSnapshot};
+use crate::{EndpointId, ErrorType, Event, Explanation, PoolId, PoolSnapshot};
 
 /// Follows pools. Given to [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
@@ -40,4 +40,9 @@ pub trait EndpointObserver: Send + Sync + 'static {
 pub trait Source: Send + Sync + 'static {
     /// The pool's numbers now.
     fn snapshot(&self) -> PoolSnapshot;
+
+    /// What [`Pool::explain`](crate::Pool::explain) says now: for status pages. By default nothing.
+    fn explain(&self) -> Vec<Explanation> {
+        Vec::new()
+    }
 }

@@ -1,5 +1,7 @@
 //! What the pool looks like at one moment: the source of all gauges and counters.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -43,6 +45,8 @@ pub struct PoolSnapshot {
     /// Whether endpoints with a poor record are used, because too few others are left. Their slots are not among the
     /// usable ones: they are no capacity to count on.
     pub panicking: bool,
+    /// Whether the pool was closed: it takes no more requests, and what is under way may still end.
+    pub closed: bool,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -69,6 +73,8 @@ pub struct EndpointSnapshot {
     pub requests: u64,
     /// Attempts that failed, ever, by [`ErrorType::index`].
     pub errors: [u64; ErrorType::ALL.len()],
+    /// What the successful attempts took together, ever.
+    pub latency_sum: Duration,
     /// Health checks that failed, ever.
     pub health_check_failures: u64,
     /// Health now.
@@ -122,6 +128,7 @@ impl PoolSnapshot {
             budget_exhausted: 0,
             leaks: 0,
             panicking: false,
+            closed: false,
         }
     }
 }
@@ -141,6 +148,7 @@ impl EndpointSnapshot {
             slots_max: 0,
             requests: 0,
             errors: [0; ErrorType::ALL.len()],
+            latency_sum: Duration::ZERO,
             health_check_failures: 0,
             health: HealthStatus::Unknown,
             health_reason: None,

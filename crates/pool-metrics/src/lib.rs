@@ -3,12 +3,16 @@
 //! - [`catalogue`]: every metric with its name, type, labels, help and buckets. No dependencies: with
 //!   `default-features = false` it is all that remains, and generators of rules and dashboards build in a moment.
 //!
-//! With the feature `export` (on by default):
+//! With the feature `export`:
 //!
 //! - [`PoolMetrics`] follows pools as their [`Observer`](pool_core::Observer) and feeds any OpenTelemetry
 //!   `MeterProvider`.
 //! - [`PrometheusBridge`] is the short way: a provider, an exporter and a registry that expose exactly the catalogue.
-//! - [`MetricsServer`] answers `/metrics`, `/healthz` and `/readyz`.
+//!
+//! With the feature `server` (on by default, and brings `export`):
+//!
+//! - [`MetricsServer`] answers `/metrics`, `/pools`, `/healthz`, `/readyz` and, for people, `/`, with TLS and credentials
+//!   where wanted; [`Routes`] are the same for a server of your own.
 //!
 //! # How numbers get out
 //!
@@ -18,13 +22,13 @@
 //! when the endpoint joined, so an attempt pays for the bucket and nothing else.
 //!
 //! ```
-//! # #[cfg(feature = "export")]
+//! # #[cfg(feature = "server")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use pool_metrics::{MetricsServer, PrometheusBridge};
 //!
 //! let bridge = PrometheusBridge::new()?;
 //! let observer = bridge.metrics().clone(); // goes to the builder of each pool
-//! let server = MetricsServer::bind(&["127.0.0.1:9090".parse()?], bridge.registry().clone()).await?;
+//! let server = MetricsServer::bind(&["127.0.0.1:9090".parse()?], &bridge).await?;
 //! server.serve(async { /* until this ends */ }).await;
 //! # drop(observer);
 //! # Ok(())
@@ -47,7 +51,7 @@ mod limits;
 mod observer;
 #[cfg(feature = "export")]
 mod registrations;
-#[cfg(feature = "export")]
+#[cfg(feature = "server")]
 mod server;
 
 #[cfg(feature = "export")]
@@ -56,5 +60,7 @@ pub use bridge::{BridgeError, PrometheusBridge, PrometheusBridgeBuilder};
 pub use limits::{Limits, views};
 #[cfg(feature = "export")]
 pub use observer::PoolMetrics;
-#[cfg(feature = "export")]
-pub use server::{MetricsServer, ServeError};
+#[cfg(feature = "server")]
+pub use server::{
+    Auth, AuthError, MetricsServer, Readiness, Routes, RoutesBuilder, ServeError, Tls, TlsError,
+};

@@ -73,6 +73,14 @@ impl PoolMetrics {
     }
 }
 
+#[cfg(feature = "server")]
+impl PoolMetrics {
+    /// The pools that are exposed now.
+    pub(crate) fn followed(&self) -> Vec<crate::registrations::Followed> {
+        self.shared.registrations.followed()
+    }
+}
+
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
         self.shared.registrations.attach(pool, source);

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+#[cfg(feature = "server")]
+use pool_core::Explanation;
 use pool_core::{EndpointId, PoolId, PoolSnapshot, Source};
 
 /// Whether a pool's latencies are recorded. Opens and never closes again.
@@ -154,4 +156,35 @@ fn snapshot(id: &PoolId, source: &dyn Source) -> Option<PoolSnapshot> {
         tracing::error!(pool = %id, "the pool panicked while its numbers were read; it is missing in this collection");
     }
     taken.ok()
+}
+
+/// A pool at one moment, for those who want to know more of it.
+#[cfg(feature = "server")]
+pub(crate) struct Followed {
+    pub(crate) snapshot: PoolSnapshot,
+    source: Arc<dyn Source>,
+}
+
+#[cfg(feature = "server")]
+impl Followed {
+    /// What each endpoint would be picked for, or not. Nothing if the pool panics.
+    pub(crate) fn explain(&self) -> Vec<Explanation> {
+        catch_unwind(AssertUnwindSafe(|| self.source.explain())).unwrap_or_else(|_| {
+            tracing::error!(pool = %self.snapshot.id, "the pool panicked while it was asked to explain itself");
+            Vec::new()
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Registrations {
+    /// The exposed pools, as [`snapshots`](Self::snapshots).
+    pub(crate) fn followed(&self) -> Vec<Followed> {
+        let exposed = self.lock().exposed();
+        let follow = |(id, source): (PoolId, Arc<dyn Source>)| {
+            let snapshot = snapshot(&id, &*source)?;
+            Some(Followed { snapshot, source })
+        };
+        exposed.into_iter().filter_map(follow).collect()
+    }
 }

@@ -3,6 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgGroup, Parser};
+use pool_core::PoolId;
+use pool_metrics::Readiness;
 
 /// The reference relayer: follows its chains through connection pools and serves their metrics.
 ///
@@ -31,12 +33,34 @@ pub struct Cli {
     #[arg(long, requires = "config", conflicts_with = "devnet")]
     pub check: bool,
 
-    /// Serves /metrics, /healthz and /readyz here; may be given several times
+    /// Serves /metrics, /pools, /healthz, /readyz and the status page (/) here; may be given several times
     ///
-    /// There is no authentication: loopback, or behind something that has it. Port 0 takes any free port; the first line
-    /// on standard output says which.
+    /// Everybody who reaches the address can read them, unless a token or a password is asked for. Port 0 takes any free
+    /// port; the first line on standard output says which.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
     pub listen: Vec<SocketAddr>,
+
+    /// What must work for /readyz to say yes: `all` pools, `any` pool, or the names of pools with commas between them
+    #[arg(long, value_name = "POOLS", default_value = "all", value_parser = readiness)]
+    pub ready: Readiness,
+
+    /// Serves over TLS with this certificate: PEM, the server's own first
+    ///
+    /// A renewed certificate and key are used within a minute, and at once after SIGHUP.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate: PEM, not encrypted
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Asks for the bearer token that stands in this file; /healthz and /readyz answer without
+    #[arg(long, value_name = "FILE")]
+    pub bearer_token_file: Option<PathBuf>,
+
+    /// Asks for user and password, which stand in this file as `user:password`; with --bearer-token-file either will do
+    #[arg(long, value_name = "FILE")]
+    pub basic_auth_file: Option<PathBuf>,
 
     /// With --devnet: no faults
     #[arg(long, requires = "devnet", conflicts_with = "config")]
@@ -53,6 +77,19 @@ pub struct Cli {
     /// With --devnet: also sends a transaction to each chain every few seconds
     #[arg(long, requires = "devnet", conflicts_with = "config")]
     pub transactions: bool,
+}
+
+fn readiness(text: &str) -> Result<Readiness, String> {
+    match text {
+        "all" => Ok(Readiness::All),
+        "any" => Ok(Readiness::Any),
+        names => {
+            let ids: Result<Vec<_>, _> = names.split(',').map(|name| PoolId::new(name.trim())).collect();
+            let wrong =
+                |error| format!("{error}; write all, any, or names of pools with commas between them");
+            ids.map(Readiness::Pools).map_err(wrong)
+        }
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -76,6 +113,24 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn readiness_is_of_all_of_any_or_of_those_named() {
+        let ready = |args: &[&str]| {
+            Cli::try_parse_from([&["relayer", "--devnet"], args].concat()).map(|cli| cli.ready)
+        };
+        let id = |id| PoolId::new(id).unwrap();
+        assert_eq!(ready(&[]).unwrap(), Readiness::All);
+        assert_eq!(ready(&["--ready", "any"]).unwrap(), Readiness::Any);
+        assert_eq!(
+            ready(&["--ready", "ethereum, polygon"]).unwrap(),
+            Readiness::Pools(vec![id("ethereum"), id("polygon")])
+        );
+        for wrong in ["", "a,,b", "a b"] {
+            let said = ready(&["--ready", wrong]).unwrap_err().to_string();
+            assert!(said.contains("write all, any, or names of pools"), "{said}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The reference relayer: how a relayer works its chains through the pools.
 //!
 //! It reads which pools there are ([`config`]), keeps them ([`pool_rpc::PoolSet`]; SIGHUP reads the file again), follows heads and escrow logs and makes typical
-//! reads through them ([`follow`]), and serves `/metrics`, `/healthz` and `/readyz`. `--devnet` brings nodes of its own
+//! reads through them ([`follow`]), and serves metrics, probes and a status page ([`serve`]). `--devnet` brings nodes of its own
 //! ([`devnet`]) and a scenario of faults ([`devnet_scenario`]).
 //!
 //! A reader who wants to know how to use the pool reads [`Relayer::start`], then the operations in [`follow`].
@@ -31,6 +31,7 @@ pub mod devnet_scenario;
 pub mod follow;
 mod relayer;
 pub mod run;
+pub mod serve;
 pub mod shutdown;
 
 pub use relayer::Relayer;

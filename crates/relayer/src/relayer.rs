@@ -1,14 +1,10 @@
 //! The pools and those who work through them, from start to stop, and what another file changes in between.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use pool_core::{CloseReport, Explanation, Observer, Pool, PoolId};
+use pool_core::{CloseReport, Observer, PoolId};
 use pool_rpc::{
-    JsonRpcEndpoint, MethodCosts, PoolSet, SetApplied, SetError,
+    MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -27,8 +23,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Relayer {
     set: PoolSet,
-    /// The same pools, for those who only look.
-    pools: Arc<Mutex<Vec<Pool<JsonRpcEndpoint>>>>,
     followers: HashMap<PoolId, Follower>,
     tasks: JoinSet<()>,
     seed: u64,
@@ -52,7 +46,6 @@ impl Relayer {
         let set = PoolSet::start(plans, Some(Arc::clone(observer)))?;
         let mut relayer = Self {
             set,
-            pools: Arc::default(),
             followers: HashMap::new(),
             tasks: JoinSet::new(),
             seed,
@@ -83,7 +76,6 @@ impl Relayer {
 
     /// Follows what is wanted; ends what has changed.
     fn follow(&mut self, wanted: Vec<(PoolId, Chain, FollowPlan)>) {
-        *self.pools.lock().unwrap_or_else(PoisonError::into_inner) = self.set.pools().cloned().collect();
         for ((id, chain, plan), seed) in wanted.into_iter().zip(self.seed..) {
             let costs = self.set.costs();
             let same = |follower: &Follower| {
@@ -114,27 +106,6 @@ impl Relayer {
                 stop,
             };
             self.followers.insert(id, follower);
-        }
-    }
-
-    /// Tells whether every pool has an endpoint that may be used now, and of the others why not. For `/readyz`.
-    pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
-        let pools = Arc::clone(&self.pools);
-        move || {
-            let pools = pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let waiting: Vec<_> = pools
-                .iter()
-                .filter(|pool| {
-                    let now = pool.snapshot();
-                    now.slots_usable == 0 && !now.panicking
-                })
-                .map(|pool| not_ready(pool.id(), &pool.explain()))
-                .collect();
-            if waiting.is_empty() {
-                Ok(())
-            } else {
-                Err(waiting.join("; "))
-            }
         }
     }
 
@@ -178,10 +149,4 @@ fn split(config: Config) -> (Vec<PoolPlan>, Vec<(PoolId, Chain, FollowPlan)>) {
         (pool, wanted)
     };
     config.pools.into_iter().map(split).unzip()
-}
-
-fn not_ready(pool: &PoolId, endpoints: &[Explanation]) -> String {
-    let reasons = endpoints.iter().filter(|endpoint| !endpoint.is_usable());
-    let reasons: Vec<_> = reasons.map(ToString::to_string).collect();
-    format!("pool {pool} has no usable endpoint ({})", reasons.join(", "))
 }

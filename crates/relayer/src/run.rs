@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use pool_core::Observer;
-use pool_metrics::{MetricsServer, PrometheusBridge, ServeError};
+use pool_metrics::{PrometheusBridge, Tls};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     cli::Cli,
     config::{self, Config, ConfigProblem},
     devnet::{Devnet, Options},
+    serve::{ServeProblem, Serving},
     shutdown::{Signals, Wish},
 };
 
@@ -30,25 +31,9 @@ pub enum BadInput {
     /// The configuration file. The message names file and line.
     #[error(transparent)]
     Config(#[from] ConfigProblem),
-    /// The address to listen on. The message says what to do.
-    #[error("{source}{}", hint(.source))]
-    Listen {
-        /// Which, and why.
-        source: ServeError,
-    },
-}
-
-fn hint(error: &ServeError) -> String {
-    match error {
-        ServeError::Bind { addr, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
-            format!(
-                " (`ss -ltnp 'sport = :{}'` shows which process; --listen ADDR:PORT chooses another)",
-                addr.port()
-            )
-        }
-        ServeError::Bind { .. } => " (--listen ADDR:PORT chooses another)".to_owned(),
-        _ => String::new(),
-    }
+    /// The address to listen on, the certificate or the credentials. The message says what to do.
+    #[error(transparent)]
+    Serve(#[from] ServeProblem),
 }
 
 /// Runs the relayer and tells the exit status; errors are printed on standard error.
@@ -94,9 +79,7 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     let mut signals = Signals::install().context("signals can't be handled")?;
     let bridge = PrometheusBridge::new()?;
     // before anything is started: who can't be seen should not work
-    let server = MetricsServer::bind(&cli.listen, bridge.registry().clone())
-        .await
-        .map_err(|source| BadInput::Listen { source })?;
+    let Serving { server, tls, guarded } = Serving::open(&cli, &bridge).await.map_err(BadInput::from)?;
     let file = cli.config.clone();
     let (devnet, config) = match config {
         Some(config) => (None, config),
@@ -111,12 +94,11 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
 
     let addresses = server.local_addrs();
     let (stop_server, server_stopped) = oneshot::channel::<()>();
-    let server = server.ready_when(relayer.readiness());
     let mut server = tokio::spawn(server.serve(async {
         // an error means that the sender is gone, which is as good
         let _gone = server_stopped.await;
     }));
-    announce(&addresses);
+    announce(&addresses, tls.is_some(), guarded);
 
     let mut play = pin!(async {
         match &devnet {
@@ -127,7 +109,10 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     let end = loop {
         tokio::select! {
             wish = signals.next() => match wish {
-                Wish::Reload => reload(&mut relayer, file.as_deref()),
+                Wish::Reload => {
+                    renew(tls.as_ref());
+                    reload(&mut relayer, file.as_deref());
+                }
                 Wish::End(name) => {
                     tracing::info!("{name}: stopping");
                     break Ok(());
@@ -149,6 +134,15 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     end
+}
+
+/// Reads the certificate again. What is wrong with it is logged, and it stays as it was.
+fn renew(tls: Option<&Tls>) {
+    match tls.map(Tls::reload) {
+        Some(Ok(true)) => tracing::info!("SIGHUP: the renewed TLS certificate is in use"),
+        Some(Err(error)) => tracing::error!("SIGHUP: the TLS certificate stays as it was: {error}"),
+        Some(Ok(false)) | None => {}
+    }
 }
 
 /// Reads the file again. What is wrong with it is logged, and everything goes on as it was.
@@ -203,11 +197,17 @@ fn options(cli: &Cli) -> Options {
 }
 
 /// One stable line for each address, for whoever started this process.
-fn announce(addresses: &[SocketAddr]) {
+fn announce(addresses: &[SocketAddr], encrypted: bool, guarded: bool) {
+    let scheme = if encrypted { "https" } else { "http" };
     for address in addresses {
-        say(&format!("listening on http://{address}/metrics"));
-        if !address.ip().is_loopback() {
+        say(&format!("listening on {scheme}://{address}/metrics"));
+        if address.ip().is_loopback() {
+            continue;
+        }
+        if !guarded {
             tracing::info!(%address, "everybody who reaches this address can read the metrics");
+        } else if !encrypted {
+            tracing::warn!(%address, "credentials travel to this address unencrypted; --tls-cert and --tls-key help");
         }
     }
 }

@@ -402,3 +402,77 @@ fn an_address_that_is_taken_is_named() {
     assert_eq!((ended.code, ended.stderr), (Some(2), expected));
     assert_eq!(ended.stdout, "");
 }
+
+#[test]
+fn certificates_and_credentials_that_can_not_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let pair = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (one, two) = (pair(), pair());
+    let certificate = file("crt", &one.cert.pem());
+    let key = file("other-key", &two.signing_key.serialize_pem());
+    let (empty, spaced) = (file("empty", "\n"), file("spaced", "SECRETKEY SECRETKEY\n"));
+    let (bare, nameless) = (file("bare", "SECRETKEY"), file("nameless", ":SECRETKEY\n"));
+    for (args, expected) in [
+        (
+            vec!["--tls-cert", &certificate, "--tls-key", &key],
+            format!(
+                "the key {key} does not belong to the certificate {certificate}; give the pair that belongs together"
+            ),
+        ),
+        (
+            vec!["--tls-cert", &certificate, "--tls-key", "/nowhere/key"],
+            "the TLS key /nowhere/key can't be read: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            vec!["--tls-cert", &empty, "--tls-key", &key],
+            format!("{empty} holds no TLS certificate; expected PEM with -----BEGIN CERTIFICATE-----"),
+        ),
+        (
+            vec!["--bearer-token-file", &empty],
+            format!(
+                "{empty}: the bearer token is empty; give one of random characters, for instance from `openssl rand -hex \
+                 32`"
+            ),
+        ),
+        (
+            vec!["--bearer-token-file", &spaced],
+            format!("{spaced}: the bearer token holds a space or a character outside visible ASCII, which no header can carry"),
+        ),
+        (
+            vec!["--bearer-token-file", "/nowhere/token"],
+            "/nowhere/token: can't be read: No such file or directory (os error 2); give a file that this process may read"
+                .to_owned(),
+        ),
+        (
+            vec!["--basic-auth-file", &bare],
+            format!("{bare}: there is no colon; write one line of the form user:password"),
+        ),
+        (
+            vec!["--basic-auth-file", &nameless],
+            format!(
+                "{nameless}: the user's name for basic authentication must not be empty nor hold a colon or a control \
+                 character"
+            ),
+        ),
+    ] {
+        let mut command = relayer();
+        command.args(["--devnet", "--calm", "--listen", "127.0.0.1:0"]).args(&args);
+        let ended = run(command);
+        assert_eq!(
+            (ended.code, ended.stderr),
+            (Some(2), format!("error: {expected}\n")),
+            "{args:?}"
+        );
+        assert_eq!(ended.stdout, "");
+    }
+    let mut command = relayer();
+    command.args(["--devnet", "--tls-cert", &certificate]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--tls-key <FILE>"), "{}", ended.stderr);
+}

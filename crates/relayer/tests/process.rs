@@ -392,3 +392,68 @@ fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
     running.signal("TERM");
     assert_eq!(running.wait(common::PATIENCE), Some(0));
 }
+
+#[test]
+fn the_pools_show_to_those_who_have_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "SECRETKEY-9\n").unwrap();
+    let (running, url) = devnet(&["--calm", "--bearer-token-file", token.to_str().unwrap()]);
+    let known = |path: &str| {
+        let request = ureq::get(format!("{url}{path}")).header("authorization", "Bearer SECRETKEY-9");
+        request.call().unwrap().body_mut().read_to_string().unwrap()
+    };
+    for path in ["/", "/pools", "/metrics"] {
+        assert_eq!(get(&format!("{url}{path}")).0, 401, "{path}");
+    }
+    let pools: serde_json::Value = serde_json::from_str(&known("/pools")).unwrap();
+    let page = known("/");
+    for pool in pools["pools"].as_array().unwrap() {
+        let endpoints = pool["endpoints"].as_array().unwrap();
+        assert_eq!((endpoints.len(), &pool["ready"]), (3, &true.into()), "{pool}");
+        assert!(page.contains(pool["id"].as_str().unwrap()));
+        for endpoint in endpoints {
+            assert!(page.contains(endpoint["id"].as_str().unwrap()));
+        }
+    }
+    assert_eq!(pools["pools"].as_array().unwrap().len(), 3);
+    for shown in [page, pools.to_string(), running.stderr.text()] {
+        assert!(
+            !shown.contains("SECRETKEY") && !shown.contains("127.0.0.1"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn over_tls_nothing_is_served_in_the_clear_and_a_renewed_certificate_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let renew = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(path("crt"), pair.cert.pem()).unwrap();
+        std::fs::write(path("key"), pair.signing_key.serialize_pem()).unwrap();
+    };
+    renew();
+    let mut command = relayer();
+    command
+        .args(["--devnet", "--calm", "--listen", "127.0.0.1:0", "--tls-cert"])
+        .arg(path("crt"))
+        .arg("--tls-key")
+        .arg(path("key"));
+    let mut running = Running::start(command);
+    let url = running.base_url();
+    let address = url.strip_prefix("https://").unwrap();
+    assert!(ureq::get(format!("http://{address}/healthz")).call().is_err());
+    for (wrong, said) in [
+        (false, "SIGHUP: the renewed TLS certificate is in use"),
+        (true, "SIGHUP: the TLS certificate stays as it was: "),
+    ] {
+        renew();
+        if wrong {
+            std::fs::write(path("key"), "nothing").unwrap();
+        }
+        running.signal("HUP");
+        running.until(said, |running| running.stderr.text().contains(said).then_some(()));
+    }
+}

@@ -5,7 +5,6 @@
 mod capacity;
 mod exposition;
 mod lifetime;
-mod server;
 mod support;
 mod torn;
 mod values;
