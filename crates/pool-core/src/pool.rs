@@ -160,6 +160,12 @@ impl<E: Endpoint> Pool<E> {
         self.handle.core.reconfigure(update)
     }
 
+    /// Notes that other settings were refused before they came to [`apply`](Self::apply), say because their file cannot be
+    /// read: [`PoolSnapshot::updates_refused`] counts them too.
+    pub fn note_refused_update(&self) {
+        self.handle.core.effort.updated(false);
+    }
+
     /// The pool's numbers now.
     pub fn snapshot(&self) -> PoolSnapshot {
         self.handle.core.snapshot()
