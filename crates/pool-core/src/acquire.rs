@@ -135,6 +135,7 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
+        trace_request!(pool = %self.id, waited = ?now.saturating_duration_since(since), "waited in line");
         if let Some(observer) = &self.pool_observer {
             let waited = now.saturating_duration_since(since);
             self.observers_bugs.call(&self.id, || observer.waited(waited));
@@ -430,6 +431,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         location: &'static Location<'static>,
     ) -> Lease<E> {
         self.open = false;
+        trace_request!(pool = %self.core.id, endpoint = %stored.member.id, "leased");
         let slot = (self.key, self.ticket);
         Lease::new(Arc::clone(self.core), slot, stored, now, location)
     }

@@ -72,7 +72,7 @@ impl<E: Endpoint> Assembly<'_, E> {
             Arc::clone(&stats),
             shared,
             Arc::clone(&self.chance),
-            hooks(&self.core, part.gate, part.observer.clone()),
+            hooks(&self.core, part.gate, part.id.clone(), part.observer.clone()),
             ended,
         ));
         // last in, first out: what is not needed stays idle and is closed in time
@@ -99,6 +99,7 @@ impl<E: Endpoint> Assembly<'_, E> {
 fn hooks<E: Endpoint>(
     core: &Weak<Core<E>>,
     gate: GateId,
+    id: EndpointId,
     observer: Option<Arc<dyn EndpointObserver>>,
 ) -> Hooks {
     let [told, asked, observed] = std::array::from_fn(|_| Weak::clone(core));
@@ -110,7 +111,9 @@ fn hooks<E: Endpoint>(
         }),
         make_room: Box::new(move || asked.upgrade().is_some_and(|core| core.make_room(gate.key))),
         connect_ended: Box::new(move |elapsed, opened| {
-            if let (Some(observer), Some(core)) = (&observer, observed.upgrade()) {
+            let Some(core) = observed.upgrade() else { return };
+            tracing::debug!(pool = %core.id, endpoint = %id, ?elapsed, opened, "connect ended");
+            if let Some(observer) = &observer {
                 let tell = || observer.connect_ended(elapsed, opened);
                 core.observers_bugs.call(&core.id, tell);
             }

@@ -130,6 +130,13 @@ impl<E: Endpoint> Lease<E> {
             core.observers_bugs
                 .call(&core.id, || observer.attempt_ended(latency, error));
         }
+        trace_request!(
+            pool = %self.core.id,
+            endpoint = %self.stored().member.id,
+            ?latency,
+            error = error.map_or("", ErrorType::as_str),
+            "attempt ended"
+        );
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
@@ -228,6 +235,7 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
         if self.stored.is_some() {
+            trace_request!(pool = %self.core.id, endpoint = %self.endpoint(), held = ?self.held(), "given back");
             let keep = !*self.touched.get_mut();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
         }

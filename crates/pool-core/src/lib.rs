@@ -23,6 +23,13 @@
 //! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
 //! observers are swapped while a pool runs, so they are trait objects.
 //!
+//! # Logs
+//!
+//! Changes (health, breakers, throttling, leaks, reconfigurations) are logged with `tracing` at INFO and above, connects
+//! and retries at DEBUG. With the feature `trace` each request has events at TRACE too, with the target
+//! `pool_core::request` and the ids of pool and endpoint: how long it waited in line, when it was leased a connection,
+//! and how it ended after how long. Without the feature, which is the default, none of that is compiled.
+//!
 //! # Example
 //!
 //! ```
@@ -58,6 +65,15 @@
 //! # Ok(())
 //! # }
 //! ```
+
+/// An event on the way of each request. Nothing at all is compiled without the feature `trace`: even a level that nobody
+/// listens to would cost each request a load and a branch.
+macro_rules! trace_request {
+    ($($event:tt)*) => {
+        #[cfg(feature = "trace")]
+        tracing::trace!(target: "pool_core::request", $($event)*);
+    };
+}
 
 mod acquire;
 mod admission;

@@ -6,6 +6,7 @@
 #[path = "../../../pool-core/tests/common/mod.rs"]
 mod common;
 mod courses;
+mod load;
 #[path = "../export/support.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the export")]
 mod support;
