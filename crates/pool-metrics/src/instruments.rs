@@ -231,8 +231,14 @@ fn observe(metric: &Metric, read: Read, view: &View, out: &dyn AsyncInstrument<u
         Read::EndpointBy(value) => {
             for (labels, endpoint) in endpoints(view) {
                 for (place, class) in closed(metric) {
-                    let [pool_id, endpoint_id] = labels.clone();
-                    out.observe(value(endpoint, place), &[pool_id, endpoint_id, class]);
+                    let [endpoint_id, pool_id] = labels.clone();
+                    // by name, as the SDK wants them
+                    let labels = if class.key < pool_id.key {
+                        [endpoint_id, class, pool_id]
+                    } else {
+                        [endpoint_id, pool_id, class]
+                    };
+                    out.observe(value(endpoint, place), &labels);
                 }
             }
         }

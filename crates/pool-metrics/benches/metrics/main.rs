@@ -2,14 +2,14 @@
 //! in turn.
 //!
 //! ```text
-//! cargo bench -p pool-metrics                 times and allocations of recording, times of scrapes
-//! cargo bench -p pool-metrics -- --callgrind  instructions of recording; needs valgrind
+//! cargo bench -p pool-metrics                 times of recording and of scrapes
+//! cargo bench -p pool-metrics -- --callgrind  instructions of both; needs valgrind
 //! ```
 //!
 //! Recording is all of it for one request: one counter and one histogram of its endpoint, with the handles resolved
 //! ahead. A scrape gathers and encodes; the peers hold as many series of the same kinds as the catalogue has for an
 //! endpoint. Times on a shared machine vary by tens of per cent: the least of many rounds is shown, and the instructions
-//! are what repeats.
+//! are what repeats. That recording allocates nothing is shown by the test `allocation`.
 
 mod peers;
 
@@ -31,6 +31,14 @@ const MOST_NANOSECONDS: f64 = 60.0;
 const MOST_RATIO: f64 = 1.5;
 /// What a line of a scrape may cost at the most.
 const MOST_MICROSECONDS: f64 = 1.6;
+
+/// Endpoints of the scrape whose instructions are counted.
+const SCRAPED: usize = 100;
+const SCRAPING: &str = "scrape:";
+
+/// Records whose instructions are counted: those of many less those of few.
+const FEW: u64 = 20_000;
+const MANY: u64 = 400_000;
 
 const ROUNDS: usize = 25;
 const RECORDS: u64 = 100_000;
@@ -65,10 +73,19 @@ fn record(record: &Record, records: u64) {
     }
 }
 
-/// What valgrind runs.
-fn case(side: &str, records: &str) -> Result<bool, Failure> {
-    let side = Side::named(side)?;
-    record(&side.records(1)?[0], records.parse()?);
+/// What valgrind runs: so many records, or scrapes of so many endpoints.
+fn case(side: &str, times: &str) -> Result<bool, Failure> {
+    let times = times.parse()?;
+    if let Some(side) = side.strip_prefix(SCRAPING) {
+        let side = Side::named(side)?;
+        let records = side.records(SCRAPED)?;
+        records.iter().for_each(|one| record(one, 1));
+        for _ in 0..times {
+            black_box(side.scrape()?);
+        }
+        return Ok(true);
+    }
+    record(&Side::named(side)?.records(1)?[0], times);
     Ok(true)
 }
 
@@ -77,11 +94,11 @@ fn verdict(value: f64, most: f64) -> &'static str {
 }
 
 fn instructions() -> Result<bool, Failure> {
-    let collected = |side: &Side, records: u64| -> Result<f64, Failure> {
+    let collected = |case: &str, times: u64| -> Result<f64, Failure> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(std::env::current_exe()?)
-            .args(["--case", side.name(), &records.to_string()])
+            .args(["--case", case, &times.to_string()])
             .output()
             .map_err(|error| format!("valgrind did not start ({error}); install it"))?;
         let told = String::from_utf8_lossy(&output.stderr);
@@ -93,20 +110,35 @@ fn instructions() -> Result<bool, Failure> {
     let mut ours = 0.0;
     let mut cheapest = f64::INFINITY;
     for side in Side::ALL {
-        let each = (collected(&side, 20_000)? - collected(&side, 10_000)?) / 10_000.0;
+        let each = (collected(side.name(), MANY)? - collected(side.name(), FEW)?) / (MANY - FEW) as f64;
         println!("{:<36} {each:>12.1}", side.name());
         match side {
             Side::Ours => ours = each,
             _ => cheapest = cheapest.min(each),
         }
     }
-    let ratio = ours / cheapest;
     println!(
-        "goal: at most {MOST_INSTRUCTIONS}: {}; at most {MOST_RATIO} times the cheapest peer: {ratio:.2}, {}",
+        "goal: at most {MOST_INSTRUCTIONS}: {}; {:.2} times the cheapest peer",
         verdict(ours, MOST_INSTRUCTIONS),
-        verdict(ratio, MOST_RATIO)
+        ours / cheapest
     );
-    Ok(ours <= MOST_INSTRUCTIONS && ratio <= MOST_RATIO)
+    println!(
+        "\n{:<36} {:>12}",
+        format!("a line of a scrape of {SCRAPED} endpoints"),
+        "instructions"
+    );
+    for side in Side::ALL {
+        let _records = side.records(SCRAPED)?;
+        let lines = side
+            .scrape()?
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count();
+        let case = format!("{SCRAPING}{}", side.name());
+        let each = (collected(&case, 4)? - collected(&case, 2)?) / 2.0;
+        println!("{:<36} {:>12.0}", side.name(), each / lines as f64);
+    }
+    Ok(ours <= MOST_INSTRUCTIONS)
 }
 
 /// Nanoseconds of one record, by so many threads on the same series, the least of all rounds.
@@ -123,8 +155,8 @@ fn nanoseconds(records: &Record, threads: u64) -> f64 {
 
 fn times() -> Result<bool, Failure> {
     println!(
-        "{:<36} {:>10} {:>10} {:>12}",
-        "recording one request", "1 thread", "2 threads", "allocations"
+        "{:<36} {:>10} {:>10}",
+        "recording one request", "1 thread", "2 threads"
     );
     let sides = Side::ALL;
     let records = sides.iter().map(|side| Ok(side.records(1)?.remove(0)));
@@ -137,13 +169,8 @@ fn times() -> Result<bool, Failure> {
             }
         }
     }
-    let mut allocations = 0;
-    for ((side, [one, two]), records) in sides.iter().zip(&least).zip(&records) {
-        let counted = allocation_counter::measure(|| record(records, 1000)).count_total;
-        if *side == Side::Ours {
-            allocations = counted;
-        }
-        println!("{:<36} {one:>7.1} ns {two:>7.1} ns {counted:>12}", side.name());
+    for (side, [one, two]) in sides.iter().zip(&least) {
+        println!("{:<36} {one:>7.1} ns {two:>7.1} ns", side.name());
     }
     let ours = least[0][0];
     let cheapest = least[1..]
@@ -152,14 +179,12 @@ fn times() -> Result<bool, Failure> {
         .fold(f64::INFINITY, f64::min);
     let ratio = ours / cheapest;
     println!(
-        "goal: at most {MOST_NANOSECONDS} ns: {}; at most {MOST_RATIO} times the cheapest peer: {ratio:.2}, {}; no allocation: {}",
+        "goal: at most {MOST_NANOSECONDS} ns: {}; at most {MOST_RATIO} times the cheapest peer: {ratio:.2}, {}",
         verdict(ours, MOST_NANOSECONDS),
-        verdict(ratio, MOST_RATIO),
-        verdict(allocations as f64, 0.0)
+        verdict(ratio, MOST_RATIO)
     );
-    scrapes()?;
     // times judge nothing on a machine that others share
-    Ok(allocations == 0)
+    scrapes().map(|()| true)
 }
 
 fn scrapes() -> Result<(), Failure> {
