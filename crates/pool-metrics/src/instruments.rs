@@ -128,6 +128,18 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         catalogue::THROTTLE_STATUS,
         Read::Endpoint(|e| e.throttled_until.is_some().into()),
     ),
+    (
+        catalogue::THROTTLES_TOTAL,
+        Read::EndpointBy(|e, cause| e.throttles[cause]),
+    ),
+    (
+        catalogue::QUOTA_LEFT,
+        Read::Endpoint(|e| e.quota_left.unwrap_or(0)),
+    ),
+    (
+        catalogue::QUOTA_LIMIT,
+        Read::Endpoint(|e| e.quota_limit.unwrap_or(0)),
+    ),
     (catalogue::BLOCK_LAG, Read::Endpoint(|e| e.lag.unwrap_or(0))),
     (
         catalogue::CONNECTIONS_CLOSED_TOTAL,

@@ -3,7 +3,10 @@
 //! ignored, and the reason is printed.
 
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
-#![allow(clippy::disallowed_methods, reason = "the test's own thread waits for a process, and no worker")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the test's own thread waits for a process, and no worker"
+)]
 
 #[path = "export/support.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the export")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pool_core::{
-    EndpointId, ErrorType, HedgeConfig, OutlierConfig, PoolConfig, PoolUpdate, Request, Verdict,
+    EndpointId, ErrorType, HedgeConfig, OutlierConfig, PoolConfig, PoolUpdate, QuotaConfig, Request, Verdict,
 };
 use tokio::time::sleep;
 
@@ -19,6 +19,7 @@ pub(crate) async fn all() {
     throttles_lags_and_leaks().await;
     panic().await;
     an_outlier().await;
+    a_quota().await;
 }
 
 fn oops(error_type: ErrorType) -> Oops {
@@ -482,6 +483,7 @@ async fn throttles_lags_and_leaks() {
         .of(&first, "request_duration_ms_sum", 7000.0)
         .by(&first, "errors_total", "error_type=rate_limited", 1.0)
         .of(&first, "throttle_status", 1.0)
+        .by(&first, "throttles_total", "cause=cool_down", 1.0)
         .of(&first, "endpoint_weight", 0.0)
         .of_pool("slots_usable", 1.0);
     course.check("throttled");
@@ -594,4 +596,35 @@ async fn an_outlier() {
         .of_pool("slots_usable", 128.0)
         .of_pool("slots_free", 128.0);
     course.check("left out");
+}
+
+/// A quota of three units, one of which goes to the first check.
+async fn a_quota() {
+    let mut course = Course::new(4);
+    course.quota = Some(QuotaConfig::per_second(1.0).burst(3));
+    let nodes = nodes::<1>();
+    let id = nodes[0].id();
+    let pool = course.pool(&nodes, |_| {}).await;
+    pool.run(&Call, &Request::new()).await.unwrap();
+    course
+        .of(&id, "requests_total", 1.0)
+        .of(&id, "request_duration_ms_count", 1.0)
+        .of(&id, "connections_created_total", 1.0)
+        .of(&id, "connect_duration_seconds_count", 1.0)
+        .of(&id, "connections_total", 1.0)
+        .of(&id, "connections_idle", 1.0)
+        .of(&id, "quota_left", 1.0)
+        .of(&id, "quota_limit", 3.0);
+    course.check("one unit is left");
+    pool.run(&Call, &Request::new()).await.unwrap();
+    course
+        .of(&id, "requests_total", 2.0)
+        .of(&id, "request_duration_ms_count", 2.0)
+        .of(&id, "quota_left", 0.0)
+        .of(&id, "throttle_status", 1.0)
+        .by(&id, "throttles_total", "cause=quota", 1.0)
+        .of(&id, "endpoint_weight", 0.0)
+        .of_pool("slots_usable", 0.0)
+        .of_pool("slots_free", 0.0);
+    course.check("none is left");
 }

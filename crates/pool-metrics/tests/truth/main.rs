@@ -41,6 +41,7 @@ static SEEN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 struct Course {
     bridge: PrometheusBridge,
     slots: u32,
+    quota: Option<QuotaConfig>,
     expected: BTreeMap<(String, String), f64>,
 }
 
@@ -49,6 +50,7 @@ impl Course {
         Self {
             bridge: PrometheusBridge::new().unwrap(),
             slots,
+            quota: None,
             expected: BTreeMap::new(),
         }
     }
@@ -88,7 +90,11 @@ impl Course {
     }
 
     fn settings(&self) -> EndpointConfig {
-        EndpointConfig::default().max_connections(self.slots)
+        let settings = EndpointConfig::default().max_connections(self.slots);
+        match &self.quota {
+            Some(quota) => settings.quota(quota.clone()),
+            None => settings,
+        }
     }
 
     fn expect(&mut self, name: &str, labels: String, value: f64) -> &mut Self {
