@@ -12,8 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase, PickCx, Reasons,
-    Request,
+    AcquireError, Candidates, CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase,
+    PickCx, Reasons, Request,
     admission::{Asked, ClockId, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
@@ -44,8 +44,11 @@ impl<E: Endpoint> Core<E> {
             let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
             let mut held = match asked {
                 Ok((Asked::Go(grant), _)) => Held::of(self, grant, wish),
-                Ok((Asked::Stand(place), clock)) => self.wait(wish, (place, clock), &mut now).await?,
-                Err(refusal) => return Err(self.refused(&refusal, wish, now)),
+                Ok((Asked::Stand(place), clock)) => {
+                    let waited = self.wait(wish, (place, clock), &mut now).await;
+                    waited.map_err(|error| self.rejected(error))?
+                }
+                Err(refusal) => return Err(self.rejected(self.refused(&refusal, wish, now))),
             };
             if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
                 // it has joined meanwhile, and was given before it was asked what it offers
@@ -64,10 +67,10 @@ impl<E: Endpoint> Core<E> {
                         wish.avoid.push(key);
                     }
                     if !self.another(&wish.avoid, wish.min_position, &wish.terms) {
-                        return Err(error);
+                        return Err(self.rejected(error));
                     }
                 }
-                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Final(error)) => return Err(self.rejected(error)),
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
@@ -154,6 +157,11 @@ impl<E: Endpoint> Core<E> {
             }
         })
         .await;
+        trace_request!(pool = %self.id, waited = ?now.saturating_duration_since(since), "waited in line");
+        if let Some(observer) = &self.pool_observer {
+            let waited = now.saturating_duration_since(since);
+            self.observers_bugs.call(&self.id, || observer.waited(waited));
+        }
         let mut held = match turn {
             Some(Ok(grant)) => Held::of(self, grant, wish),
             Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
@@ -218,6 +226,12 @@ impl<E: Endpoint> Core<E> {
             }
             self.choose(keys, &roster.view, wish, now)
         })
+    }
+
+    #[cold]
+    fn rejected(&self, error: AcquireError<E::Error>) -> AcquireError<E::Error> {
+        self.effort.rejected(error.rejection());
+        error
     }
 
     /// Asks the balancer to choose among these.
@@ -469,6 +483,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         location: &'static Location<'static>,
     ) -> Lease<E> {
         self.open = false;
+        trace_request!(pool = %self.core.id, endpoint = %stored.member.id, "leased");
         let slot = (self.key, self.ticket, self.paid);
         Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
     }
@@ -532,7 +547,7 @@ impl<E: Endpoint> Drop for Held<'_, E> {
         if self.judging
             && let Some(stored) = self.stored.take()
         {
-            stored.close();
+            stored.close(CloseReason::Broken);
         }
         let told = self.open && self.started;
         self.give_back(Settle::Neutral, None);

@@ -75,7 +75,7 @@ impl<E: Endpoint> Assembly<'_, E> {
             Arc::clone(&stats),
             shared,
             Arc::clone(&self.chance),
-            hooks(&self.core, part.gate),
+            hooks(&self.core, part.gate, part.id.clone(), part.observer.clone()),
             ended,
         ));
         // last in, first out: what is not needed stays idle and is closed in time
@@ -99,8 +99,13 @@ impl<E: Endpoint> Assembly<'_, E> {
     }
 }
 
-fn hooks<E: Endpoint>(core: &Weak<Core<E>>, gate: GateId) -> Hooks {
-    let (told, asked) = (Weak::clone(core), Weak::clone(core));
+fn hooks<E: Endpoint>(
+    core: &Weak<Core<E>>,
+    gate: GateId,
+    id: EndpointId,
+    observer: Option<Arc<dyn EndpointObserver>>,
+) -> Hooks {
+    let [told, asked, observed] = std::array::from_fn(|_| Weak::clone(core));
     Hooks {
         unasked_failure: Box::new(move || {
             if let Some(core) = told.upgrade() {
@@ -108,5 +113,13 @@ fn hooks<E: Endpoint>(core: &Weak<Core<E>>, gate: GateId) -> Hooks {
             }
         }),
         make_room: Box::new(move || asked.upgrade().is_some_and(|core| core.make_room(gate.key))),
+        connect_ended: Box::new(move |elapsed, opened| {
+            let Some(core) = observed.upgrade() else { return };
+            tracing::debug!(pool = %core.id, endpoint = %id, ?elapsed, opened, "connect ended");
+            if let Some(observer) = &observer {
+                let tell = || observer.connect_ended(elapsed, opened);
+                core.observers_bugs.call(&core.id, tell);
+            }
+        }),
     }
 }

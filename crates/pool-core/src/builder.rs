@@ -221,6 +221,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 ceiling: Arc::clone(&ceiling),
                 epoch: now,
             };
+            let pool_observer = observer.as_ref().and_then(|observer| observer.pool(&self.id));
             let seat =
                 |(key, ((id, endpoint, settings), toll)): (u32, ((EndpointId, E, EndpointConfig), Toll))| {
                     let observer = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
@@ -263,6 +264,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 alarms: Alarms::default(),
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
+                pool_observer,
                 chance,
                 rearm,
                 clock: self.clock,

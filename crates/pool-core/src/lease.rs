@@ -15,8 +15,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, Verdict, admission::Settle, breaker::Ticket,
-    core::Core, leak::Watch, member::Stored, moment::after,
+    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, Verdict, admission::Settle,
+    breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -202,6 +202,13 @@ impl<E: Endpoint> Lease<E> {
             core.observers_bugs
                 .call(&core.id, || observer.attempt_ended(latency, error));
         }
+        trace_request!(
+            pool = %self.core.id,
+            endpoint = %self.stored().member.id,
+            ?latency,
+            error = error.map_or("", ErrorType::as_str),
+            "attempt ended"
+        );
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
@@ -212,6 +219,25 @@ impl<E: Endpoint> Lease<E> {
             Feedback::Done { latency, outcome }
         };
         self.finish(keep, settle, throttle, now, what);
+    }
+
+    /// Why a connection is closed when it comes back. `keep` says that nothing spoke against keeping it before its endpoint
+    /// was asked whether it is clean.
+    #[cold]
+    fn closed_for(stored: &Stored<E>, keep: bool, what: &Feedback, now: Instant) -> CloseReason {
+        if stored.expired(now) {
+            CloseReason::Expired
+        } else if stored.member.is_shut_down() {
+            CloseReason::Shutdown
+        } else if keep {
+            CloseReason::Broken
+        } else if stored.member.keeps_nothing() {
+            CloseReason::Surplus
+        } else if matches!(what, Feedback::Cancelled) {
+            CloseReason::Cancelled
+        } else {
+            CloseReason::Broken
+        }
     }
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.
@@ -248,7 +274,8 @@ impl<E: Endpoint> Lease<E> {
             }
         } else if let Some(mut stored) = self.stored.take() {
             pause = core.endpoints_bugs.call(&core.id, || stored.pause()).flatten();
-            stored.close();
+            let why = Self::closed_for(&stored, keep, &what, now);
+            stored.close(why);
         }
         if let Some(pause) = pause {
             core.cool_down_provider(self.key, pause);
@@ -294,6 +321,7 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
         if self.stored.is_some() {
+            trace_request!(pool = %self.core.id, endpoint = %self.endpoint(), held = ?self.held(), "given back");
             let keep = !*self.touched.get_mut();
             self.refund_unused();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);

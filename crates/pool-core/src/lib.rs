@@ -23,6 +23,13 @@
 //! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
 //! observers are swapped while a pool runs, so they are trait objects.
 //!
+//! # Logs
+//!
+//! Changes (health, breakers, throttling, leaks, reconfigurations) are logged with `tracing` at INFO and above, connects
+//! and retries at DEBUG. With the feature `trace` each request has events at TRACE too, with the target
+//! `pool_core::request` and the ids of pool and endpoint: how long it waited in line, when it was leased a connection,
+//! and how it ended after how long. Without the feature, which is the default, none of that is compiled.
+//!
 //! # Example
 //!
 //! ```
@@ -59,6 +66,15 @@
 //! # }
 //! ```
 
+/// An event on the way of each request. Nothing at all is compiled without the feature `trace`: even a level that nobody
+/// listens to would cost each request a load and a branch.
+macro_rules! trace_request {
+    ($($event:tt)*) => {
+        #[cfg(feature = "trace")]
+        tracing::trace!(target: "pool_core::request", $($event)*);
+    };
+}
+
 mod acquire;
 mod admission;
 mod alarm;
@@ -71,6 +87,7 @@ mod builder;
 mod ceiling;
 mod chance;
 mod clock;
+mod closing;
 mod config;
 mod connect;
 mod connection;
@@ -105,6 +122,7 @@ mod quota;
 mod ramp;
 mod ready;
 mod reconfigure;
+mod rejection;
 mod run;
 mod setup;
 mod snapshot;
@@ -125,6 +143,7 @@ pub use breaker::BreakerConfig;
 pub use budget::BudgetConfig;
 pub use builder::{BuildError, PoolBuilder};
 pub use clock::WallClock;
+pub use closing::CloseReason;
 pub use config::{ConfigError, EndpointConfig, PoolConfig};
 pub use cost::Cost;
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
@@ -136,12 +155,13 @@ pub use hedge::HedgeConfig;
 pub use ids::{EndpointId, InvalidId, PoolId, ProviderId};
 pub use lease::Lease;
 pub use need::Need;
-pub use observer::{EndpointObserver, Observer, Source};
+pub use observer::{EndpointObserver, Observer, PoolObserver, Source};
 pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
 pub use outlier::{Outlier, OutlierConfig};
 pub use pool::{CloseReport, Pool};
 pub use provider::{Provider, ProviderConfig, ProviderSnapshot};
 pub use quota::QuotaConfig;
+pub use rejection::Rejection;
 pub use snapshot::{EndpointSnapshot, PoolSnapshot};
 pub use update::{Applied, PoolUpdate};
 pub use verdict::{ErrorType, Fault, Verdict};

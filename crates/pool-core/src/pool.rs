@@ -161,6 +161,12 @@ impl<E: Endpoint> Pool<E> {
         self.handle.core.reconfigure(update)
     }
 
+    /// Notes that other settings were refused before they came to [`apply`](Self::apply), say because their file cannot be
+    /// read: [`PoolSnapshot::updates_refused`] counts them too.
+    pub fn note_refused_update(&self) {
+        self.handle.core.effort.updated(false);
+    }
+
     /// The endpoints that may be picked for this request now, the balancer's first choice first. For callers who ask
     /// several endpoints side by side: each is then leased by [`acquire_with`](Self::acquire_with) and
     /// [`Request::only`]. Endpoints whose slots are all taken come after the others, and those to avoid last.

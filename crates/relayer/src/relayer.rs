@@ -54,6 +54,11 @@ impl Relayer {
         Ok(relayer)
     }
 
+    /// Notes in the pools' numbers that a configuration was refused.
+    pub fn note_refused(&self) {
+        self.set.pools().for_each(Pool::note_refused_update);
+    }
+
     /// Makes the pools and what is followed on them what the file says now. What is under way goes on; pools that have
     /// left drain. Whoever follows a chain is disturbed only if that chain or what is followed on it has changed.
     ///

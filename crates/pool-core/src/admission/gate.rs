@@ -59,7 +59,6 @@ pub(crate) struct Gate {
     pub(crate) taken: u32,
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
-    pub(crate) breaker_opened: u64,
     /// Until when it asked to be left alone.
     pub(crate) throttled_until: Option<Instant>,
     /// What requests on it pay, and to whom; in most pools nothing, which costs them one look.
@@ -67,7 +66,6 @@ pub(crate) struct Gate {
     pub(crate) throttles: Throttles,
     /// Left out, because it stands out among the others.
     pub(crate) ejected: Option<Ejection>,
-    pub(crate) ejections: u64,
     /// The pool is so short of usable endpoints that this one is used with a poor record too.
     pub(crate) panic: bool,
     /// When the next health check can have ended.
@@ -94,12 +92,10 @@ impl Gate {
             taken: 0,
             health: Health::new(health),
             breaker: Breaker::new(breaker, now),
-            breaker_opened: 0,
             throttled_until: None,
             toll: None,
             throttles: Throttles::default(),
             ejected: None,
-            ejections: 0,
             panic: false,
             next_check: now,
             position: None,
@@ -295,7 +291,8 @@ impl Gate {
     pub(crate) fn note_spent(&mut self, now: Instant) -> Option<(Instant, ThrottleCause)> {
         let spent = self.toll.as_ref()?.cause(now);
         let spent = spent.filter(|(_, cause)| cause.is_quota())?;
-        self.throttles.quota_spent(spent.1, now).then_some(spent)
+        self.stats.throttled(spent.1);
+        self.throttles.quota_spent(now).then_some(spent)
     }
 
     /// Why it may not be picked by those who demand this position and have these terms; `None` when it may.

@@ -116,27 +116,15 @@ impl Toll {
     }
 }
 
-/// How often an endpoint was throttled, and by what.
+/// When others were told last that a quota is spent.
 #[derive(Debug, Default)]
 pub(crate) struct Throttles {
-    /// By the cause's place in [`ThrottleCause::ALL`].
-    counts: [u64; ThrottleCause::ALL.len()],
     quota_told: Option<Instant>,
 }
 
 impl Throttles {
-    pub(crate) const fn counts(&self) -> [u64; ThrottleCause::ALL.len()] {
-        self.counts
-    }
-
-    /// It asked for a pause, or another of its provider's.
-    pub(super) fn count(&mut self, cause: ThrottleCause) {
-        self.counts[cause.index()] += 1;
-    }
-
     /// A quota was spent once more. Returns whether others are to be told.
-    pub(super) fn quota_spent(&mut self, cause: ThrottleCause, now: Instant) -> bool {
-        self.count(cause);
+    pub(super) fn quota_spent(&mut self, now: Instant) -> bool {
         let recently = |told: Instant| now.saturating_duration_since(told) < TELL_EVERY;
         let tell = !self.quota_told.is_some_and(recently);
         if tell {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Admission, Change, Effects, Gate, Settle, State, Terms, Toll};
 use crate::{
     ThrottleCause,
-    breaker::{BreakerState, Ticket, Transition},
+    breaker::{Ticket, Transition},
     moment::after,
 };
 
@@ -49,7 +49,7 @@ impl<O> Admission<O> {
         effects: &mut Effects,
     ) {
         let Some(transition) = moved else { return };
-        gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
+        gate.stats.breaker_moved(transition.to);
         effects.change(key, Change::Breaker(transition));
     }
 
@@ -76,7 +76,7 @@ impl<O> Admission<O> {
             } else {
                 ThrottleCause::CoolDown
             };
-            gate.throttles.count(cause);
+            gate.stats.throttled(cause);
             effects.change(key, Change::Throttled { wait, cause });
             self.refresh(state, now, effects);
         }

@@ -5,6 +5,7 @@
 mod capacity;
 mod exposition;
 mod lifetime;
+mod otlp;
 mod support;
 mod torn;
 mod values;
