@@ -24,6 +24,14 @@ impl Subject {
         }
     }
 
+    /// For tables.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Endpoint => "endpoint",
+        }
+    }
+
     /// The same as a grouping clause.
     pub(crate) fn by(self) -> String {
         self.labels().join(", ")
@@ -56,6 +64,8 @@ pub(crate) struct Definition {
     pub(crate) threshold: Option<Threshold>,
     pub(crate) min_rate: Option<f64>,
     pub(crate) min_count: Option<f64>,
+    /// When it fires, in a few words; the time it must hold stands beside.
+    pub(crate) condition: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
 }
@@ -65,6 +75,7 @@ const fn definition(
     severity: &'static str,
     subject: Subject,
     for_seconds: u64,
+    condition: &'static str,
     summary: &'static str,
     description: &'static str,
 ) -> Definition {
@@ -79,6 +90,7 @@ const fn definition(
         threshold: None,
         min_rate: None,
         min_count: None,
+        condition,
         summary,
         description,
     }
@@ -111,6 +123,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
         "critical",
         Subject::Pool,
         60,
+        "some slots are usable and none of them is free",
         "Connection pool {{ $labels.pool }} has no slot left to give.",
         "All {{ $value | humanize }} usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} have been taken for \
          {for}; callers queue.",
@@ -123,6 +136,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "critical",
             Subject::Endpoint,
             0,
+            "the breaker is open, or was within {window}",
             "The circuit breaker of {{ $labels.endpoint }} in pool {{ $labels.pool }} is open.",
             "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} was cut off after repeated \
              failures, now or within the last {window}. The alert ends {window} after the breaker last closed.",
@@ -133,6 +147,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
         "critical",
         Subject::Pool,
         60,
+        "every endpoint of the pool is unhealthy",
         "Pool {{ $labels.pool }} has no healthy endpoint.",
         "Every endpoint of pool {{ $labels.pool }} on {{ $labels.instance }} has been unhealthy for {for}: nothing on this \
          chain can be read or sent.",
@@ -145,6 +160,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "critical",
             Subject::Pool,
             0,
+            "a caller ran out of time in the queue within {window}",
             "Requests time out in the queue of pool {{ $labels.pool }}.",
             "About {{ $value | humanize }} callers of pool {{ $labels.pool }} on {{ $labels.instance }} ran out of time in the \
              queue within {window}.",
@@ -159,6 +175,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "warning",
             Subject::Pool,
             300,
+            "more than {threshold} of the usable slots are in use (mean over {window})",
             "Pool {{ $labels.pool }} is nearly full.",
             "{{ $value | humanizePercentage }} of the usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} are in \
              use (mean over {window}, limit {threshold}).",
@@ -169,6 +186,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
         "warning",
         Subject::Endpoint,
         300,
+        "the endpoint is unhealthy",
         "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is unhealthy.",
         "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} has failed its health checks for \
          {for}.",
@@ -183,6 +201,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "warning",
             Subject::Endpoint,
             0,
+            "more than {threshold} of the attempts fail through the node over {window}, from {min_rate} attempts/s",
             "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} fails too often.",
             "{{ $value | humanizePercentage }} of the attempts on endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} \
              on {{ $labels.instance }} failed through the node's fault within {window} (limit {threshold}).",
@@ -203,6 +222,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "warning",
             Subject::Endpoint,
             0,
+            "p95 is above {threshold} over {window}, from {min_rate} attempts/s",
             "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is slow.",
             "The slowest 5 % of the attempts on endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on \
              {{ $labels.instance }} took {{ $value | printf \"%.0f\" }} ms or more within {window} (limit {threshold}).",
@@ -222,6 +242,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "warning",
             Subject::Pool,
             120,
+            "more than {threshold} callers wait (mean over {window})",
             "Callers queue for pool {{ $labels.pool }}.",
             "{{ $value | humanize }} callers wait for a slot of pool {{ $labels.pool }} on {{ $labels.instance }} (mean over \
              {window}, limit {threshold}).",
@@ -237,6 +258,7 @@ pub(crate) const DEFINITIONS: [Definition; 10] = [
             "warning",
             Subject::Endpoint,
             0,
+            "connections live less than {threshold} on average over {window}, from {min_count} opened and closed",
             "Connections to {{ $labels.endpoint }} of pool {{ $labels.pool }} don't last.",
             "Connections to endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} lived \
              {{ $value | humanizeDuration }} on average over {window} (limit {threshold}).",
@@ -291,6 +313,15 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
 }
 
 impl Alert<'_> {
+    /// A text with the values in force in place of `{threshold}`, `{window}` and so on.
+    pub(crate) fn fill(&self, spec: &Spec, text: &str) -> String {
+        text.replace("{threshold}", &self.threshold_text())
+            .replace("{window}", &spec.scaled(self.window).to_string())
+            .replace("{for}", &spec.scaled(self.for_).to_string())
+            .replace("{min_rate}", &number(self.min_rate))
+            .replace("{min_count}", &number(self.min_count))
+    }
+
     /// The limit for humans.
     pub(crate) fn threshold_text(&self) -> String {
         match self.definition.name {
@@ -310,4 +341,35 @@ impl Alert<'_> {
 pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What one alert is, with the limits in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertSummary {
+    /// Its name.
+    pub name: String,
+    /// `critical` or `warning`.
+    pub severity: String,
+    /// What one instance of it is about: a pool, an endpoint ...
+    pub about: String,
+    /// When it fires, in words.
+    pub condition: String,
+    /// How long the condition must hold; scaled.
+    pub for_: PromDuration,
+    /// Whether the spec leaves it on.
+    pub is_enabled: bool,
+}
+
+/// Every alert as the spec wants it, in the order of the rule file.
+pub fn alert_list(spec: &Spec) -> Vec<AlertSummary> {
+    alerts(spec)
+        .map(|alert| AlertSummary {
+            name: alert.definition.name.to_string(),
+            severity: alert.definition.severity.to_owned(),
+            about: alert.definition.subject.word().to_owned(),
+            condition: alert.fill(spec, alert.definition.condition),
+            for_: spec.scaled(alert.for_),
+            is_enabled: alert.enabled,
+        })
+        .collect()
 }

@@ -28,9 +28,11 @@ mod generate;
 mod lint;
 mod model;
 mod problem;
+pub mod proof;
 mod spec;
 mod yaml;
 
+pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
 pub use generate::{GeneratedFile, Runtime, generate};
 pub use lint::validate;

@@ -5,7 +5,7 @@ use std::path::Path;
 use pool_metrics::catalogue::{Kind, METRICS, Unit};
 
 use crate::{
-    alert::{Subject, alerts, number},
+    alert::{alerts, number},
     problem::Problem,
     spec::Spec,
 };
@@ -75,10 +75,7 @@ fn alert_table(spec: &Spec) -> String {
     );
     for alert in alerts(spec) {
         let definition = alert.definition;
-        let about = match definition.subject {
-            Subject::Pool => "pool",
-            Subject::Endpoint => "endpoint",
-        };
+        let about = definition.subject.word();
         let mut limit = definition
             .threshold
             .map_or(String::from("-"), |_| alert.threshold_text());

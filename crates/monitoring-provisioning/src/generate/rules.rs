@@ -42,11 +42,7 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         labels.extend(more.clone());
     }
     let for_ = spec.scaled(alert.for_);
-    let fill = |text: &str| {
-        text.replace("{threshold}", &alert.threshold_text())
-            .replace("{window}", &spec.scaled(alert.window).to_string())
-            .replace("{for}", &for_.to_string())
-    };
+    let fill = |text: &str| alert.fill(spec, text);
     let annotations = IndexMap::from([
         ("summary".to_owned(), fill(definition.summary)),
         ("description".to_owned(), fill(definition.description)),

@@ -10,6 +10,8 @@ use promql_parser::parser::{
     token::{T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_LOR, T_TOPK},
 };
 
+pub(crate) use traps::first_selector;
+
 use super::known::{Series, series};
 use crate::spec::Spec;
 
@@ -54,6 +56,14 @@ impl Labels {
             Self::Set(labels) if !labels.is_empty() => labels.iter().cloned().collect::<Vec<_>>().join(", "),
             _ => "none".to_owned(),
         }
+    }
+}
+
+/// The labels of an expression's result, as far as they are known.
+pub(crate) fn labels_of(spec: &Spec, expr: &Expr) -> Vec<String> {
+    match Flow::new(spec, true).labels(expr) {
+        Labels::Set(labels) => labels.into_iter().collect(),
+        Labels::Any | Labels::None => Vec::new(),
     }
 }
 

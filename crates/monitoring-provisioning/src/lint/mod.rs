@@ -7,10 +7,10 @@
 mod alertmanager;
 mod compose;
 mod dashboard;
-mod flow;
+pub(crate) mod flow;
 mod known;
 mod memory;
-mod promql;
+pub(crate) mod promql;
 mod rules;
 mod stack;
 mod template;

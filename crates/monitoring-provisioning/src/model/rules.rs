@@ -18,7 +18,7 @@ pub(crate) struct Group {
     pub(crate) rules: Vec<Rule>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
     pub(crate) alert: String,

@@ -16,6 +16,11 @@ macro_rules! alert_names {
         }
 
         impl AlertName {
+            /// Whether the alert fires all the time, to prove that alerts arrive at all.
+            pub const fn always_fires(self) -> bool {
+                false
+            }
+
             /// All ten, the critical ones first.
             pub const ALL: [Self; 10] = [$(Self::$name),*];
 

@@ -1,0 +1,315 @@
+//! Many mutants in one run of promtool: each is a rule under a name of its own, and each situation asks for all of them.
+
+use promql_parser::parser::Expr;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    case::{Case, JOBS},
+    cases::cases,
+    mutate::{Variant, variants},
+};
+use crate::{
+    duration::PromDuration,
+    generate::{GeneratedFile, rules},
+    lint::promql,
+    model::rules::{Group, Rule, RuleFile},
+    problem::{Problem, Problems},
+    spec::{AlertName, Spec},
+};
+
+/// What stands between an alert's name and the number of its mutant.
+const MARK: &str = "__mutant_";
+
+/// One changed rule and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutant {
+    /// The alert whose rule was changed.
+    pub alert: AlertName,
+    /// What was changed.
+    pub change: String,
+    /// The changed expression.
+    pub expr: String,
+    /// Whether a unit test failed because of it.
+    pub is_killed: bool,
+}
+
+/// The mutants of one alert, to be run together.
+#[derive(Debug)]
+pub struct Batch {
+    alert: AlertName,
+    /// The first is the rule as it is.
+    rules: Vec<Rule>,
+    mutants: Vec<Mutant>,
+    /// Mutants that no longer take part: their evaluation fails, which ends the whole situation.
+    left_out: Vec<bool>,
+    control_failed: bool,
+}
+
+/// What to do after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Every mutant has been judged.
+    Done,
+    /// A mutant broke a situation off; write the files anew and run again.
+    Again,
+}
+
+/// One batch for each alert, of the rules as they are by default.
+///
+/// # Errors
+/// An expression that can't be parsed.
+pub fn batches() -> Result<Vec<Batch>, Problems> {
+    let spec = Spec::default();
+    let file = rules::rule_file(&spec);
+    AlertName::ALL
+        .into_iter()
+        .map(|alert| Batch::new(&spec, &file, alert))
+        .collect()
+}
+
+impl Batch {
+    fn new(spec: &Spec, file: &RuleFile, alert: AlertName) -> Result<Self, Problems> {
+        let wrong = |what: String| Problem::new(std::path::Path::new(crate::generate::paths::RULES), what);
+        let rule = file
+            .groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .find(|rule| rule.alert == alert.as_str())
+            .ok_or_else(|| wrong(format!("there is no rule `{alert}`")))?;
+        let expr = promql::parse(&rule.expr).map_err(|what| wrong(format!("`{alert}`: {what}")))?;
+        let mut batch = Self {
+            alert,
+            rules: Vec::new(),
+            mutants: Vec::new(),
+            left_out: Vec::new(),
+            control_failed: false,
+        };
+        batch.push("nothing", &expr, rule.for_, rule);
+        for Variant { change, expr } in variants(spec, &expr) {
+            batch.push(&change, &expr, rule.for_, rule);
+        }
+        for for_ in other_spans(spec, rule.for_) {
+            batch.push(
+                &format!("`for: {}` -> `for: {for_}`", rule.for_),
+                &expr,
+                for_,
+                rule,
+            );
+        }
+        Ok(batch)
+    }
+
+    fn push(&mut self, change: &str, expr: &Expr, for_: PromDuration, rule: &Rule) {
+        let number = self.rules.len();
+        // Two changes that read the same are told apart by their order.
+        let same = self
+            .mutants
+            .iter()
+            .filter(|other| other.change == change || other.change.starts_with(&format!("{change} (")))
+            .count();
+        let change = if same == 0 {
+            change.to_owned()
+        } else {
+            format!("{change} ({})", same + 1)
+        };
+        self.rules.push(Rule {
+            alert: format!("{}{MARK}{number}", self.alert),
+            expr: expr.to_string(),
+            for_,
+            labels: rule.labels.clone(),
+            annotations: rule.annotations.clone(),
+        });
+        self.mutants.push(Mutant {
+            alert: self.alert,
+            change,
+            expr: expr.to_string(),
+            is_killed: false,
+        });
+        self.left_out.push(false);
+    }
+
+    /// The alert.
+    pub fn alert(&self) -> AlertName {
+        self.alert
+    }
+
+    /// The mutants, without the rule as it is.
+    pub fn mutants(&self) -> &[Mutant] {
+        self.mutants.get(1..).unwrap_or_default()
+    }
+
+    /// Rules and tests for a folder of their own; run `promtool test rules` on the second.
+    ///
+    /// # Errors
+    /// The rules can't be written.
+    pub fn files(&self) -> Result<[GeneratedFile; 2], Problems> {
+        let taking_part = || {
+            self.rules
+                .iter()
+                .zip(&self.left_out)
+                .filter(|(_, out)| !**out)
+                .map(|(rule, _)| rule)
+        };
+        let names: Vec<String> = taking_part().map(|rule| rule.alert.clone()).collect();
+        let rules = RuleFile {
+            groups: vec![Group {
+                name: "mutants".to_owned(),
+                rules: taking_part().cloned().collect(),
+            }],
+        };
+        let cases = cases_of(self.alert);
+        // The second job kills whoever adds the jobs up; nothing is killed by the first alone.
+        let tests: Vec<_> = cases.iter().map(|case| case.test(JOBS[1], &names)).collect();
+        Ok([
+            super::json_file("rules.yml", &rules)?,
+            super::json_file(
+                "tests.yml",
+                &json!({
+                    "rule_files": ["rules.yml"],
+                    "evaluation_interval": format!("{}s", interval(&cases)),
+                    "tests": tests,
+                }),
+            )?,
+        ])
+    }
+
+    /// Reads what promtool printed.
+    ///
+    /// # Errors
+    /// promtool failed for another reason than a test: its own words.
+    pub fn judge(&mut self, success: bool, output: &str) -> Result<Next, String> {
+        let mut found = false;
+        let mut next = Next::Done;
+        for line in output.lines().map(str::trim) {
+            let broke_off = line.starts_with("rule: ");
+            if !(broke_off || line.starts_with("alertname: ") || line.starts_with("expr: ")) {
+                continue;
+            }
+            let Some(number) = number_in(line) else { continue };
+            found = true;
+            match self.mutants.get_mut(number) {
+                None => return Err(format!("promtool names a mutant that there isn't: {line}")),
+                Some(_) if number == 0 => self.control_failed = true,
+                Some(mutant) => mutant.is_killed = true,
+            }
+            if broke_off && number > 0 {
+                self.left_out[number] = true;
+                next = Next::Again;
+            }
+        }
+        if self.control_failed {
+            return Err(format!(
+                "the unit tests of `{}` fail on the rule as it is:\n{}",
+                self.alert,
+                first_lines(output)
+            ));
+        }
+        if success == found {
+            return Err(format!(
+                "promtool's answer isn't understood:\n{}",
+                first_lines(output)
+            ));
+        }
+        Ok(next)
+    }
+}
+
+fn first_lines(output: &str) -> String {
+    output.lines().take(30).collect::<Vec<_>>().join("\n")
+}
+
+/// The number behind the mark.
+fn number_in(line: &str) -> Option<usize> {
+    let (_, rest) = line.split_once(MARK)?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// Half of a `for`, and one evaluation more; nothing is halved of no time at all.
+fn other_spans(spec: &Spec, for_: PromDuration) -> Vec<PromDuration> {
+    let longer = for_.plus(spec.prometheus.evaluation_interval);
+    if for_ == PromDuration::ZERO {
+        vec![longer]
+    } else {
+        vec![PromDuration::from_millis(for_.as_millis() / 2), longer]
+    }
+}
+
+/// The situations of one alert.
+pub(super) fn cases_of(alert: AlertName) -> Vec<Case> {
+    cases().into_iter().filter(|case| case.alert == alert).collect()
+}
+
+pub(super) fn interval(cases: &[Case]) -> u64 {
+    cases.iter().map(|case| case.interval).min().unwrap_or(5)
+}
+
+/// A mutant that no test can kill, and why.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Equivalent {
+    alert: AlertName,
+    change: String,
+    reason: String,
+}
+
+/// The mutants that are known to mean the same as the rule.
+const EQUIVALENTS: &str = include_str!("equivalents.yaml");
+const EQUIVALENTS_PATH: &str = "crates/monitoring-provisioning/src/proof/equivalents.yaml";
+
+/// How the tests did against the mutants.
+#[derive(Clone, Debug, Default)]
+pub struct Score {
+    /// Mutants that a test killed.
+    pub killed: Vec<Mutant>,
+    /// Mutants that survived and are listed as meaning the same, with the reason.
+    pub equivalent: Vec<(Mutant, String)>,
+    /// Mutants that survived.
+    pub survivors: Vec<Mutant>,
+    /// Listed as equivalent, but killed or no longer made.
+    pub wrongly_listed: Vec<String>,
+}
+
+impl Score {
+    /// Counts the judged batches.
+    ///
+    /// # Errors
+    /// The list of equivalent mutants can't be read.
+    pub fn of(batches: &[Batch]) -> Result<Self, Problems> {
+        let listed: Vec<Equivalent> = serde_yaml::from_str(EQUIVALENTS)
+            .map_err(|error| Problem::new(std::path::Path::new(EQUIVALENTS_PATH), error.to_string()))?;
+        let mut score = Self::default();
+        let mut used = vec![false; listed.len()];
+        for mutant in batches.iter().flat_map(Batch::mutants).cloned() {
+            let entry = listed
+                .iter()
+                .position(|entry| entry.alert == mutant.alert && entry.change == mutant.change);
+            match entry {
+                _ if mutant.is_killed => score.killed.push(mutant),
+                Some(index) => {
+                    used[index] = true;
+                    score.equivalent.push((mutant, listed[index].reason.clone()));
+                }
+                None => score.survivors.push(mutant),
+            }
+        }
+        score.wrongly_listed = listed
+            .iter()
+            .zip(used)
+            .filter(|(entry, used)| !used && batches.iter().any(|batch| batch.alert == entry.alert))
+            .map(|(entry, _)| format!("{}: {}", entry.alert, entry.change))
+            .collect();
+        Ok(score)
+    }
+
+    /// Killed of those that could be killed, in percent; 100 when there was none.
+    pub fn percent(&self) -> f64 {
+        let all = self.killed.len() + self.survivors.len();
+        if all == 0 {
+            100.0
+        } else {
+            self.killed.len() as f64 * 100.0 / all as f64
+        }
+    }
+}

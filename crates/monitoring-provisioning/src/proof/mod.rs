@@ -1,0 +1,73 @@
+//! Proof that the alerts fire on what they name, and only then.
+//!
+//! [`unit_tests`] makes promtool's unit tests out of situations that stand here; [`batches`] makes every small slip that could
+//! be in a rule (a comparison turned, a limit one step off, a label lost, a window halved ...) and hands it to the same
+//! tests, which must notice. Both are of the rules by default: an operator's overrides change limits, never meanings.
+//!
+//! Nothing is run here: the caller writes the files to a folder and runs `promtool test rules` there.
+
+mod batch;
+mod case;
+mod cases;
+mod mutate;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::json;
+
+pub use batch::{Batch, Mutant, Next, Score, batches};
+
+use crate::{
+    generate::{GeneratedFile, rules},
+    problem::{Problem, Problems},
+    spec::{AlertName, Spec},
+};
+use batch::{cases_of, interval};
+use case::JOBS;
+
+/// The rule file, and for each alert its tests as `<AlertName>.yml`, all for one folder.
+///
+/// # Errors
+/// The rules can't be written, or an alert is never seen firing, or never seen silent.
+pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
+    const RULES: &str = "rules.yml";
+    let mut files = vec![json_file(RULES, &rules::rule_file(&Spec::default()))?];
+    for alert in AlertName::ALL {
+        let cases = cases_of(alert);
+        let seen = [
+            cases.iter().any(case::Case::fires_at_all),
+            cases.iter().any(case::Case::is_silent_at_all),
+        ];
+        if seen.contains(&false) && !alert.always_fires() {
+            return Err(Problem::new(
+                Path::new("crates/monitoring-provisioning/src/proof/cases"),
+                format!("`{alert}` must be seen firing in one situation and silent in another"),
+            )
+            .into());
+        }
+        let tests: Vec<_> = cases
+            .iter()
+            .flat_map(|case| JOBS.map(|jobs| case.test(jobs, &[alert.to_string()])))
+            .collect();
+        files.push(json_file(
+            &format!("{alert}.yml"),
+            &json!({
+                "rule_files": [RULES],
+                "evaluation_interval": format!("{}s", interval(&cases)),
+                "tests": tests,
+            }),
+        )?);
+    }
+    Ok(files)
+}
+
+/// JSON is YAML too, and needs no care with quotes.
+fn json_file<T: Serialize>(path: &str, model: &T) -> Result<GeneratedFile, Problem> {
+    let contents = serde_json::to_string_pretty(model)
+        .map_err(|error| Problem::new(Path::new(path), format!("can't be written: {error}")))?;
+    Ok(GeneratedFile {
+        path: PathBuf::from(path),
+        contents,
+    })
+}
