@@ -29,6 +29,7 @@ mod lint;
 mod model;
 mod problem;
 pub mod proof;
+mod recording;
 mod spec;
 mod yaml;
 
@@ -38,6 +39,6 @@ pub use generate::{GeneratedFile, Runtime, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{
-    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, PagerDuty, Ports, Prometheus,
-    Receivers, Route, Routes, SecretFile, Slack, Spec, Webhook,
+    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, PagerDuty, Ports, Profile,
+    Prometheus, Receivers, Route, Routes, SecretFile, Slack, Slo, Spec, Webhook,
 };

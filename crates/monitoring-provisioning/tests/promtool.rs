@@ -9,7 +9,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use monitoring_provisioning::{AlertName, Runtime, Spec, generate, proof};
+use monitoring_provisioning::{Runtime, Spec, generate, proof};
 
 /// Every program of that name: in the folders that the environment names, then the first on `PATH`.
 fn programs(name: &str) -> Vec<PathBuf> {
@@ -112,8 +112,8 @@ fn check_alertmanager(amtool: &Path, full: bool) -> Result<(), Failed> {
     )
 }
 
-/// The unit tests of one alert.
-fn rule_cases(promtool: &Path, alert: AlertName) -> Result<(), Failed> {
+/// The unit tests of one alert or recording.
+fn rule_cases(promtool: &Path, rule: &str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     for file in proof::unit_tests()? {
         std::fs::write(folder.path().join(&file.path), file.contents)?;
@@ -121,7 +121,7 @@ fn rule_cases(promtool: &Path, alert: AlertName) -> Result<(), Failed> {
     run(
         promtool,
         folder.path(),
-        &["test", "rules", &format!("{alert}.yml")],
+        &["test", "rules", &proof::test_file(rule)],
     )
 }
 
@@ -160,10 +160,10 @@ fn main() {
             Box::new(move |program| check_alertmanager(program, full))
         });
     }
-    for alert in AlertName::ALL {
-        let name = format!("{alert} fires when it should, and only then");
+    for rule in proof::rule_names() {
+        let name = format!("{rule} fires when it should, and only then");
         trials(&mut all, "promtool", &name, || {
-            Box::new(move |program| rule_cases(program, alert))
+            Box::new(move |program| rule_cases(program, rule))
         });
     }
     libtest_mimic::run(&Arguments::from_args(), all).exit();

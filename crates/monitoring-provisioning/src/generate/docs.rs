@@ -90,7 +90,7 @@ fn alert_table(spec: &Spec) -> String {
             "| [{name}](runbooks/{name}.md){state} | {severity} | {about} | {limit} | {window} | {for_} |\n",
             name = definition.name,
             severity = definition.severity,
-            window = alert.window,
+            window = alert.window_text(),
             for_ = alert.for_,
         ));
     }

@@ -15,7 +15,7 @@ use crate::{
     lint::promql,
     model::rules::{Group, Rule, RuleFile},
     problem::{Problem, Problems},
-    spec::{AlertName, Spec},
+    spec::Spec,
 };
 
 /// What stands between an alert's name and the number of its mutant.
@@ -24,8 +24,8 @@ const MARK: &str = "__mutant_";
 /// One changed rule and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutant {
-    /// The alert whose rule was changed.
-    pub alert: AlertName,
+    /// The name of the alert or recording that was changed.
+    pub rule: String,
     /// What was changed.
     pub change: String,
     /// The changed expression.
@@ -34,10 +34,10 @@ pub struct Mutant {
     pub is_killed: bool,
 }
 
-/// The mutants of one alert, to be run together.
+/// The mutants of one rule, to be run together.
 #[derive(Debug)]
 pub struct Batch {
-    alert: AlertName,
+    name: String,
     /// The first is the rule as it is.
     rules: Vec<Rule>,
     mutants: Vec<Mutant>,
@@ -55,31 +55,28 @@ pub enum Next {
     Again,
 }
 
-/// One batch for each alert, of the rules as they are by default.
+/// One batch for each rule, as it is by default.
 ///
 /// # Errors
 /// An expression that can't be parsed.
 pub fn batches() -> Result<Vec<Batch>, Problems> {
     let spec = Spec::default();
     let file = rules::rule_file(&spec);
-    AlertName::ALL
-        .into_iter()
-        .map(|alert| Batch::new(&spec, &file, alert))
-        .collect()
+    let rules = file.groups.iter().flat_map(|group| &group.rules);
+    rules.map(|rule| Batch::new(&spec, rule)).collect()
 }
 
 impl Batch {
-    fn new(spec: &Spec, file: &RuleFile, alert: AlertName) -> Result<Self, Problems> {
-        let wrong = |what: String| Problem::new(std::path::Path::new(crate::generate::paths::RULES), what);
-        let rule = file
-            .groups
-            .iter()
-            .flat_map(|group| &group.rules)
-            .find(|rule| rule.alert == alert.as_str())
-            .ok_or_else(|| wrong(format!("there is no rule `{alert}`")))?;
-        let expr = promql::parse(&rule.expr).map_err(|what| wrong(format!("`{alert}`: {what}")))?;
+    fn new(spec: &Spec, rule: &Rule) -> Result<Self, Problems> {
+        let name = rule.name();
+        let expr = promql::parse(&rule.expr).map_err(|what| {
+            Problem::new(
+                std::path::Path::new(crate::generate::paths::RULES),
+                format!("`{name}`: {what}"),
+            )
+        })?;
         let mut batch = Self {
-            alert,
+            name: name.to_owned(),
             rules: Vec::new(),
             mutants: Vec::new(),
             left_out: Vec::new(),
@@ -89,7 +86,7 @@ impl Batch {
         for Variant { change, expr } in variants(spec, &expr) {
             batch.push(&change, &expr, rule.for_, rule);
         }
-        for for_ in other_spans(spec, rule.for_) {
+        for for_ in other_spans(spec, rule) {
             batch.push(
                 &format!("`for: {}` -> `for: {for_}`", rule.for_),
                 &expr,
@@ -113,15 +110,20 @@ impl Batch {
         } else {
             format!("{change} ({})", same + 1)
         };
-        self.rules.push(Rule {
-            alert: format!("{}{MARK}{number}", self.alert),
+        let own = format!("{}{MARK}{number}", self.name);
+        let mut changed = Rule {
             expr: expr.to_string(),
             for_,
-            labels: rule.labels.clone(),
-            annotations: rule.annotations.clone(),
-        });
+            ..rule.clone()
+        };
+        if rule.alert.is_empty() {
+            changed.record = own;
+        } else {
+            changed.alert = own;
+        }
+        self.rules.push(changed);
         self.mutants.push(Mutant {
-            alert: self.alert,
+            rule: self.name.clone(),
             change,
             expr: expr.to_string(),
             is_killed: false,
@@ -129,9 +131,9 @@ impl Batch {
         self.left_out.push(false);
     }
 
-    /// The alert.
-    pub fn alert(&self) -> AlertName {
-        self.alert
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The mutants, without the rule as it is.
@@ -151,14 +153,15 @@ impl Batch {
                 .filter(|(_, out)| !**out)
                 .map(|(rule, _)| rule)
         };
-        let names: Vec<String> = taking_part().map(|rule| rule.alert.clone()).collect();
+        let names: Vec<String> = taking_part().map(|rule| rule.name().to_owned()).collect();
         let rules = RuleFile {
             groups: vec![Group {
                 name: "mutants".to_owned(),
+                interval: None,
                 rules: taking_part().cloned().collect(),
             }],
         };
-        let cases = cases_of(self.alert);
+        let cases = cases_of(&self.name);
         // The second job kills whoever adds the jobs up; nothing is killed by the first alone.
         let tests: Vec<_> = cases.iter().map(|case| case.test(JOBS[1], &names)).collect();
         Ok([
@@ -167,7 +170,7 @@ impl Batch {
                 "tests.yml",
                 &json!({
                     "rule_files": ["rules.yml"],
-                    "evaluation_interval": format!("{}s", interval(&cases)),
+                    "evaluation_interval": format!("{}s", evaluation(&cases)),
                     "tests": tests,
                 }),
             )?,
@@ -201,7 +204,7 @@ impl Batch {
         if self.control_failed {
             return Err(format!(
                 "the unit tests of `{}` fail on the rule as it is:\n{}",
-                self.alert,
+                self.name,
                 first_lines(output)
             ));
         }
@@ -227,7 +230,11 @@ fn number_in(line: &str) -> Option<usize> {
 }
 
 /// Half of a `for`, and one evaluation more; nothing is halved of no time at all.
-fn other_spans(spec: &Spec, for_: PromDuration) -> Vec<PromDuration> {
+fn other_spans(spec: &Spec, rule: &Rule) -> Vec<PromDuration> {
+    let for_ = rule.for_;
+    if rule.alert.is_empty() {
+        return Vec::new();
+    }
     let longer = for_.plus(spec.prometheus.evaluation_interval);
     if for_ == PromDuration::ZERO {
         vec![longer]
@@ -236,20 +243,23 @@ fn other_spans(spec: &Spec, for_: PromDuration) -> Vec<PromDuration> {
     }
 }
 
-/// The situations of one alert.
-pub(super) fn cases_of(alert: AlertName) -> Vec<Case> {
-    cases().into_iter().filter(|case| case.alert == alert).collect()
+/// The situations of one rule.
+pub(super) fn cases_of(rule: &str) -> Vec<Case> {
+    cases()
+        .into_iter()
+        .filter(|case| case.of.name() == rule)
+        .collect()
 }
 
-pub(super) fn interval(cases: &[Case]) -> u64 {
-    cases.iter().map(|case| case.interval).min().unwrap_or(5)
+pub(super) fn evaluation(cases: &[Case]) -> u64 {
+    cases.iter().map(|case| case.evaluation).min().unwrap_or(5)
 }
 
 /// A mutant that no test can kill, and why.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Equivalent {
-    alert: AlertName,
+    rule: String,
     change: String,
     reason: String,
 }
@@ -284,7 +294,7 @@ impl Score {
         for mutant in batches.iter().flat_map(Batch::mutants).cloned() {
             let entry = listed
                 .iter()
-                .position(|entry| entry.alert == mutant.alert && entry.change == mutant.change);
+                .position(|entry| entry.rule == mutant.rule && entry.change == mutant.change);
             match entry {
                 _ if mutant.is_killed => score.killed.push(mutant),
                 Some(index) => {
@@ -297,8 +307,8 @@ impl Score {
         score.wrongly_listed = listed
             .iter()
             .zip(used)
-            .filter(|(entry, used)| !used && batches.iter().any(|batch| batch.alert == entry.alert))
-            .map(|(entry, _)| format!("{}: {}", entry.alert, entry.change))
+            .filter(|(entry, used)| !used && batches.iter().any(|batch| batch.name == entry.rule))
+            .map(|(entry, _)| format!("{}: {}", entry.rule, entry.change))
             .collect();
         Ok(score)
     }

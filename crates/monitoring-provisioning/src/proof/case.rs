@@ -6,83 +6,124 @@
 use pool_metrics::catalogue::{JOB_POOLS, PREFIX};
 use serde_json::{Value, json};
 
-use crate::spec::AlertName;
+use crate::{recording::Recording, spec::AlertName};
 
-/// One situation of one alert.
+/// The rule that a situation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Alert(AlertName, &'static str),
+    Recording(Recording),
+}
+
+impl Of {
+    /// The rule's name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Alert(alert, _) => alert.as_str(),
+            Self::Recording(recording) => recording.name(),
+        }
+    }
+}
+
+/// One situation of one rule.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    pub(super) alert: AlertName,
-    severity: &'static str,
-    name: &'static str,
-    /// Seconds between two samples, and between two evaluations.
-    pub(super) interval: u64,
-    series: Vec<(&'static str, &'static str, &'static str)>,
+    pub(super) of: Of,
+    name: String,
+    /// Seconds between two samples.
+    interval: u64,
+    /// Seconds between two evaluations.
+    pub(super) evaluation: u64,
+    series: Vec<(&'static str, &'static str, String)>,
     looks: Vec<Look>,
 }
 
 /// What is seen at one moment.
 #[derive(Clone, Debug)]
 struct Look {
-    at: &'static str,
+    at: String,
     /// What the alerts that fire are about.
     fires: Vec<&'static str>,
+    /// The recorded value.
+    value: f64,
     /// Summary and description of the only one, where they are told.
     says: Option<(&'static str, &'static str)>,
 }
 
 impl Case {
-    pub(super) fn new(alert: AlertName, severity: &'static str, name: &'static str) -> Self {
+    pub(super) fn new(alert: AlertName, severity: &'static str, name: impl Into<String>) -> Self {
+        Self::of(Of::Alert(alert, severity), name)
+    }
+
+    pub(super) fn of(of: Of, name: impl Into<String>) -> Self {
         Self {
-            alert,
-            severity,
-            name,
+            of,
+            name: name.into(),
             interval: 5,
+            evaluation: 5,
             series: Vec::new(),
             looks: Vec::new(),
         }
     }
 
     /// A series in promtool's notation of values; one sample every 5 s unless [`Case::every`] says otherwise.
-    pub(super) fn given(mut self, metric: &'static str, path: &'static str, values: &'static str) -> Self {
-        self.series.push((metric, path, values));
+    pub(super) fn given(
+        mut self,
+        metric: &'static str,
+        path: &'static str,
+        values: impl Into<String>,
+    ) -> Self {
+        self.series.push((metric, path, values.into()));
         self
     }
 
-    /// Seconds between two samples and two evaluations, for what takes days.
-    pub(super) fn every(mut self, seconds: u64) -> Self {
-        self.interval = seconds;
+    /// Seconds between two samples and between two evaluations, for what takes days.
+    pub(super) fn every(mut self, interval: u64, evaluation: u64) -> Self {
+        self.interval = interval;
+        self.evaluation = evaluation;
         self
     }
 
-    /// Exactly these fire then.
-    pub(super) fn fires<const N: usize>(mut self, at: &'static str, about: [&'static str; N]) -> Self {
+    fn look(
+        mut self,
+        at: impl Into<String>,
+        fires: &[&'static str],
+        value: f64,
+        says: Option<(&'static str, &'static str)>,
+    ) -> Self {
         self.looks.push(Look {
-            at,
-            fires: about.into(),
-            says: None,
+            at: at.into(),
+            fires: fires.into(),
+            value,
+            says,
         });
         self
     }
 
+    /// The recording has this value then, and these are all.
+    pub(super) fn records(self, at: &'static str, about: &'static str, value: f64) -> Self {
+        self.look(at, &[about], value, None)
+    }
+
+    /// Exactly these fire then.
+    pub(super) fn fires<const N: usize>(self, at: impl Into<String>, about: [&'static str; N]) -> Self {
+        self.look(at, &about, 1.0, None)
+    }
+
     /// Nothing fires then.
-    pub(super) fn silent(self, at: &'static str) -> Self {
-        self.fires(at, [])
+    pub(super) fn silent(self, at: impl Into<String>) -> Self {
+        self.look(at, &[], 1.0, None)
     }
 
     /// Exactly one fires then, with these texts.
     pub(super) fn says(
-        mut self,
-        at: &'static str,
+        self,
+        at: impl Into<String>,
         about: &'static str,
         summary: &'static str,
         description: &'static str,
     ) -> Self {
-        self.looks.push(Look {
-            at,
-            fires: vec![about],
-            says: Some((summary, description)),
-        });
-        self
+        self.look(at, &[about], 1.0, Some((summary, description)))
     }
 
     pub(super) fn fires_at_all(&self) -> bool {
@@ -99,7 +140,12 @@ impl Case {
             .series
             .iter()
             .flat_map(|(metric, path, values)| {
-                let own = if path.contains("job=") { &[""] } else { jobs };
+                // A recorded series has no job.
+                let own = if path.contains("job=") || metric.contains(':') {
+                    &[""]
+                } else {
+                    jobs
+                };
                 own.iter().map(move |job| {
                     let more = (!job.is_empty()).then(|| ("job".to_owned(), (*job).to_owned()));
                     let labels: Vec<_> = labels(path).into_iter().chain(more).collect();
@@ -116,7 +162,10 @@ impl Case {
         {
             match look.says {
                 Some(says) => alerts.push(self.alert(look, name, says)),
-                None => exprs.push(self.samples(look, name)),
+                None => exprs.push(match self.of {
+                    Of::Alert(..) => self.samples(look, name),
+                    Of::Recording(_) => recorded(look, name),
+                }),
             }
         }
         json!({
@@ -131,8 +180,10 @@ impl Case {
     /// The labels that the alert must carry then, `alertname` apart; no others.
     fn labels(&self, path: &str) -> Vec<(String, String)> {
         let mut all = labels(path);
-        all.push(("severity".to_owned(), self.severity.to_owned()));
-        all.push(("team".to_owned(), "relayer".to_owned()));
+        if let Of::Alert(_, severity) = self.of {
+            all.push(("severity".to_owned(), severity.to_owned()));
+            all.push(("team".to_owned(), "relayer".to_owned()));
+        }
         all
     }
 
@@ -151,8 +202,8 @@ impl Case {
                     "exp_annotations": {
                         "summary": summary,
                         "description": description,
-                        "runbook_url": runbook(self.alert),
-                        "dashboard_url": dashboard(path),
+                        "runbook_url": runbook(self.of.name()),
+                        "dashboard_url": dashboard(self.of.name(), path),
                     },
                 })
             })
@@ -178,6 +229,16 @@ impl Case {
     }
 }
 
+/// The values of a recorded series, to two places.
+fn recorded(look: &Look, name: &str) -> Value {
+    let samples: Vec<Value> = look
+        .fires
+        .iter()
+        .map(|path| json!({ "labels": selector("", &labels(path)), "value": look.value }))
+        .collect();
+    json!({ "expr": format!("round({name}, 0.01)"), "eval_time": look.at, "exp_samples": samples })
+}
+
 /// The jobs of a situation: as we scrape, and as somebody does who scrapes the same page twice.
 pub(super) const JOBS: [&[&str]; 2] = [&[JOB_POOLS], &[JOB_POOLS, "another"]];
 
@@ -185,6 +246,7 @@ pub(super) const JOBS: [&[&str]; 2] = [&[JOB_POOLS], &[JOB_POOLS, "another"]];
 fn full_name(metric: &str) -> String {
     match metric {
         "up" => metric.to_owned(),
+        recorded if recorded.contains(':') => metric.to_owned(),
         _ => format!("{PREFIX}{metric}"),
     }
 }
@@ -209,14 +271,15 @@ fn selector(name: &str, labels: &[(String, String)]) -> String {
 }
 
 /// Written out here once more, lest a slip in the generator prove itself right.
-fn runbook(alert: AlertName) -> String {
+fn runbook(alert: &str) -> String {
     format!("https://github.com/fusion-relayers/connection-pool/blob/main/monitoring/runbooks/{alert}.md")
 }
 
-fn dashboard(path: &str) -> String {
+fn dashboard(alert: &str, path: &str) -> String {
+    let has_variables = alert != "ScrapeTargetDown";
     let variables: Vec<String> = labels(path)
         .iter()
-        .filter(|(name, _)| ["instance", "pool", "endpoint"].contains(&name.as_str()))
+        .filter(|(name, _)| has_variables && ["instance", "pool", "endpoint"].contains(&name.as_str()))
         .map(|(name, value)| format!("var-{name}={value}"))
         .collect();
     let query = if variables.is_empty() { "" } else { "?" };

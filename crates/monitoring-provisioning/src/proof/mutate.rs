@@ -262,7 +262,7 @@ fn exchanged(function: &str) -> &'static [&'static str] {
         "max_over_time" => &["last_over_time", "min_over_time"],
         "min_over_time" => &["last_over_time", "max_over_time"],
         "last_over_time" => &["max_over_time", "min_over_time"],
-        "present_over_time" => &["last_over_time"],
+        "sum_over_time" => &["avg_over_time"],
         _ => &[],
     }
 }

@@ -1,4 +1,4 @@
-//! The ten frozen alerts as the operator may adjust them.
+//! The alerts as the operator may adjust them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::duration::PromDuration;
 
 macro_rules! alert_names {
     ($($name:ident),* $(,)?) => {
-        /// Name of a frozen alert.
+        /// Name of an alert. Those of the first ten are frozen, with their severities and meanings.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum AlertName {
             $(#[doc = concat!("`", stringify!($name), "`; its runbook says what it means.")] $name,)*
@@ -18,11 +18,22 @@ macro_rules! alert_names {
         impl AlertName {
             /// Whether the alert fires all the time, to prove that alerts arrive at all.
             pub const fn always_fires(self) -> bool {
-                false
+                matches!(self, Self::DeadMansSwitch)
             }
 
-            /// All ten, the critical ones first.
-            pub const ALL: [Self; 10] = [$(Self::$name),*];
+            /// Whether the alert watches over an objective, by the pace at which its budget burns.
+            pub const fn is_burn_rate(self) -> bool {
+                matches!(
+                    self,
+                    Self::PoolAvailabilityBurnFast
+                        | Self::PoolAvailabilityBurnSlow
+                        | Self::PoolLatencyBurnFast
+                        | Self::PoolLatencyBurnSlow
+                )
+            }
+
+            /// All of them, the ten frozen ones first.
+            pub const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name),*];
 
             /// The name as Prometheus knows it.
             pub const fn as_str(self) -> &'static str {
@@ -43,6 +54,17 @@ alert_names!(
     ConnectionPoolHighLatency,
     ConnectionPoolQueueGrowing,
     ConnectionPoolHighChurn,
+    RelayerDown,
+    PoolMetricsMissing,
+    NoRelayerScraped,
+    ScrapeTargetDown,
+    ConnectionLeak,
+    RetryBudgetExhausted,
+    PoolAvailabilityBurnFast,
+    PoolAvailabilityBurnSlow,
+    PoolLatencyBurnFast,
+    PoolLatencyBurnSlow,
+    DeadMansSwitch,
 );
 
 impl fmt::Display for AlertName {

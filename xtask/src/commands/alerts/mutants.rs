@@ -16,7 +16,7 @@ pub(super) fn run(names: &[String]) -> Result<u8> {
     let begun = Instant::now();
     let mut batches: Vec<Batch> = proof::batches()?
         .into_iter()
-        .filter(|batch| wanted.contains(&batch.alert()))
+        .filter(|batch| wanted.contains(&batch.name()))
         .collect();
     judge_all(&promtool, &mut batches)?;
     let score = Score::of(&batches)?;
@@ -24,17 +24,17 @@ pub(super) fn run(names: &[String]) -> Result<u8> {
         let killed = batch.mutants().iter().filter(|mutant| mutant.is_killed).count();
         outln!(
             "{}: {killed} of {} mutants killed",
-            batch.alert(),
+            batch.name(),
             batch.mutants().len()
         );
     }
     for (mutant, reason) in &score.equivalent {
-        outln!("equivalent: {}: {} ({reason})", mutant.alert, mutant.change);
+        outln!("equivalent: {}: {} ({reason})", mutant.rule, mutant.change);
     }
     for mutant in &score.survivors {
         errln!(
             "error: survived: {}: {}\n    {}",
-            mutant.alert,
+            mutant.rule,
             mutant.change,
             mutant.expr
         );

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use monitoring_provisioning::{AlertName, GeneratedFile, proof};
+use monitoring_provisioning::{GeneratedFile, proof};
 
 use crate::binaries::{Captured, Program, output_within, version};
 use crate::failure::{AlreadyReported, BadInput};
@@ -19,8 +19,8 @@ pub(super) fn run(names: &[String]) -> Result<u8> {
     let folder = tempfile::tempdir().context("can't create a temporary folder")?;
     write(folder.path(), &proof::unit_tests()?)?;
     let mut failed = 0;
-    for alert in &wanted {
-        let answer = test(&promtool, folder.path(), &format!("{alert}.yml"))?;
+    for alert in wanted.iter().copied() {
+        let answer = test(&promtool, folder.path(), &proof::test_file(alert))?;
         if answer.success {
             outln!("{alert}: ok");
         } else {
@@ -30,34 +30,34 @@ pub(super) fn run(names: &[String]) -> Result<u8> {
     }
     if failed > 0 {
         errln!(
-            "error: {failed} of {} alerts don't fire as they should",
+            "error: {failed} of {} rules aren't as they should be",
             wanted.len()
         );
         return Err(AlreadyReported.into());
     }
-    outln!("{} alerts fire when they should, and only then", wanted.len());
+    outln!(
+        "{} rules: each alert fires when it should, and only then",
+        wanted.len()
+    );
     Ok(0)
 }
 
-/// The alerts that were named; all when none was.
-pub(super) fn chosen(names: &[String]) -> Result<Vec<AlertName>> {
+/// The rules that were named; all when none was.
+pub(super) fn chosen(names: &[String]) -> Result<Vec<&'static str>> {
     if names.is_empty() {
-        return Ok(AlertName::ALL.to_vec());
+        return Ok(proof::rule_names().collect());
     }
     names
         .iter()
         .map(|name| {
-            AlertName::ALL
-                .into_iter()
-                .find(|alert| alert.as_str() == name)
-                .ok_or_else(|| {
-                    let all: Vec<&str> = AlertName::ALL.iter().map(|alert| alert.as_str()).collect();
-                    BadInput(format!(
-                        "there is no alert `{name}`; there are {}",
-                        all.join(", ")
-                    ))
-                    .into()
-                })
+            proof::rule_names().find(|rule| rule == name).ok_or_else(|| {
+                let all: Vec<&str> = proof::rule_names().collect();
+                BadInput(format!(
+                    "there is no alert or recording `{name}`; there are {}",
+                    all.join(", ")
+                ))
+                .into()
+            })
         })
         .collect()
 }

@@ -26,9 +26,9 @@ fn shares() -> Vec<Case> {
                 "10% of the attempts on endpoint e of pool p on i failed through the node's fault within 5m (limit 5 %).",
             ),
         case("at the limit")
-            .given("requests_total", "i/p/e", "0+20x100")
-            .given("errors_total", "i/p/e/error_type=timeout", "0+1x100")
-            .silent("6m"),
+            .given("requests_total", "i/p/e", "0x10 600x100")
+            .given("errors_total", "i/p/e/error_type=timeout", "0x10 30x100")
+            .silent("4m"),
         case("a little above the limit")
             .given("requests_total", "i/p/e", "0+1000x100")
             .given("errors_total", "i/p/e/error_type=timeout", "0+50.2x100")

@@ -5,12 +5,16 @@
 //! sample that lies exactly there.
 
 mod breaker;
+mod budget;
 mod churn;
 mod errors;
 mod exhausted;
 mod health;
 mod latency;
 mod queue;
+mod recordings;
+mod relayer;
+mod slo;
 mod utilization;
 
 use super::case::Case;
@@ -28,6 +32,11 @@ pub(super) fn cases() -> Vec<Case> {
         latency::cases(),
         queue::growing(),
         churn::cases(),
+        relayer::cases(),
+        budget::leaks(),
+        budget::retries(),
+        slo::cases(),
+        recordings::cases(),
     ]
     .concat()
 }

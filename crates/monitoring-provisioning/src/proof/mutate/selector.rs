@@ -12,7 +12,7 @@ use promql_parser::{
 };
 
 use super::{Variant, removed, variant};
-use crate::duration::PromDuration;
+use crate::{duration::PromDuration, recording::Recording};
 
 /// A metric's name without our prefix.
 pub(super) fn short(name: &str) -> &str {
@@ -81,6 +81,16 @@ fn selectors(selector: &VectorSelector) -> Vec<(String, VectorSelector)> {
 
 /// The next metric of the catalogue that has the same type and labels, round the end.
 fn neighbour(name: &str) -> Option<String> {
+    if let Some(index) = Recording::ALL
+        .iter()
+        .position(|recording| recording.name() == name)
+    {
+        return Some(
+            Recording::ALL[(index + 1) % Recording::ALL.len()]
+                .name()
+                .to_owned(),
+        );
+    }
     let (metric, suffix) = ["_bucket", "_sum", "_count", ""]
         .iter()
         .find_map(|suffix| Some((catalogue::by_name(name.strip_suffix(suffix)?)?, suffix)))?;

@@ -3,6 +3,7 @@
 mod alerts;
 mod firing;
 mod notify;
+mod profile;
 mod secrets;
 
 use std::{collections::BTreeMap, path::Path};
@@ -46,6 +47,8 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.firing();
     checker.receivers();
     checker.routes();
+    checker.slo();
+    checker.profile();
 }
 
 impl Checker<'_> {
