@@ -12,8 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
-    Request,
+    AcquireError, Candidates, CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx,
+    Reasons, Request,
     admission::{Asked, Grant, Place, Rank, Refusal, Settle, Turn},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
@@ -43,8 +43,11 @@ impl<E: Endpoint> Core<E> {
             let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
             let mut held = match asked {
                 Ok(Asked::Go(grant)) => Held::of(self, grant),
-                Ok(Asked::Stand(place)) => self.wait(wish, place, &mut now).await?,
-                Err(refusal) => return Err(self.refused(&refusal, wish, now)),
+                Ok(Asked::Stand(place)) => {
+                    let waited = self.wait(wish, place, &mut now).await;
+                    waited.map_err(|error| self.rejected(error))?
+                }
+                Err(refusal) => return Err(self.rejected(self.refused(&refusal, wish, now))),
             };
             let key = held.key;
             held.start();
@@ -58,10 +61,10 @@ impl<E: Endpoint> Core<E> {
                         wish.avoid.push(key);
                     }
                     if !self.another(&wish.avoid, wish.min_position) {
-                        return Err(error);
+                        return Err(self.rejected(error));
                     }
                 }
-                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Final(error)) => return Err(self.rejected(error)),
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
@@ -132,6 +135,10 @@ impl<E: Endpoint> Core<E> {
             expired.as_mut().poll(cx).map(|()| None)
         })
         .await;
+        if let Some(observer) = &self.pool_observer {
+            let waited = now.saturating_duration_since(since);
+            self.observers_bugs.call(&self.id, || observer.waited(waited));
+        }
         let mut held = match turn {
             Some(Ok(grant)) => Held::of(self, grant),
             Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
@@ -204,6 +211,12 @@ impl<E: Endpoint> Core<E> {
             }
             choose(keys)
         })
+    }
+
+    #[cold]
+    fn rejected(&self, error: AcquireError<E::Error>) -> AcquireError<E::Error> {
+        self.effort.rejected(error.rejection());
+        error
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -478,7 +491,7 @@ impl<E: Endpoint> Drop for Held<'_, E> {
         if self.judging
             && let Some(stored) = self.stored.take()
         {
-            stored.close();
+            stored.close(CloseReason::Broken);
         }
         let told = self.open && self.started;
         self.give_back(Settle::Neutral, None);

@@ -72,7 +72,7 @@ impl<E: Endpoint> Assembly<'_, E> {
             Arc::clone(&stats),
             shared,
             Arc::clone(&self.chance),
-            hooks(&self.core, part.gate),
+            hooks(&self.core, part.gate, part.observer.clone()),
             ended,
         ));
         // last in, first out: what is not needed stays idle and is closed in time
@@ -96,8 +96,12 @@ impl<E: Endpoint> Assembly<'_, E> {
     }
 }
 
-fn hooks<E: Endpoint>(core: &Weak<Core<E>>, gate: GateId) -> Hooks {
-    let (told, asked) = (Weak::clone(core), Weak::clone(core));
+fn hooks<E: Endpoint>(
+    core: &Weak<Core<E>>,
+    gate: GateId,
+    observer: Option<Arc<dyn EndpointObserver>>,
+) -> Hooks {
+    let [told, asked, observed] = std::array::from_fn(|_| Weak::clone(core));
     Hooks {
         unasked_failure: Box::new(move || {
             if let Some(core) = told.upgrade() {
@@ -105,5 +109,11 @@ fn hooks<E: Endpoint>(core: &Weak<Core<E>>, gate: GateId) -> Hooks {
             }
         }),
         make_room: Box::new(move || asked.upgrade().is_some_and(|core| core.make_room(gate.key))),
+        connect_ended: Box::new(move |elapsed, opened| {
+            if let (Some(observer), Some(core)) = (&observer, observed.upgrade()) {
+                let tell = || observer.connect_ended(elapsed, opened);
+                core.observers_bugs.call(&core.id, tell);
+            }
+        }),
     }
 }

@@ -102,6 +102,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
         throttle: None,
         result: Err(reason),
     };
+    let elapsed = now.saturating_duration_since(begun);
     let checked = match answer {
         Err(_elapsed) => failed(HealthReason::CheckTimedOut(config.timeout)),
         Ok(Err(_panic)) => failed(HealthReason::CheckFailed("the check panicked".to_owned())),
@@ -113,10 +114,14 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
             }
             checked
         }
-        Ok(Ok(Ok(report))) => judge(core, id.key, report, config, now),
+        Ok(Ok(Ok(report))) => judge(core, id.key, member, report, config, now),
     };
     if checked.result.is_err() {
         member.stats.check_failed();
+    }
+    if let Some(observer) = &member.observer {
+        let tell = || observer.check_ended(elapsed, checked.result.is_ok());
+        core.observers_bugs.call(&core.id, tell);
     }
     core.apply(core.admission.check_ended(id, ticket, checked, now));
 }
@@ -125,6 +130,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
 fn judge<E: Endpoint>(
     core: &Core<E>,
     key: u32,
+    member: &Member<E>,
     report: Report,
     config: &HealthConfig,
     now: Instant,
@@ -133,8 +139,16 @@ fn judge<E: Endpoint>(
         // what a node of another chain says of its height says nothing of ours
         Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
         Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
-        None => (report.position, lag(core, key, report.position, config, now)),
+        None => (report.position, Ok(())),
     };
+    let blocks = position.map(|position| lag(core, key, position, config, now));
+    if let Some(blocks) = blocks {
+        member.stats.set_lag(blocks);
+    }
+    let result = result.and(match (blocks, config.max_lag) {
+        (Some(blocks), Some(most)) if blocks > most => Err(HealthReason::Unfit(Unfit::Lagging { blocks })),
+        _ => Ok(()),
+    });
     Checked {
         position,
         outcome: if result.is_ok() {
@@ -161,24 +175,10 @@ async fn caught<F: Future>(future: F) -> std::thread::Result<F::Output> {
     .await
 }
 
-/// Holds the position against the other endpoints'.
-fn lag<E: Endpoint>(
-    core: &Core<E>,
-    key: u32,
-    position: Option<u64>,
-    config: &HealthConfig,
-    now: Instant,
-) -> Result<(), HealthReason> {
-    let (Some(position), Some(most)) = (position, config.max_lag) else {
-        return Ok(());
-    };
+/// Holds the position against the other endpoints': how many blocks it is behind.
+fn lag<E: Endpoint>(core: &Core<E>, key: u32, position: u64, config: &HealthConfig, now: Instant) -> u64 {
     let fresh_since = now.checked_sub(config.interval.saturating_mul(3)).unwrap_or(now);
-    let blocks = core.admission.lag(key, position, fresh_since);
-    if blocks > most {
-        Err(HealthReason::Unfit(Unfit::Lagging { blocks }))
-    } else {
-        Ok(())
-    }
+    core.admission.lag(key, position, fresh_since)
 }
 
 /// Opens breakers half, ends throttles, serves the line: whatever changes by time alone.

@@ -174,6 +174,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 ceiling: Arc::clone(&ceiling),
                 epoch: now,
             };
+            let pool_observer = observer.as_ref().and_then(|observer| observer.pool(&self.id));
             let seat = |(key, (id, endpoint, settings)): (u32, (EndpointId, E, EndpointConfig))| {
                 let observer = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
                 let member = assembly.member(Part {
@@ -212,6 +213,7 @@ impl<E: Endpoint> PoolBuilder<E> {
                 admission,
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
+                pool_observer,
                 chance,
                 rearm: Notify::new(),
                 changed: Notify::new(),

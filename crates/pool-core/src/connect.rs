@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    ConnectCx, Endpoint,
+    CloseReason, ConnectCx, Endpoint,
     ceiling::{Ceiling, Room},
     chance::Chance,
     foreign,
@@ -60,6 +60,8 @@ pub(crate) struct Hooks {
     pub(crate) unasked_failure: Box<dyn Fn() + Send + Sync>,
     /// The pool's limit on connections is reached: closes an idle one of another endpoint, if there is one.
     pub(crate) make_room: Box<dyn Fn() -> bool + Send + Sync>,
+    /// A connect took so long, and gave a connection or not.
+    pub(crate) connect_ended: Box<dyn Fn(Duration, bool) + Send + Sync>,
 }
 
 /// Opens an endpoint's connections.
@@ -206,7 +208,8 @@ impl<E: Endpoint> Connects<E> {
         let timeout = self.knobs.connect_timeout.get();
         let cx = ConnectCx { timeout };
         let mut shutdown = self.shutdown.clone();
-        tokio::select! {
+        let begun = Instant::now();
+        let result = tokio::select! {
             biased;
             // an error means that the pool is gone, which is as good
             _closed = shutdown.wait_for(|closed| *closed) => Err(ConnectFailure::Closed),
@@ -215,7 +218,13 @@ impl<E: Endpoint> Connects<E> {
                 Ok(Err(error)) => Err(ConnectFailure::Endpoint(error)),
                 Err(_elapsed) => Err(ConnectFailure::TimedOut(timeout)),
             },
+        };
+        if !matches!(result, Err(ConnectFailure::Closed)) {
+            let elapsed = begun.elapsed();
+            tracing::debug!(endpoint = %self.stats.id, ?elapsed, opened = result.is_ok(), "connect ended");
+            (self.hooks.connect_ended)(elapsed, result.is_ok());
         }
+        result
     }
 
     /// Lifetimes are shortened by a random 10 to 25 %, so that what was opened together does not expire together.
@@ -317,9 +326,11 @@ impl<E: Endpoint> Connects<E> {
         loop {
             // the lock is gone when the endpoint is asked and when a dead one is dropped
             let transport = self.lock().spare.pop()?;
-            if Instant::now() < transport.expires_at && self.endpoint.lanes(&transport.inner) > 0 {
+            let now = Instant::now();
+            if now < transport.expires_at && self.endpoint.lanes(&transport.inner) > 0 {
                 return Some(transport);
             }
+            transport.closing_at(now, CloseReason::Dead);
         }
     }
 
@@ -335,15 +346,25 @@ impl<E: Endpoint> Connects<E> {
     pub(crate) fn drop_one_spare(&self) -> bool {
         let spare = self.lock().spare.pop();
         let found = spare.is_some();
+        spare.iter().for_each(|spare| spare.closing(CloseReason::Surplus));
         foreign::close(spare, &self.stats.id);
         found
     }
 
-    /// Drops the spares, all of them or only the expired and closed ones.
-    pub(crate) fn drop_spares(&self, all: bool, now: Instant) {
+    /// Drops all spares.
+    pub(crate) fn drop_spares(&self, why: CloseReason) {
+        let all = std::mem::take(&mut self.lock().spare);
+        all.iter().for_each(|spare| spare.closing(why));
+        foreign::close(all, &self.stats.id);
+    }
+
+    /// Drops the spares that have expired or are closed.
+    pub(crate) fn drop_unfit_spares(&self, now: Instant) {
         let mut gone = self.lock().spare.clone();
-        gone.retain(|t| all || now >= t.expires_at || self.endpoint.lanes(&t.inner) == 0);
+        gone.retain(|t| now >= t.expires_at || self.endpoint.lanes(&t.inner) == 0);
         if !gone.is_empty() {
+            gone.iter()
+                .for_each(|spare| spare.closing_at(now, CloseReason::Dead));
             let is_gone = |spare: &mut Arc<Transport<E>>| gone.iter().any(|other| Arc::ptr_eq(spare, other));
             let dropped: Vec<_> = self.lock().spare.extract_if(.., is_gone).collect();
             drop(gone);

@@ -15,7 +15,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, RecycleCx,
+    CloseReason, Endpoint, RecycleCx,
     connect::{ConnectFailure, Connects},
     keepalive::Proven,
     moment::after,
@@ -69,9 +69,9 @@ impl<E: Endpoint> Connector<E> {
     }
 
     /// From now on no connection is used that was idle at this moment.
-    pub(crate) fn distrust_idle(&self, now: Instant) {
+    pub(crate) fn distrust_idle(&self, now: Instant, why: CloseReason) {
         self.distrust(now);
-        self.connects.drop_spares(true, now);
+        self.connects.drop_spares(why);
     }
 
     /// Never moves back: a slow validation may end after a newer verdict.
@@ -85,7 +85,7 @@ impl<E: Endpoint> Connector<E> {
     }
 
     #[inline]
-    fn is_stale(&self, pooled: &Pooled<E>) -> bool {
+    pub(crate) fn is_stale(&self, pooled: &Pooled<E>) -> bool {
         let stale_before = self.stale_before.load(Acquire);
         stale_before > 0 && self.moment(pooled.worked_at()) <= stale_before
     }
@@ -113,6 +113,7 @@ impl<E: Endpoint> Connector<E> {
                 return Ok((lane, rested));
             }
             if connects.endpoint.lanes(&transport.inner) == 0 {
+                transport.closing(CloseReason::Dead);
                 return Err(ConnectFailure::Useless(
                     "the connection was closed as soon as it was opened",
                 ));
@@ -122,10 +123,15 @@ impl<E: Endpoint> Connector<E> {
     }
 
     async fn open(&self, lane: Lane<E>) -> Result<Pooled<E>, ConnectFailure<E::Error>> {
+        lane.transport().closing(CloseReason::Cancelled);
         let opening = self.connects.endpoint.open(&lane.transport().inner);
         // a lane that never opens must count as a failure even if every caller is more patient than the endpoint
         let timeout = self.connects.knobs.connect_timeout.get();
         let opened = tokio::time::timeout(timeout, opening).await;
+        lane.transport().closing(match &opened {
+            Ok(Ok(_)) => CloseReason::Shutdown,
+            _ => CloseReason::Broken,
+        });
         let conn = opened
             .map_err(|_elapsed| ConnectFailure::TimedOut(timeout))?
             .map_err(ConnectFailure::Endpoint)?;
@@ -144,6 +150,7 @@ impl<E: Endpoint> Connector<E> {
             idle_since: lane.transport().opened_at,
             now: Instant::now(),
         };
+        let transport = Arc::clone(lane.transport());
         let first_use = async {
             let mut pooled = self.open(lane).await.ok()?;
             let answer = self.connects.endpoint.recycle(&mut pooled.conn, &cx).await;
@@ -155,7 +162,8 @@ impl<E: Endpoint> Connector<E> {
             .flatten();
         if pooled.is_none() {
             tracing::debug!(endpoint = %self.connects.stats.id, "a connection opened ahead is dead");
-            self.connects.drop_spares(true, cx.now);
+            transport.closing(CloseReason::Dead);
+            self.connects.drop_spares(CloseReason::Distrusted);
         }
         pooled
     }
@@ -172,11 +180,22 @@ impl<E: Endpoint> Connector<E> {
     /// after a validation.
     async fn serves(&self, pooled: &mut Pooled<E>) -> bool {
         let now = Instant::now();
-        let endpoint = &self.connects.endpoint;
-        self.is_ready(pooled, now)
-            || self.usable(pooled, now)
-                && endpoint.lanes(&pooled.lane.transport().inner) > 0
-                && self.answers(pooled).await
+        if self.is_ready(pooled, now) {
+            return true;
+        }
+        let usable = self.usable(pooled, now);
+        let serves = usable
+            && self.connects.endpoint.lanes(&pooled.lane.transport().inner) > 0
+            && self.answers(pooled).await;
+        if !serves {
+            let why = if usable {
+                CloseReason::Dead
+            } else {
+                CloseReason::Distrusted
+            };
+            pooled.lane.transport().closing_at(now, why);
+        }
+        serves
     }
 
     /// Validates an idle connection. The first that turns out dead makes all stale that have rested as long, so that a
@@ -191,12 +210,16 @@ impl<E: Endpoint> Connector<E> {
             connector: Some(self),
             since: now,
         };
+        pooled.lane.transport().closing(CloseReason::Cancelled);
         let timeout = self.connects.knobs.recycle_timeout.get();
         let recycled = self.connects.endpoint.recycle(&mut pooled.conn, &cx);
         let answer = tokio::time::timeout(timeout, recycled).await;
         unanswered.connector = None;
         match answer {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => {
+                pooled.lane.transport().closing(CloseReason::Shutdown);
+                return true;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(endpoint = %self.connects.stats.id, %error, "an idle connection is dead");
                 self.distrust(pooled.worked_at());

@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
+    CloseReason, Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolObserver,
+    PoolSnapshot, Source,
     admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
@@ -35,6 +36,7 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) setup: ArcSwap<Setup<E>>,
     pub(crate) admission: Admission<Box<Stored<E>>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) pool_observer: Option<Arc<dyn PoolObserver>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
     pub(crate) rearm: Notify,
@@ -86,7 +88,9 @@ impl<E: Endpoint> Core<E> {
         self.clearances.fetch_add(1, Ordering::Release);
         drop(self.admission.end_stash());
         let now = Instant::now();
-        setup.all().for_each(|member| member.purge_idle(now));
+        setup
+            .all()
+            .for_each(|member| member.purge_idle(now, CloseReason::Shutdown));
     }
 
     #[cold]
@@ -105,7 +109,10 @@ impl<E: Endpoint> Core<E> {
         if self.is_closed() {
             // a connection that was handed on and came back unused lies in the storage again
             let now = Instant::now();
-            self.setup.load().all().for_each(|member| member.purge_idle(now));
+            let setup = self.setup.load();
+            setup
+                .all()
+                .for_each(|member| member.purge_idle(now, CloseReason::Shutdown));
             self.changed.notify_waiters();
         }
     }
@@ -244,13 +251,16 @@ impl<E: Endpoint> Source for Core<E> {
             let (active, idle) = stats.connections();
             // errors before requests, so that they never exceed them
             let errors = stats.errors();
+            let closed = stats.connections_destroyed();
+            let breaker_moves = stats.breaker_moves();
             endpoints.push(EndpointSnapshot {
                 id: stats.id.clone(),
                 connections_active: active,
                 connections_idle: idle,
                 connections_max: connections_max.into(),
                 connections_created: stats.connections_created(),
-                connections_destroyed: stats.connections_destroyed(),
+                connections_destroyed: closed.iter().sum(),
+                connections_closed: closed,
                 slots_active: gate.taken.into(),
                 slots_max: gate.slots.into(),
                 requests: stats.requests(),
@@ -259,19 +269,23 @@ impl<E: Endpoint> Source for Core<E> {
                 health: gate.health.status(),
                 health_reason: gate.health.reason().map(ToString::to_string),
                 breaker: gate.breaker.state(),
-                breaker_opened: gate.breaker_opened,
+                breaker_opened: breaker_moves[1],
+                breaker_moves,
                 throttled_until: gate.throttled_until.filter(|until| *until > now),
                 ejected_until: gate.ejected.map(|ejected| ejected.until),
-                ejections: gate.ejections,
+                ejections: stats.ejections(),
                 weight: if gate.eligible(now) {
                     stats.weight(now)
                 } else {
                     0.0
                 },
                 position: gate.position.map(|(position, _)| position),
+                lag: stats.lag(),
             });
         });
-        let (hedges, hedges_won) = self.effort.hedges();
+        let (hedges, hedges_won, hedges_lost) = self.effort.hedges();
+        let (budget_exhausted, hedges_refused) = self.effort.budget_exhausted();
+        let (updates, updates_refused) = self.effort.updates();
         PoolSnapshot {
             id: self.id.clone(),
             taken_at: now,
@@ -285,7 +299,12 @@ impl<E: Endpoint> Source for Core<E> {
             retries: self.effort.retries(),
             hedges,
             hedges_won,
-            budget_exhausted: self.effort.budget_exhausted(),
+            hedges_lost,
+            hedges_refused,
+            budget_exhausted,
+            rejections: self.effort.rejections(),
+            updates,
+            updates_refused,
             leaks: self.leaks.found(),
             panicking: totals.panic,
         }

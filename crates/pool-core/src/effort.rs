@@ -5,6 +5,8 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
+use crate::Rejection;
+
 /// Totals of one pool.
 #[derive(Debug, Default)]
 pub(crate) struct Effort {
@@ -12,6 +14,11 @@ pub(crate) struct Effort {
     hedges: AtomicU64,
     hedges_won: AtomicU64,
     exhausted: AtomicU64,
+    hedges_lost: AtomicU64,
+    hedges_refused: AtomicU64,
+    rejections: [AtomicU64; Rejection::ALL.len()],
+    updates: AtomicU64,
+    updates_refused: AtomicU64,
 }
 
 impl Effort {
@@ -20,17 +27,40 @@ impl Effort {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// A hedge was sent.
-    pub(crate) fn hedged(&self) {
+    /// A hedge is sent. It is counted as lost unless it is said to have won.
+    pub(crate) fn hedged(&self) -> Sent<'_> {
         self.hedges.fetch_add(1, Relaxed);
+        Sent(&self.hedges_lost)
     }
 
-    /// A hedge succeeded before the first attempt did. It was counted as sent before.
-    pub(crate) fn hedge_won(&self) {
+    /// A hedge succeeded before the first attempt did.
+    pub(crate) fn hedge_won(&self, sent: Sent<'_>) {
+        std::mem::forget(sent);
         self.hedges_won.fetch_add(1, Release);
     }
 
-    /// A retry or hedge was wanted, and the budget was spent.
+    /// A hedge was due, and the budget was spent.
+    pub(crate) fn hedge_refused(&self) {
+        self.exhausted.fetch_add(1, Relaxed);
+        self.hedges_refused.fetch_add(1, Release);
+    }
+
+    /// A caller got no connection.
+    pub(crate) fn rejected(&self, why: Rejection) {
+        self.rejections[why.index()].fetch_add(1, Relaxed);
+    }
+
+    /// Other settings were applied, or refused.
+    pub(crate) fn updated(&self, applied: bool) {
+        let count = if applied {
+            &self.updates
+        } else {
+            &self.updates_refused
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    /// A retry was wanted, and the budget was spent.
     pub(crate) fn exhausted(&self) {
         self.exhausted.fetch_add(1, Relaxed);
     }
@@ -39,13 +69,36 @@ impl Effort {
         self.retries.load(Relaxed)
     }
 
-    /// Hedges sent, and hedges won, which are never more.
-    pub(crate) fn hedges(&self) -> (u64, u64) {
+    /// Hedges sent, won and lost; won and lost together are never more than sent.
+    pub(crate) fn hedges(&self) -> (u64, u64, u64) {
+        let lost = self.hedges_lost.load(Acquire);
         let won = self.hedges_won.load(Acquire);
-        (self.hedges.load(Relaxed), won)
+        (self.hedges.load(Relaxed), won, lost)
     }
 
-    pub(crate) fn budget_exhausted(&self) -> u64 {
-        self.exhausted.load(Relaxed)
+    /// Retries and hedges that the budget refused, and the hedges among them.
+    pub(crate) fn budget_exhausted(&self) -> (u64, u64) {
+        let hedges = self.hedges_refused.load(Acquire);
+        (self.exhausted.load(Relaxed), hedges)
+    }
+
+    pub(crate) fn rejections(&self) -> [u64; Rejection::ALL.len()] {
+        std::array::from_fn(|i| self.rejections[i].load(Relaxed))
+    }
+
+    /// Updates applied, and refused.
+    pub(crate) fn updates(&self) -> (u64, u64) {
+        (self.updates.load(Relaxed), self.updates_refused.load(Relaxed))
+    }
+}
+
+/// A hedge that is out. Dropped, it has lost: beaten, failed or given up by the caller.
+#[derive(Debug)]
+#[must_use = "it counts as lost when it is dropped"]
+pub(crate) struct Sent<'a>(&'a AtomicU64);
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Release);
     }
 }

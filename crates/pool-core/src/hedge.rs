@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     ConfigError, Endpoint, Fault, Lease, Operation, Purpose, Request, acquire::Wish, balance::Ask,
-    config::LONGEST, core::Core, moment::after,
+    config::LONGEST, core::Core, effort::Sent, moment::after,
 };
 
 /// When an attempt is doubled. Only requests that are [idempotent](crate::Request::idempotent) and have an attempt left
@@ -200,16 +200,19 @@ impl<E: Endpoint> Core<E> {
                     return end.into();
                 }
                 match hedge.await {
-                    Some(other) => Hedged { end: self.won(other), failed: Some(end) },
+                    Some((other, sent)) => Hedged { end: self.won(other, sent), failed: Some(end) },
                     None => end.into(),
                 }
             }
             other = hedge.as_mut() => match other {
-                Some(other) if other.is_answer() => {
+                Some((other, sent)) if other.is_answer() => {
                     self.note_latency(begun.elapsed());
-                    self.won(other).into()
+                    self.won(other, sent).into()
                 }
-                failed => Hedged { end: primary.await, failed },
+                failed => {
+                    let failed = failed.map(|(failed, _lost)| failed);
+                    Hedged { end: primary.await, failed }
+                }
             },
         }
     }
@@ -220,14 +223,14 @@ impl<E: Endpoint> Core<E> {
         operation: &O,
         first: u32,
         plan: &Plan<'_>,
-    ) -> Option<End<E, O::Output>> {
+    ) -> Option<(End<E, O::Output>, Sent<'_>)> {
         let mut avoid = plan.avoid.to_vec();
         avoid.push(first);
         if self.admission.roster().keys.iter().all(|key| avoid.contains(key)) {
             return None;
         }
         let Some(permit) = self.budget.withdraw(Instant::now()) else {
-            self.effort.exhausted();
+            self.effort.hedge_refused();
             return None;
         };
         // without a slot or a connection the permit goes back
@@ -248,14 +251,14 @@ impl<E: Endpoint> Core<E> {
         };
         let lease = self.acquire_at_once(&wish, plan.location).await?;
         permit.spend();
-        self.effort.hedged();
+        let sent = self.effort.hedged();
         tracing::debug!(pool = %self.id, endpoint = %lease.endpoint(), "sending a hedge");
-        Some(send(operation, lease, plan.deadline).await)
+        Some((send(operation, lease, plan.deadline).await, sent))
     }
 
-    fn won<T>(&self, end: End<E, T>) -> End<E, T> {
+    fn won<T>(&self, end: End<E, T>, sent: Sent<'_>) -> End<E, T> {
         if matches!(end.outcome, Some(Ok(_))) {
-            self.effort.hedge_won();
+            self.effort.hedge_won(sent);
         }
         end
     }

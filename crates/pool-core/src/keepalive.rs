@@ -24,7 +24,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Endpoint, connection::Pooled, member::Member, transport::Transport};
+use crate::{CloseReason, Endpoint, connection::Pooled, member::Member, transport::Transport};
 
 /// Connections outside the storage.
 pub(crate) struct Proven<E: Endpoint> {
@@ -196,13 +196,19 @@ impl<E: Endpoint> Trial<E> {
             _closed = shutdown.wait_for(|closed| *closed) => None,
             answered = async {
                 match rested {
-                    Rested::Used(mut pooled) => connector.answers(&mut pooled).await.then_some(pooled),
+                    Rested::Used(mut pooled) => {
+                        let answers = connector.answers(&mut pooled).await;
+                        if !answers {
+                            pooled.lane.transport().closing(CloseReason::Dead);
+                        }
+                        answers.then_some(pooled)
+                    }
                     Rested::Fresh(transport) => connector.first_use(&transport).await,
                 }
             } => answered,
         };
-        let Some(mut pooled) = answered else { return };
         let now = Instant::now();
+        let Some(mut pooled) = answered else { return };
         let mut state = connector.proven.lock();
         // looked at under the lock: whoever distrusts what is idle does so first and empties the list then
         if connector.usable(&pooled, now) && !self.0.keeps_nothing() {
@@ -212,6 +218,14 @@ impl<E: Endpoint> Trial<E> {
             state.ready.push(pooled);
         } else {
             drop(state);
+            let why = if self.0.is_shut_down() {
+                CloseReason::Shutdown
+            } else if self.0.keeps_nothing() {
+                CloseReason::Surplus
+            } else {
+                CloseReason::Distrusted
+            };
+            pooled.lane.transport().closing_at(now, why);
             drop(pooled);
         }
     }

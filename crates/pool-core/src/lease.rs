@@ -14,8 +14,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
-    leak::Watch, member::Stored,
+    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket,
+    core::Core, leak::Watch, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -136,6 +136,25 @@ impl<E: Endpoint> Lease<E> {
         self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
     }
 
+    /// Why a connection is closed when it comes back. `keep` says that nothing spoke against keeping it before its endpoint
+    /// was asked whether it is clean.
+    #[cold]
+    fn closed_for(stored: &Stored<E>, keep: bool, what: &Feedback, now: Instant) -> CloseReason {
+        if stored.expired(now) {
+            CloseReason::Expired
+        } else if stored.member.is_shut_down() {
+            CloseReason::Shutdown
+        } else if keep {
+            CloseReason::Broken
+        } else if stored.member.keeps_nothing() {
+            CloseReason::Surplus
+        } else if matches!(what, Feedback::Cancelled) {
+            CloseReason::Cancelled
+        } else {
+            CloseReason::Broken
+        }
+    }
+
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.
     fn finish(
         &mut self,
@@ -166,7 +185,8 @@ impl<E: Endpoint> Lease<E> {
                 self.stored = None;
             }
         } else if let Some(stored) = self.stored.take() {
-            stored.close();
+            let why = Self::closed_for(&stored, keep, &what, now);
+            stored.close(why);
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);

@@ -13,7 +13,7 @@ use deadpool::managed::{self, Object, PoolError, Timeouts};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
+    CloseReason, Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
     connect::ConnectFailure,
     connection::{Connector, Pooled},
     foreign,
@@ -33,7 +33,8 @@ pub(crate) struct Stored<E: Endpoint> {
 
 impl<E: Endpoint> Stored<E> {
     /// Closes it.
-    pub(crate) fn close(self) {
+    pub(crate) fn close(self, why: CloseReason) {
+        self.lane.transport().closing(why);
         foreign::close([Object::take(self.object)], &self.member.id);
     }
 
@@ -134,12 +135,25 @@ impl<E: Endpoint> Member<E> {
                 && !is_closed(pooled.lane.transport())
                 && (rested < idle_timeout || surplus == 0);
             surplus = surplus.saturating_sub(u64::from(!keep));
+            if !keep {
+                let transport = pooled.lane.transport();
+                transport.closing_at(
+                    now,
+                    if is_closed(transport) {
+                        CloseReason::Dead
+                    } else if connector.is_stale(pooled) {
+                        CloseReason::Distrusted
+                    } else {
+                        CloseReason::Idle
+                    },
+                );
+            }
             keep
         };
         let gone = self.storage.retain(|pooled, _| keep(pooled));
         foreign::close(gone.removed, &self.id);
         connector.proven.close_if(|pooled| !keep(pooled));
-        connector.connects.drop_spares(false, now);
+        connector.connects.drop_unfit_spares(now);
     }
 
     /// The stored connections that the other side has closed, or that drain. Their endpoint is asked outside the storage's
@@ -176,6 +190,11 @@ impl<E: Endpoint> Member<E> {
         self.keeps_nothing.store(true, Ordering::Release);
     }
 
+    /// Whether the pool is closed, or the endpoint has left.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
     /// Whether what comes back is closed and not kept.
     pub(crate) fn keeps_nothing(&self) -> bool {
         self.keeps_nothing.load(Ordering::Acquire)
@@ -185,7 +204,7 @@ impl<E: Endpoint> Member<E> {
     #[cold]
     pub(crate) fn tidy(&self, now: Instant) {
         if *self.shutdown.borrow() {
-            self.purge_idle(now);
+            self.purge_idle(now, CloseReason::Shutdown);
         } else {
             self.trim(0);
         }
@@ -219,16 +238,33 @@ impl<E: Endpoint> Member<E> {
             // a lane whose connection carries others would close nothing
             let take = !found && !pooled.lane.transport().is_busy();
             found |= take;
+            if take {
+                pooled.lane.transport().closing(CloseReason::Surplus);
+            }
             !take
         });
         foreign::close(gone.removed, &self.id);
-        found || self.storage.manager().proven.take().is_some()
+        found || {
+            let proven = self.storage.manager().proven.take();
+            proven.is_some_and(|proven| {
+                proven.lane.transport().closing(CloseReason::Surplus);
+                true
+            })
+        }
     }
 
-    /// The endpoint has failed: what is idle in the storage is probably dead.
-    pub(crate) fn purge_idle(&self, now: Instant) {
-        self.storage.manager().distrust_idle(now);
-        foreign::close(self.storage.retain(|_, _| false).removed, &self.id);
-        self.storage.manager().proven.close_if(|_| true);
+    /// Closes what is idle in the storage: the endpoint has failed, so that it is probably dead, or is not needed any more.
+    pub(crate) fn purge_idle(&self, now: Instant, why: CloseReason) {
+        let note = |pooled: &Pooled<E>| pooled.lane.transport().closing(why);
+        self.storage.manager().distrust_idle(now, why);
+        let purged = self.storage.retain(|pooled, _| {
+            note(pooled);
+            false
+        });
+        foreign::close(purged.removed, &self.id);
+        self.storage.manager().proven.close_if(|pooled| {
+            note(pooled);
+            true
+        });
     }
 }

@@ -10,8 +10,8 @@ use crate::{EndpointId, ErrorType, Event, PoolId, PoolSnapshot};
 /// Follows pools. Given to [`PoolBuilder::observer`](crate::PoolBuilder::observer).
 ///
 /// Called outside all locks of the pool. The methods must not block. A panic in [`event`](Self::event) or
-/// [`EndpointObserver::attempt_ended`] is caught and logged once; one in the others, which are called while the pool is
-/// built, comes out of [`PoolBuilder::build`](crate::PoolBuilder::build).
+/// in a method of [`EndpointObserver`] or [`PoolObserver`] is caught and logged once; one in the others, which are called
+/// while the pool is built, comes out of [`PoolBuilder::build`](crate::PoolBuilder::build).
 pub trait Observer: Send + Sync + 'static {
     /// A pool was built. The observer keeps the weak handle and reads [`Source::snapshot`] when asked for values; once
     /// it no longer upgrades the pool is gone and its series go with it.
@@ -22,6 +22,12 @@ pub trait Observer: Send + Sync + 'static {
     /// An endpoint joined a pool. What is returned is called for every attempt on it, so it holds what is bound in
     /// advance: histograms with their labels resolved.
     fn endpoint(&self, pool: &PoolId, endpoint: &EndpointId) -> Arc<dyn EndpointObserver>;
+
+    /// A pool is being built. What is returned, if anything, is called for what concerns the pool as a whole.
+    fn pool(&self, pool: &PoolId) -> Option<Arc<dyn PoolObserver>> {
+        let _ = pool;
+        None
+    }
 
     /// Something changed.
     fn event(&self, pool: &PoolId, event: &Event) {
@@ -34,6 +40,24 @@ pub trait EndpointObserver: Send + Sync + 'static {
     /// An attempt ended after `elapsed`, from lease to report; `error` is its class if it failed. Not called for
     /// attempts that were cancelled or never got a connection.
     fn attempt_ended(&self, elapsed: Duration, error: Option<ErrorType>);
+
+    /// An attempt to open a connection ended, whoever waited for it: well, or by an error or the connect time-out. Not
+    /// called when the pool or the endpoint went away meanwhile.
+    fn connect_ended(&self, elapsed: Duration, opened: bool) {
+        let _ = (elapsed, opened);
+    }
+
+    /// A health check ended: passed, or failed, by whatever was wrong or by its time-out.
+    fn check_ended(&self, elapsed: Duration, passed: bool) {
+        let _ = (elapsed, passed);
+    }
+}
+
+/// Follows one pool as a whole.
+pub trait PoolObserver: Send + Sync + 'static {
+    /// A caller stood in line for so long, whether it was given a slot in the end or not. Not called for those who were
+    /// served at once, nor for those who went away.
+    fn waited(&self, elapsed: Duration);
 }
 
 /// Where an observer reads a pool's numbers.

@@ -10,7 +10,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, PoolConfig,
+    CloseReason, Endpoint, PoolConfig,
     core::Core,
     member::{Member, Stored},
     transport::Transport,
@@ -49,9 +49,10 @@ impl<E: Endpoint> Core<E> {
     pub(crate) fn purge_idle(&self, key: u32, member: &Member<E>) {
         let now = Instant::now();
         // first, so that what comes back meanwhile is distrusted too if it is older
-        member.storage.manager().distrust_idle(now);
+        let why = CloseReason::Distrusted;
+        member.storage.manager().distrust_idle(now, why);
         drop(self.admission.take_stash(key));
-        member.purge_idle(now);
+        member.purge_idle(now, why);
     }
 
     /// Something was cleared away while a connection was on its way back; it may be one too many.

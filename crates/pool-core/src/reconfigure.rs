@@ -13,8 +13,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Applied, BuildError, Endpoint, EndpointConfig, EndpointId, EndpointObserver, Event, PoolConfig,
-    PoolUpdate,
+    Applied, BuildError, CloseReason, Endpoint, EndpointConfig, EndpointId, EndpointObserver, Event,
+    PoolConfig, PoolUpdate,
     admission::{Gate, GateId, Reconfiguration},
     assembly::{Assembly, Part},
     background,
@@ -51,6 +51,12 @@ struct Draft<E: Endpoint> {
 
 impl<E: Endpoint> Core<E> {
     pub(crate) fn reconfigure(self: &Arc<Self>, update: PoolUpdate<E>) -> Result<Applied, BuildError> {
+        let result = self.change(update);
+        self.effort.updated(result.is_ok());
+        result
+    }
+
+    fn change(self: &Arc<Self>, update: PoolUpdate<E>) -> Result<Applied, BuildError> {
         update.validate(&self.id)?;
         tokio::runtime::Handle::try_current().map_err(|_missing| BuildError::NoRuntime)?;
         let mut departed = self.departed();
@@ -115,7 +121,8 @@ impl<E: Endpoint> Core<E> {
         self.apply(effects);
         draft.leaving.iter().for_each(|member| member.shut_down());
         self.clearances.fetch_add(1, Ordering::Release);
-        draft.leaving.iter().for_each(|member| member.purge_idle(now));
+        let leaving = draft.leaving.iter();
+        leaving.for_each(|member| member.purge_idle(now, CloseReason::Shutdown));
         for (id, member) in members {
             background::check_endpoint(self, id, member);
         }

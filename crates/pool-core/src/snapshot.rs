@@ -2,7 +2,9 @@
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, ErrorType, PoolId, breaker::BreakerState, health::HealthStatus};
+use crate::{
+    CloseReason, EndpointId, ErrorType, PoolId, Rejection, breaker::BreakerState, health::HealthStatus,
+};
 
 /// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
 /// `connections_active` + `connections_idle`).
@@ -34,8 +36,19 @@ pub struct PoolSnapshot {
     pub hedges: u64,
     /// Hedges that succeeded before the first attempt did, ever.
     pub hedges_won: u64,
+    /// Hedges that came to nothing, ever: beaten by the first attempt, failed, or given up by the caller. Those that are
+    /// neither won nor lost are out.
+    pub hedges_lost: u64,
+    /// Hedges that were due while the budget was spent, ever.
+    pub hedges_refused: u64,
     /// Retries and hedges that were wanted while the budget was spent, ever.
     pub budget_exhausted: u64,
+    /// Callers who got no connection, ever, by [`Rejection::index`]. A call that tries again counts each time.
+    pub rejections: [u64; Rejection::ALL.len()],
+    /// Times that [`Pool::apply`](crate::Pool::apply) changed the pool, or found it as it should be, ever.
+    pub updates: u64,
+    /// Times that other settings were refused, ever; the pool went on as it was.
+    pub updates_refused: u64,
     /// Leases that were held for longer than `leak_after`, ever.
     pub leaks: u64,
     /// Whether endpoints with a poor record are used, because too few others are left. Their slots are not among the
@@ -59,6 +72,8 @@ pub struct EndpointSnapshot {
     pub connections_created: u64,
     /// Connections closed, ever.
     pub connections_destroyed: u64,
+    /// The same by [`CloseReason::index`]; together they are exactly those.
+    pub connections_closed: [u64; CloseReason::ALL.len()],
     /// Requests admitted now.
     pub slots_active: u64,
     /// Requests admitted at the most.
@@ -77,6 +92,8 @@ pub struct EndpointSnapshot {
     pub breaker: BreakerState,
     /// Times the breaker opened, ever.
     pub breaker_opened: u64,
+    /// Times the breaker went into each state, ever, by [`BreakerState::index`].
+    pub breaker_moves: [u64; BreakerState::NAMES.len()],
     /// Until when the endpoint is throttled, if it is.
     pub throttled_until: Option<Instant>,
     /// Until when the endpoint is left out because it stands out among the others, if it is.
@@ -87,6 +104,9 @@ pub struct EndpointSnapshot {
     pub weight: f64,
     /// Block height of the newest successful health check.
     pub position: Option<u64>,
+    /// Blocks that it was behind the others at its newest check that told a position; see
+    /// [`reference`](crate::position::reference).
+    pub lag: Option<u64>,
 }
 
 impl PoolSnapshot {
@@ -106,7 +126,12 @@ impl PoolSnapshot {
             retries: 0,
             hedges: 0,
             hedges_won: 0,
+            hedges_lost: 0,
+            hedges_refused: 0,
             budget_exhausted: 0,
+            rejections: [0; Rejection::ALL.len()],
+            updates: 0,
+            updates_refused: 0,
             leaks: 0,
             panicking: false,
         }
@@ -124,6 +149,7 @@ impl EndpointSnapshot {
             connections_max: 0,
             connections_created: 0,
             connections_destroyed: 0,
+            connections_closed: [0; CloseReason::ALL.len()],
             slots_active: 0,
             slots_max: 0,
             requests: 0,
@@ -133,11 +159,13 @@ impl EndpointSnapshot {
             health_reason: None,
             breaker: BreakerState::Closed,
             breaker_opened: 0,
+            breaker_moves: [0; BreakerState::NAMES.len()],
             throttled_until: None,
             ejected_until: None,
             ejections: 0,
             weight: 1.0,
             position: None,
+            lag: None,
         }
     }
 

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{EndpointConfig, EndpointId, ErrorType, chance::mix, latency::Latency, ramp::Ramp};
+use crate::{
+    CloseReason, EndpointConfig, EndpointId, ErrorType, breaker::BreakerState, chance::mix, latency::Latency,
+    ramp::Ramp,
+};
 
 /// Counters of one endpoint, and what balancers read of it.
 #[derive(Debug)]
@@ -28,6 +31,11 @@ pub(crate) struct Stats {
     requests: AtomicU64,
     errors: [AtomicU64; ErrorType::ALL.len()],
     check_failures: AtomicU64,
+    /// Transitions of the breaker, by the state they led to.
+    breaker_moves: [AtomicU64; BreakerState::NAMES.len()],
+    ejections: AtomicU64,
+    /// Blocks behind the others at the last check that told a position, plus 1; 0 while there was none.
+    lag: AtomicU64,
     connections: Connections,
 }
 
@@ -37,7 +45,8 @@ struct Connections {
     /// total in the upper half, active in the lower
     gauge: AtomicU64,
     created: AtomicU64,
-    destroyed: AtomicU64,
+    /// By reason.
+    destroyed: [AtomicU64; CloseReason::ALL.len()],
 }
 
 const TOTAL: u64 = 1 << 32;
@@ -57,6 +66,9 @@ impl Stats {
             requests: AtomicU64::new(0),
             errors: Default::default(),
             check_failures: AtomicU64::new(0),
+            breaker_moves: Default::default(),
+            ejections: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
             connections: Connections::default(),
         }
     }
@@ -138,9 +150,33 @@ impl Stats {
         self.connections.gauge.fetch_add(TOTAL, Relaxed);
     }
 
-    pub(crate) fn connection_closed(&self) {
+    pub(crate) fn connection_closed(&self, why: CloseReason) {
         self.connections.gauge.fetch_sub(TOTAL, Relaxed);
-        self.connections.destroyed.fetch_add(1, Relaxed);
+        self.connections.destroyed[why.index()].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn breaker_moved(&self, to: BreakerState) {
+        self.breaker_moves[to.index()].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn breaker_moves(&self) -> [u64; BreakerState::NAMES.len()] {
+        std::array::from_fn(|i| self.breaker_moves[i].load(Relaxed))
+    }
+
+    pub(crate) fn ejected(&self) {
+        self.ejections.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections.load(Relaxed)
+    }
+
+    pub(crate) fn set_lag(&self, blocks: u64) {
+        self.lag.store(blocks.saturating_add(1), Relaxed);
+    }
+
+    pub(crate) fn lag(&self) -> Option<u64> {
+        self.lag.load(Relaxed).checked_sub(1)
     }
 
     #[inline]
@@ -168,8 +204,8 @@ impl Stats {
         self.connections.created.load(Relaxed)
     }
 
-    pub(crate) fn connections_destroyed(&self) -> u64 {
-        self.connections.destroyed.load(Relaxed)
+    pub(crate) fn connections_destroyed(&self) -> [u64; CloseReason::ALL.len()] {
+        std::array::from_fn(|i| self.connections.destroyed[i].load(Relaxed))
     }
 
     pub(crate) fn requests(&self) -> u64 {

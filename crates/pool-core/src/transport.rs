@@ -3,14 +3,14 @@
 use std::sync::{
     Arc,
     atomic::{
-        AtomicU32,
+        AtomicU8, AtomicU32,
         Ordering::{AcqRel, Relaxed},
     },
 };
 
 use tokio::time::Instant;
 
-use crate::{Endpoint, ceiling::Room, knobs::Limits, stats::Stats};
+use crate::{CloseReason, Endpoint, ceiling::Room, knobs::Limits, stats::Stats};
 
 /// An open physical connection. Dropping the last handle closes it and counts it as closed.
 pub(crate) struct Transport<E: Endpoint> {
@@ -22,6 +22,8 @@ pub(crate) struct Transport<E: Endpoint> {
     lanes: AtomicU32,
     /// Lanes that are leased.
     busy: AtomicU32,
+    /// Why it will have been closed, if the last handle is dropped next: a [`CloseReason`] by its index.
+    closing: AtomicU8,
     stats: Arc<Stats>,
     limits: Arc<Limits>,
     /// Given back when it is closed.
@@ -43,10 +45,26 @@ impl<E: Endpoint> Transport<E> {
             opened_at,
             lanes: AtomicU32::new(0),
             busy: AtomicU32::new(0),
+            closing: AtomicU8::new(CloseReason::Shutdown as u8),
             stats,
             limits,
             _room: room,
         }
+    }
+
+    /// Notes why a handle is about to be dropped. The connection may live on, because others have one: then what is noted
+    /// when the last one goes is what counts. What nobody has noted anything on goes with the pool.
+    pub(crate) fn closing(&self, why: CloseReason) {
+        self.closing.store(why as u8, Relaxed);
+    }
+
+    /// Notes why a handle is dropped that cannot be used any more, and is not too old.
+    pub(crate) fn closing_at(&self, now: Instant, unless_expired: CloseReason) {
+        self.closing(if now >= self.expires_at {
+            CloseReason::Expired
+        } else {
+            unless_expired
+        });
     }
 
     /// Whether any of its lanes is leased.
@@ -68,7 +86,9 @@ impl<E: Endpoint> Transport<E> {
 
 impl<E: Endpoint> Drop for Transport<E> {
     fn drop(&mut self) {
-        self.stats.connection_closed();
+        let why = CloseReason::ALL.get(usize::from(*self.closing.get_mut()));
+        self.stats
+            .connection_closed(why.copied().unwrap_or(CloseReason::Shutdown));
         self.limits.closed();
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use prometheus::proto::{LabelPair, Metric, MetricFamily};
+use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::catalogue::{self, Kind};
 
@@ -14,10 +14,10 @@ const OVERFLOW: &str = "otel_metric_overflow";
 
 /// Cleans what the exporter gathered.
 ///
-/// - Histograms stay in the SDK for ever. Those whose endpoint has no gauges in the same gathering belong to pools or
-///   endpoints that are gone, and are left out.
-/// - A series of everything beyond the limit holds the last value written by anybody: it is left out, and an error is
-///   logged, once.
+/// - Histograms stay in the SDK for ever. Those whose endpoint or pool has no gauges in the same gathering are gone, and
+///   are left out.
+/// - A series of everything beyond the limit holds the last value written by anybody: it is left out, an error is
+///   logged, once, and the metrics that this happened to are counted in one of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     overflow_logged: AtomicBool,
@@ -26,6 +26,7 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn apply(&self, families: &mut Vec<MetricFamily>) {
         let living = living(families);
+        let mut overflowed = 0_u32;
         for family in &mut *families {
             let Some(metric) = catalogue::by_name(family.name()) else {
                 continue;
@@ -36,6 +37,7 @@ impl Filter {
                 .retain(|series| label(series, OVERFLOW).is_none());
             if family.get_metric().len() < before {
                 self.log_overflow(metric.name);
+                overflowed += 1;
             }
             if metric.kind == Kind::Histogram {
                 family
@@ -44,6 +46,7 @@ impl Filter {
             }
         }
         families.retain(|family| !family.get_metric().is_empty());
+        families.push(count(&catalogue::METRICS_OVERFLOW, overflowed));
     }
 
     fn log_overflow(&self, metric: &str) {
@@ -57,11 +60,22 @@ impl Filter {
     }
 }
 
-/// Pairs of pool and endpoint that have gauges.
+/// A gauge without labels.
+fn count(metric: &catalogue::Metric, value: u32) -> MetricFamily {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value.into());
+    let mut family = MetricFamily::default();
+    family.set_name(metric.name.to_owned());
+    family.set_help(metric.help.to_owned());
+    family.set_field_type(MetricType::GAUGE);
+    family.set_metric(vec![Metric::from_gauge(gauge)]);
+    family
+}
+
+/// Pairs of pool and endpoint that have gauges, and pools, without an endpoint.
 fn living(families: &[MetricFamily]) -> HashSet<(String, String)> {
-    let gauges = families
-        .iter()
-        .filter(|family| family.name() == catalogue::CONNECTIONS_MAX.name);
+    let gauges = [catalogue::CONNECTIONS_MAX.name, catalogue::QUEUE_SIZE.name];
+    let gauges = families.iter().filter(|family| gauges.contains(&family.name()));
     gauges.flat_map(MetricFamily::get_metric).map(identity).collect()
 }
 

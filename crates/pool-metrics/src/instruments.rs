@@ -6,24 +6,28 @@ use opentelemetry::{
     KeyValue,
     metrics::{AsyncInstrument, Histogram, Meter},
 };
-use pool_core::{EndpointSnapshot, ErrorType, PoolSnapshot, health::HealthStatus};
+use pool_core::{EndpointSnapshot, PoolSnapshot, health::HealthStatus};
 
 use crate::{
-    catalogue::{self, Kind, Metric, Unit},
+    catalogue::{self, Kind, Label, Metric, Unit},
     collection::{Collector, View},
 };
 
 /// Where the value of a metric stands.
 #[derive(Clone, Copy)]
 pub(crate) enum Read {
+    /// One number for the process.
+    Process(u64),
     /// One number per pool.
     Pool(fn(&PoolSnapshot) -> u64),
+    /// One number per pool and value of the closed label, by its place in the catalogue.
+    PoolBy(fn(&PoolSnapshot, usize) -> u64),
     /// One number per endpoint.
     Endpoint(fn(&EndpointSnapshot) -> u64),
     /// One fraction per endpoint.
     EndpointFraction(fn(&EndpointSnapshot) -> f64),
-    /// One number per endpoint and class of error.
-    Errors(fn(&EndpointSnapshot) -> &[u64; ErrorType::ALL.len()]),
+    /// One number per endpoint and value of the closed label, by its place in the catalogue.
+    EndpointBy(fn(&EndpointSnapshot, usize) -> u64),
 }
 
 /// All metrics that are read when somebody collects.
@@ -52,7 +56,10 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         Read::Endpoint(|e| u64::from(!e.breaker.is_closed())),
     ),
     (catalogue::ENDPOINT_WEIGHT, Read::EndpointFraction(|e| e.weight)),
-    (catalogue::ERRORS_TOTAL, Read::Errors(|e| &e.errors)),
+    (
+        catalogue::ERRORS_TOTAL,
+        Read::EndpointBy(|e, class| e.errors[class]),
+    ),
     (
         catalogue::HEALTH_CHECK_FAILURES_TOTAL,
         Read::Endpoint(|e| e.health_check_failures),
@@ -76,8 +83,8 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
     ),
     (catalogue::QUEUE_LIMIT, Read::Pool(|p| p.queue_limit)),
     (
-        catalogue::QUEUE_REJECTIONS_TOTAL,
-        Read::Pool(|p| p.queue_rejections),
+        catalogue::REJECTIONS_TOTAL,
+        Read::PoolBy(|p, reason| p.rejections[reason]),
     ),
     (
         catalogue::BLOCK_HEIGHT,
@@ -91,10 +98,56 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         Read::Pool(|p| p.budget_exhausted),
     ),
     (catalogue::LEASE_LEAKS_TOTAL, Read::Pool(|p| p.leaks)),
+    (
+        catalogue::CIRCUIT_BREAKER_STATE,
+        Read::EndpointBy(|e, state| u64::from(e.breaker.index() == state)),
+    ),
+    (
+        catalogue::CIRCUIT_BREAKER_TRANSITIONS_TOTAL,
+        Read::EndpointBy(|e, state| e.breaker_moves[state]),
+    ),
+    (catalogue::HEDGES_LOST_TOTAL, Read::Pool(|p| p.hedges_lost)),
+    (
+        catalogue::HEDGE_BUDGET_EXHAUSTED_TOTAL,
+        Read::Pool(|p| p.hedges_refused),
+    ),
+    (
+        catalogue::PANIC_THRESHOLD_ACTIVE,
+        Read::Pool(|p| p.panicking.into()),
+    ),
+    (
+        catalogue::RECONFIGURATIONS_TOTAL,
+        Read::PoolBy(|p, result| [p.updates, p.updates_refused][result]),
+    ),
+    (
+        catalogue::EJECTION_STATUS,
+        Read::Endpoint(|e| e.ejected_until.is_some().into()),
+    ),
+    (catalogue::EJECTIONS_TOTAL, Read::Endpoint(|e| e.ejections)),
+    (
+        catalogue::THROTTLE_STATUS,
+        Read::Endpoint(|e| e.throttled_until.is_some().into()),
+    ),
+    (catalogue::BLOCK_LAG, Read::Endpoint(|e| e.lag.unwrap_or(0))),
+    (
+        catalogue::CONNECTIONS_CLOSED_TOTAL,
+        Read::EndpointBy(|e, reason| e.connections_closed[reason]),
+    ),
+    (catalogue::BUILD_INFO, Read::Process(1)),
 ];
 
-/// The one metric that is recorded as it happens.
-pub(crate) const RECORDED: Metric = catalogue::REQUEST_DURATION_MS;
+/// The metrics that are recorded as it happens.
+#[cfg(test)]
+pub(crate) const RECORDED: &[Metric] = &[
+    catalogue::REQUEST_DURATION_MS,
+    catalogue::QUEUE_WAIT_SECONDS,
+    catalogue::CONNECT_DURATION_SECONDS,
+    catalogue::HEALTH_CHECK_DURATION_SECONDS,
+];
+
+/// The metric that the Prometheus bridge itself adds to what it shows.
+#[cfg(test)]
+pub(crate) const ADDED: Metric = catalogue::METRICS_OVERFLOW;
 
 /// Creates all observable instruments on the meter, in the order of [`OBSERVED`]: the collector relies on it.
 pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
@@ -116,8 +169,9 @@ pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
                     .build();
             }
             (Kind::Counter, read) => {
-                let read =
-                    move |out: &dyn AsyncInstrument<u64>| observe(read, &collector.view(position), out);
+                let read = move |out: &dyn AsyncInstrument<u64>| {
+                    observe(metric, read, &collector.view(position), out);
+                };
                 let builder = meter.u64_observable_counter(metric.name);
                 builder
                     .with_description(metric.help)
@@ -126,8 +180,9 @@ pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
                     .build();
             }
             (_, read) => {
-                let read =
-                    move |out: &dyn AsyncInstrument<u64>| observe(read, &collector.view(position), out);
+                let read = move |out: &dyn AsyncInstrument<u64>| {
+                    observe(metric, read, &collector.view(position), out);
+                };
                 let builder = meter.u64_observable_gauge(metric.name);
                 builder
                     .with_description(metric.help)
@@ -139,21 +194,33 @@ pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
     }
 }
 
-/// Creates the latency histogram.
-pub(crate) fn duration(meter: &Meter) -> Histogram<f64> {
+/// Creates one of the histograms of [`RECORDED`].
+pub(crate) fn histogram(meter: &Meter, metric: &Metric) -> Histogram<f64> {
     meter
-        .f64_histogram(RECORDED.name)
-        .with_description(RECORDED.help)
-        .with_unit(unit(&RECORDED))
-        .with_boundaries(RECORDED.buckets.to_vec())
+        .f64_histogram(metric.name)
+        .with_description(metric.help)
+        .with_unit(unit(metric))
+        .with_boundaries(metric.buckets.to_vec())
         .build()
 }
 
-fn observe(read: Read, view: &View, out: &dyn AsyncInstrument<u64>) {
+fn observe(metric: &Metric, read: Read, view: &View, out: &dyn AsyncInstrument<u64>) {
     match read {
+        Read::Process(value) => {
+            let labels: Vec<_> = metric.labels.iter().flat_map(values).collect();
+            out.observe(value, &labels);
+        }
         Read::Pool(value) => {
             for pool in &view.pools {
                 out.observe(value(&pool.snapshot), &pool.labels);
+            }
+        }
+        Read::PoolBy(value) => {
+            for pool in &view.pools {
+                for (place, class) in closed(metric) {
+                    let [pool_id] = pool.labels.clone();
+                    out.observe(value(&pool.snapshot, place), &[pool_id, class]);
+                }
             }
         }
         Read::Endpoint(value) => {
@@ -161,20 +228,27 @@ fn observe(read: Read, view: &View, out: &dyn AsyncInstrument<u64>) {
                 out.observe(value(endpoint), labels);
             }
         }
-        Read::Errors(counts) => {
+        Read::EndpointBy(value) => {
             for (labels, endpoint) in endpoints(view) {
-                for (class, count) in ErrorType::ALL.iter().zip(counts(endpoint)) {
-                    let [pool, endpoint] = labels.clone();
-                    out.observe(
-                        *count,
-                        &[pool, endpoint, KeyValue::new("error_type", class.as_str())],
-                    );
+                for (place, class) in closed(metric) {
+                    let [pool_id, endpoint_id] = labels.clone();
+                    out.observe(value(endpoint, place), &[pool_id, endpoint_id, class]);
                 }
             }
         }
         // has a callback of its own: another number type
         Read::EndpointFraction(_) => {}
     }
+}
+
+/// The values of a metric's closed label, the last one, with their places.
+fn closed(metric: &Metric) -> impl Iterator<Item = (usize, KeyValue)> {
+    metric.labels.last().into_iter().flat_map(values).enumerate()
+}
+
+fn values(label: &'static Label) -> impl Iterator<Item = KeyValue> {
+    let values = label.values.iter();
+    values.map(|value| KeyValue::new(label.name, *value))
 }
 
 fn endpoints(view: &View) -> impl Iterator<Item = (&[KeyValue; 2], &EndpointSnapshot)> {
@@ -190,58 +264,12 @@ const fn unit(metric: &Metric) -> &'static str {
         Unit::Slots => "{slot}",
         Unit::Count => "{event}",
         Unit::Milliseconds => "ms",
+        Unit::Seconds => "s",
         Unit::Flag | Unit::Ratio => "1",
         Unit::Blocks => "{block}",
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use pool_core::Fault;
-
-    use super::*;
-
-    #[test]
-    fn every_metric_of_the_catalogue_has_exactly_one_source() {
-        let mut ours: Vec<_> = OBSERVED
-            .iter()
-            .map(|(metric, _)| metric.name)
-            .chain([RECORDED.name])
-            .collect();
-        let mut catalogue: Vec<_> = catalogue::METRICS.iter().map(|metric| metric.name).collect();
-        ours.sort_unstable();
-        catalogue.sort_unstable();
-        assert_eq!(ours, catalogue);
-    }
-
-    #[test]
-    fn sources_have_the_labels_of_the_catalogue() {
-        for (metric, read) in OBSERVED {
-            let expected: &[&str] = match read {
-                Read::Pool(_) => &["pool"],
-                Read::Endpoint(_) | Read::EndpointFraction(_) => &["pool", "endpoint"],
-                Read::Errors(_) => &["pool", "endpoint", "error_type"],
-            };
-            let labels: Vec<_> = metric.labels.iter().map(|label| label.name).collect();
-            assert_eq!(labels, expected, "{}", metric.name);
-        }
-    }
-
-    #[test]
-    fn error_types_of_the_pool_are_those_of_the_catalogue() {
-        let fault = |fault| match fault {
-            Fault::Node => catalogue::Fault::Node,
-            Fault::Caller => catalogue::Fault::Caller,
-            Fault::Local => catalogue::Fault::Local,
-        };
-        let pool: Vec<_> = ErrorType::ALL
-            .iter()
-            .map(|class| (class.as_str(), fault(class.fault())))
-            .collect();
-        let catalogue: Vec<_> = catalogue::ERROR_TYPES
-            .iter()
-            .map(|class| (class.value, class.fault))
-            .collect();
-        assert_eq!(pool, catalogue);
-    }
-}
+#[path = "instruments_tests.rs"]
+mod tests;

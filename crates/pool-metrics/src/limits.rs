@@ -36,7 +36,12 @@ impl Limits {
     /// at least one endpoint, so there are never more pools than that.
     pub fn series(&self, metric: &Metric) -> usize {
         let closed = metric.labels.iter().map(|label| label.values.len().max(1));
-        closed.fold(self.endpoints, usize::saturating_mul)
+        let each = if metric.has_label("pool") {
+            self.endpoints
+        } else {
+            1
+        };
+        closed.fold(each, usize::saturating_mul)
     }
 }
 

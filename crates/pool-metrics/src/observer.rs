@@ -8,11 +8,12 @@ use std::{
 
 use opentelemetry::{
     KeyValue,
-    metrics::{BoundHistogram, Histogram, MeterProvider},
+    metrics::{BoundHistogram, Histogram, Meter, MeterProvider},
 };
-use pool_core::{EndpointId, EndpointObserver, ErrorType, Observer, PoolId, Source};
+use pool_core::{EndpointId, EndpointObserver, ErrorType, Observer, PoolId, PoolObserver, Source};
 
 use crate::{
+    catalogue,
     collection::{Collector, text},
     instruments,
     registrations::{Gate, Registrations},
@@ -40,8 +41,28 @@ pub struct PoolMetrics {
 
 struct Shared {
     registrations: Arc<Registrations>,
-    /// The latency histogram of each provider.
-    durations: RwLock<Vec<Histogram<f64>>>,
+    /// The histograms of each provider.
+    histograms: RwLock<Vec<Histograms>>,
+}
+
+/// The histograms of one provider.
+struct Histograms {
+    attempts: Histogram<f64>,
+    waits: Histogram<f64>,
+    connects: Histogram<f64>,
+    checks: Histogram<f64>,
+}
+
+impl Histograms {
+    fn new(meter: &Meter) -> Self {
+        let histogram = |metric| instruments::histogram(meter, metric);
+        Self {
+            attempts: histogram(&catalogue::REQUEST_DURATION_MS),
+            waits: histogram(&catalogue::QUEUE_WAIT_SECONDS),
+            connects: histogram(&catalogue::CONNECT_DURATION_SECONDS),
+            checks: histogram(&catalogue::HEALTH_CHECK_DURATION_SECONDS),
+        }
+    }
 }
 
 impl PoolMetrics {
@@ -49,7 +70,7 @@ impl PoolMetrics {
     pub fn new(provider: &dyn MeterProvider) -> Self {
         let shared = Shared {
             registrations: Arc::default(),
-            durations: RwLock::default(),
+            histograms: RwLock::default(),
         };
         let metrics = Self {
             shared: Arc::new(shared),
@@ -64,12 +85,23 @@ impl PoolMetrics {
         let meter = provider.meter(SCOPE);
         let collector = Collector::new(Arc::clone(&self.shared.registrations));
         instruments::observe_all(&meter, &Arc::new(collector));
-        let mut durations = self
+        let mut histograms = self
             .shared
-            .durations
+            .histograms
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        durations.push(instruments::duration(&meter));
+        histograms.push(Histograms::new(&meter));
+    }
+
+    /// The histograms of all providers with these labels resolved.
+    fn bind(&self, which: fn(&Histograms) -> &Histogram<f64>, labels: &[KeyValue]) -> Bound {
+        let histograms = self
+            .shared
+            .histograms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bound = histograms.iter().map(|all| which(all).bind(labels));
+        Bound(bound.collect())
     }
 }
 
@@ -84,16 +116,19 @@ impl Observer for PoolMetrics {
             KeyValue::new("pool", text(pool.as_str())),
             KeyValue::new("endpoint", text(endpoint.as_str())),
         ];
-        let durations = self
-            .shared
-            .durations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let durations = durations
-            .iter()
-            .map(|histogram| histogram.bind(&labels))
-            .collect();
-        Arc::new(Recorder { gate, durations })
+        Arc::new(Recorder {
+            gate,
+            attempts: self.bind(|all| &all.attempts, &labels),
+            connects: self.bind(|all| &all.connects, &labels),
+            checks: self.bind(|all| &all.checks, &labels),
+        })
+    }
+
+    fn pool(&self, pool: &PoolId) -> Option<Arc<dyn PoolObserver>> {
+        let gate = self.shared.registrations.pool_gate(pool);
+        let labels = [KeyValue::new("pool", text(pool.as_str()))];
+        let waits = self.bind(|all| &all.waits, &labels);
+        Some(Arc::new(PoolRecorder { gate, waits }))
     }
 }
 
@@ -103,21 +138,50 @@ impl fmt::Debug for PoolMetrics {
     }
 }
 
+/// One histogram of each provider, labels resolved.
+struct Bound(Box<[BoundHistogram<f64>]>);
+
+impl Bound {
+    #[inline]
+    fn record(&self, gate: &Gate, value: f64) {
+        if gate.is_open() {
+            for histogram in &self.0 {
+                histogram.record(value);
+            }
+        }
+    }
+}
+
 /// Records one endpoint's latencies. Errors and requests are counted by the pool itself and read from its snapshot.
 struct Recorder {
     gate: Gate,
-    /// One per provider, labels resolved.
-    durations: Box<[BoundHistogram<f64>]>,
+    attempts: Bound,
+    connects: Bound,
+    checks: Bound,
 }
 
 impl EndpointObserver for Recorder {
     fn attempt_ended(&self, elapsed: Duration, _error: Option<ErrorType>) {
-        if !self.gate.is_open() {
-            return;
-        }
-        let milliseconds = elapsed.as_secs_f64() * 1e3;
-        for duration in &self.durations {
-            duration.record(milliseconds);
-        }
+        self.attempts.record(&self.gate, elapsed.as_secs_f64() * 1e3);
+    }
+
+    fn connect_ended(&self, elapsed: Duration, _opened: bool) {
+        self.connects.record(&self.gate, elapsed.as_secs_f64());
+    }
+
+    fn check_ended(&self, elapsed: Duration, _passed: bool) {
+        self.checks.record(&self.gate, elapsed.as_secs_f64());
+    }
+}
+
+/// Records what concerns a pool as a whole.
+struct PoolRecorder {
+    gate: Gate,
+    waits: Bound,
+}
+
+impl PoolObserver for PoolRecorder {
+    fn waited(&self, elapsed: Duration) {
+        self.waits.record(&self.gate, elapsed.as_secs_f64());
     }
 }

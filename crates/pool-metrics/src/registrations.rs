@@ -77,6 +77,14 @@ impl Registrations {
         }
     }
 
+    /// A pool is being built: the gate of its latencies, closed while another with its id lives.
+    pub(crate) fn pool_gate(&self, pool: &PoolId) -> Gate {
+        let mut inner = self.lock();
+        inner.forget_dead();
+        let taken = inner.attached.iter().any(|attached| attached.id == *pool);
+        inner.pending(pool, !taken)
+    }
+
     /// An endpoint joins a pool: the gate of its latencies.
     ///
     /// The observer is told names only. A name that the living pool lists already must come from a second pool with

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use pool_metrics::catalogue::{Kind, METRICS, Unit};
+use pool_metrics::catalogue::METRICS;
 
+use super::metrics_doc;
 use crate::{
     alert::{alerts, number},
     problem::Problem,
@@ -44,24 +45,12 @@ fn metrics() -> String {
     let mut table =
         String::from("| metric | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n");
     for metric in METRICS {
-        let kind = match metric.kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-            Kind::Histogram => "histogram",
-        };
-        let unit = match metric.unit {
-            Unit::Connections => "connections",
-            Unit::Slots => "slots",
-            Unit::Count => "count",
-            Unit::Milliseconds => "ms",
-            Unit::Flag => "0 or 1",
-            Unit::Ratio => "ratio",
-            Unit::Blocks => "blocks",
-        };
         let labels: Vec<&str> = metric.labels.iter().map(|label| label.name).collect();
         table.push_str(&format!(
-            "| `{}` | {kind} | {unit} | {} | {} |\n",
+            "| `{}` | {} | {} | {} | {} |\n",
             metric.name,
+            metrics_doc::kind(metric),
+            metrics_doc::unit(metric),
             labels.join(", "),
             metric.help
         ));

@@ -5,6 +5,7 @@ pub(crate) mod alertmanager;
 mod compose;
 pub(crate) mod dashboard;
 mod docs;
+mod metrics_doc;
 mod panels;
 mod prometheus;
 mod provisioning;
@@ -31,6 +32,7 @@ pub(crate) mod paths {
     pub(crate) const DASHBOARD: &str = "monitoring/grafana/dashboards/connection-pool.json";
     pub(crate) const COMPOSE: &str = "docker-compose.monitoring.yml";
     pub(crate) use super::docs::PATH as GUIDE;
+    pub(crate) use super::metrics_doc::PATH as METRICS;
 }
 
 /// A file of the stack.
@@ -45,7 +47,8 @@ pub struct GeneratedFile {
 /// Where the stack will run; it decides how its parts find each other.
 #[derive(Clone, Copy, Debug)]
 pub enum Runtime<'a> {
-    /// In containers. These are the committed files, the Compose file and the tables of the operator's guide included.
+    /// In containers. These are the committed files; the Compose file, the tables of the operator's guide and
+    /// the reference of the metrics included.
     Docker,
     /// As processes of this host, on loopback.
     Native {
@@ -79,6 +82,7 @@ pub fn generate(spec: &Spec, runtime: Runtime<'_>) -> Result<Vec<GeneratedFile>,
     if matches!(runtime, Runtime::Docker) {
         files.push(yaml(paths::COMPOSE, &compose::compose(spec))?);
         files.push(file(paths::GUIDE, docs::guide(spec)?));
+        files.push(file(paths::METRICS, metrics_doc::reference()));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)

@@ -1,6 +1,7 @@
 //! The panels of the dashboard, in the five sections of the operator's guide.
 
 mod draft;
+mod more;
 
 use pool_metrics::catalogue::{self as metrics, Metric};
 
@@ -17,12 +18,13 @@ const ENDPOINT_LEGEND: &str = "{{pool}} · {{endpoint}} · {{instance}}";
 
 /// The sections, each with its panels.
 pub(super) fn sections(spec: &Spec) -> Vec<(&'static str, Vec<Draft>)> {
+    let with = |first: Vec<Draft>, more: Vec<Draft>| first.into_iter().chain(more).collect();
     vec![
-        ("Status overview", status(spec)),
-        ("Performance", performance(spec)),
-        ("Errors and circuit breakers", errors(spec)),
-        ("Endpoint health and weights", health()),
-        ("Queue", queue(spec)),
+        ("Status overview", with(status(spec), more::status())),
+        ("Performance", with(performance(spec), more::performance())),
+        ("Errors and circuit breakers", with(errors(spec), more::errors())),
+        ("Endpoint health and weights", with(health(), more::health())),
+        ("Queue", with(queue(spec), more::queue())),
     ]
 }
 
@@ -325,7 +327,7 @@ fn queue(spec: &Spec) -> Vec<Draft> {
         .query(by_pool(&metrics::QUEUE_LIMIT), "{{pool}} · {{instance}} limit"),
         timeseries(
             "Turned away",
-            "Callers per second that ran out of time in the queue, or found it full.",
+            "Callers per second that ran out of time in the queue, and those that got no connection, by reason.",
             "reqps",
             &[],
         )
@@ -334,8 +336,8 @@ fn queue(spec: &Spec) -> Vec<Draft> {
             "{{pool}} · {{instance}} timed out",
         )
         .query(
-            rate(&metrics::QUEUE_REJECTIONS_TOTAL, Subject::Pool),
-            "{{pool}} · {{instance}} rejected",
+            draft::rate_of("", &metrics::REJECTIONS_TOTAL, "instance, pool, reason"),
+            "{{pool}} · {{instance}} {{reason}}",
         ),
         timeseries(
             "Second attempts",

@@ -39,7 +39,7 @@ impl<O> Admission<O> {
             return (false, effects);
         };
         gate.ejected = Some(ejection);
-        gate.ejections += 1;
+        gate.stats.ejected();
         let change = Change::Ejected {
             wait: ejection.until.saturating_duration_since(now),
             why: ejection.why,

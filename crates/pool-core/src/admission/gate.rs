@@ -55,11 +55,9 @@ pub(crate) struct Gate {
     pub(crate) taken: u32,
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
-    pub(crate) breaker_opened: u64,
     pub(crate) throttled_until: Option<Instant>,
     /// Left out, because it stands out among the others.
     pub(crate) ejected: Option<Ejection>,
-    pub(crate) ejections: u64,
     /// The pool is so short of usable endpoints that this one is used with a poor record too.
     pub(crate) panic: bool,
     /// When the next health check can have ended.
@@ -84,10 +82,8 @@ impl Gate {
             taken: 0,
             health: Health::new(health),
             breaker: Breaker::new(breaker, now),
-            breaker_opened: 0,
             throttled_until: None,
             ejected: None,
-            ejections: 0,
             panic: false,
             next_check: now,
             position: None,

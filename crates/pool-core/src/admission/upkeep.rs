@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Admission, Change, Effects, Gate, Settle, State};
 use crate::{
-    breaker::{BreakerState, Ticket, Transition},
+    breaker::{Ticket, Transition},
     moment::after,
 };
 
@@ -48,7 +48,7 @@ impl<O> Admission<O> {
         effects: &mut Effects,
     ) {
         let Some(transition) = moved else { return };
-        gate.breaker_opened += u64::from(matches!(transition.to, BreakerState::Open { .. }));
+        gate.stats.breaker_moved(transition.to);
         effects.change(key, Change::Breaker(transition));
     }
 

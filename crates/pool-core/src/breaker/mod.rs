@@ -37,6 +37,18 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    /// The names of the states, as label values, in the order of [`index`](Self::index).
+    pub const NAMES: [&'static str; 3] = ["closed", "open", "half_open"];
+
+    /// Its place among [`NAMES`](Self::NAMES).
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Closed => 0,
+            Self::Open { .. } => 1,
+            Self::HalfOpen => 2,
+        }
+    }
+
     /// Whether the state is [`Closed`](Self::Closed). Half-open is not closed.
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Closed)

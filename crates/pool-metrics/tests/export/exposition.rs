@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use pool_core::breaker::BreakerState;
 use pool_metrics::{
     PrometheusBridge,
     catalogue::{self, Kind},
 };
+use tokio::time::Instant;
 
-use crate::support::{Exposition, FakePool};
+use crate::support::{Exposition, FakePool, series};
 
 fn one_pool() -> (PrometheusBridge, std::sync::Arc<FakePool>) {
     let bridge = PrometheusBridge::new().unwrap();
@@ -98,16 +100,35 @@ fn types_helps_and_labels_are_those_of_the_catalogue() {
 fn closed_labels_have_all_their_values_and_no_other() {
     let (bridge, _pool) = one_pool();
     let exposed = Exposition::of(&bridge);
-    let expected: BTreeSet<_> = catalogue::ERROR_TYPES.iter().map(|class| class.value).collect();
-    for endpoint in ["alchemy", "infura"] {
-        let samples = &exposed.0[catalogue::ERRORS_TOTAL.name].samples;
-        let of_endpoint = samples
-            .iter()
-            .filter(|sample| sample.labels["endpoint"] == endpoint);
-        let values: BTreeSet<_> = of_endpoint
-            .map(|sample| sample.labels["error_type"].as_str())
-            .collect();
-        assert_eq!(values, expected, "{endpoint}");
+    let mut sets = 0;
+    for metric in catalogue::METRICS {
+        let samples = &exposed.0[metric.name].samples;
+        for label in metric.labels.iter().filter(|label| !label.values.is_empty()) {
+            sets += 1;
+            let expected: BTreeSet<_> = label.values.iter().copied().collect();
+            let values = samples.iter().map(|sample| sample.labels[label.name].as_str());
+            assert_eq!(values.collect::<BTreeSet<_>>(), expected, "{}", metric.name);
+            assert_eq!(samples.len(), series(metric, 1, 2), "{}", metric.name);
+        }
+    }
+    assert!(sets >= 7, "{sets}");
+}
+
+#[test]
+fn of_a_state_set_exactly_one_is_1() {
+    let (bridge, pool) = one_pool();
+    pool.set(|pool| {
+        pool.endpoints[0].breaker = BreakerState::Open {
+            until: Instant::now(),
+        };
+        pool.endpoints[1].breaker = BreakerState::HalfOpen;
+    });
+    let exposed = Exposition::of(&bridge);
+    for (endpoint, state) in [("alchemy", "open"), ("infura", "half_open")] {
+        let samples = exposed.0[catalogue::CIRCUIT_BREAKER_STATE.name].samples.iter();
+        let on = samples.filter(|sample| sample.labels["endpoint"] == endpoint && sample.value == 1.0);
+        let on: Vec<_> = on.map(|sample| sample.labels["state"].as_str()).collect();
+        assert_eq!(on, [state], "{endpoint}");
     }
 }
 
@@ -119,11 +140,7 @@ fn counters_and_histograms_stand_at_0_from_registration() {
         .iter()
         .filter(|metric| metric.kind != Kind::Gauge)
     {
-        let series = match metric.labels.len() {
-            1 => 1,
-            2 => 2,
-            _ => 2 * catalogue::ERROR_TYPES.len(),
-        };
+        let series = series(metric, 1, 2);
         // each bucket, the one to infinity, sum and count
         let lines = if metric.kind == Kind::Histogram {
             metric.buckets.len() + 3
@@ -149,9 +166,10 @@ fn buckets_are_those_of_the_catalogue() {
         .filter(|metric| metric.kind == Kind::Histogram)
     {
         let samples = &exposed.0[metric.name].samples;
-        let of_one = samples
-            .iter()
-            .filter(|sample| sample.labels["endpoint"] == "alchemy");
+        let of_one = samples.iter().filter(|sample| {
+            let endpoint = sample.labels.get("endpoint");
+            endpoint.is_none_or(|endpoint| endpoint == "alchemy")
+        });
         let bounds: Vec<f64> = of_one
             .filter_map(|sample| sample.labels.get("le"))
             .map(|le| le.parse().unwrap())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use pool_core::{EndpointId, EndpointObserver, EndpointSnapshot, Observer, PoolId, PoolSnapshot, Source};
-use pool_metrics::{PoolMetrics, PrometheusBridge};
+use pool_metrics::{PoolMetrics, PrometheusBridge, catalogue};
 use prometheus::{Registry, TextEncoder};
 use tokio::time::Instant;
 
@@ -31,6 +31,7 @@ impl FakePool {
     /// Endpoints join before the pool is attached, as in a real pool.
     pub(crate) fn register(self: &Arc<Self>, metrics: &PoolMetrics) -> Vec<Arc<dyn EndpointObserver>> {
         let now = self.snapshot();
+        let _waits = metrics.pool(&now.id);
         let observers = now
             .endpoints
             .iter()
@@ -133,6 +134,14 @@ impl Exposition {
             .map(|sample| sample.value)
     }
 
+    /// What there is of pools: all but what is of the process.
+    pub(crate) fn of_pools(&self) -> usize {
+        let samples = self.0.values().flat_map(|family| &family.samples);
+        samples
+            .filter(|sample| sample.labels.contains_key("pool"))
+            .count()
+    }
+
     /// How many series of the pool there are, in all families.
     pub(crate) fn series_of(&self, pool: &str) -> usize {
         let samples = self.0.values().flat_map(|family| &family.samples);
@@ -156,6 +165,19 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
             (name.to_owned(), value.to_owned())
         })
         .collect()
+}
+
+/// How many series a metric has for so many pools and endpoints.
+pub(crate) fn series(metric: &catalogue::Metric, pools: usize, endpoints: usize) -> usize {
+    let chosen = if metric.has_label("endpoint") {
+        endpoints
+    } else if metric.has_label("pool") {
+        pools
+    } else {
+        1
+    };
+    let closed = metric.labels.iter().map(|label| label.values.len().max(1));
+    chosen * closed.product::<usize>()
 }
 
 /// Runs `during` and returns what it logged on this thread.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pool_core::{ErrorType, breaker::BreakerState, health::HealthStatus};
+use pool_core::{CloseReason, ErrorType, Observer, PoolId, breaker::BreakerState, health::HealthStatus};
 use pool_metrics::PrometheusBridge;
 use tokio::time::Instant;
 
@@ -21,7 +21,12 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         pool.queue_size = 11;
         pool.queue_limit = 12;
         pool.queue_timeouts = 13;
-        pool.queue_rejections = 14;
+        pool.rejections = [140, 141, 142, 143, 144, 145];
+        pool.hedges_lost = 31;
+        pool.hedges_refused = 32;
+        pool.updates = 33;
+        pool.updates_refused = 34;
+        pool.panicking = true;
         pool.slots_usable = 15;
         pool.slots_free = 16;
         pool.retries = 17;
@@ -45,7 +50,13 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         };
         b.breaker_opened = 30;
         b.weight = 0.25;
+        b.breaker_moves = [35, 36, 37];
+        b.ejections = 38;
+        b.ejected_until = Some(Instant::now());
+        b.throttled_until = Some(Instant::now());
         b.position = Some(21_000_000);
+        b.lag = Some(39);
+        b.connections_closed = std::array::from_fn(|index| 200 + index as u64);
         for (index, count) in b.errors.iter_mut().enumerate() {
             *count = 100 + index as u64;
         }
@@ -55,7 +66,9 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("queue_size", 11.0),
         ("queue_limit", 12.0),
         ("queue_timeouts_total", 13.0),
-        ("queue_rejections_total", 14.0),
+        ("hedges_lost_total", 31.0),
+        ("hedge_budget_exhausted_total", 32.0),
+        ("panic_threshold_active", 1.0),
         ("slots_usable", 15.0),
         ("slots_free", 16.0),
         ("retries_total", 17.0),
@@ -82,6 +95,10 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("circuit_breaker_opened_total", 0.0, 30.0),
         ("endpoint_weight", 1.0, 0.25),
         ("block_height", 0.0, 21_000_000.0),
+        ("block_lag", 0.0, 39.0),
+        ("ejections_total", 0.0, 38.0),
+        ("ejection_status", 0.0, 1.0),
+        ("throttle_status", 0.0, 1.0),
     ] {
         assert_eq!(
             exposed.value(&full(name), "pool=eth,endpoint=a"),
@@ -94,6 +111,45 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
             "{name} of b"
         );
     }
+    for (name, label, values) in [
+        (
+            "rejections_total",
+            "reason",
+            vec![
+                ("queue_full", 140.0),
+                ("queue_timeout", 141.0),
+                ("no_endpoint", 142.0),
+                ("connect", 143.0),
+                ("deadline", 144.0),
+                ("closed", 145.0),
+            ],
+        ),
+        (
+            "reconfigurations_total",
+            "result",
+            vec![("applied", 33.0), ("refused", 34.0)],
+        ),
+    ] {
+        for (value, count) in values {
+            let labels = format!("pool=eth,{label}={value}");
+            assert_eq!(exposed.value(&full(name), &labels), Some(count), "{name} {value}");
+        }
+    }
+    for (state, count) in [("closed", 35.0), ("open", 36.0), ("half_open", 37.0)] {
+        let labels = format!("pool=eth,endpoint=b,state={state}");
+        let name = full("circuit_breaker_transitions_total");
+        assert_eq!(exposed.value(&name, &labels), Some(count), "{state}");
+    }
+    for reason in CloseReason::ALL {
+        let labels = format!("pool=eth,endpoint=b,reason={}", reason.as_str());
+        let expected = 200.0 + reason.index() as f64;
+        assert_eq!(
+            exposed.value(&full("connections_closed_total"), &labels),
+            Some(expected)
+        );
+    }
+    let version = concat!("version=", env!("CARGO_PKG_VERSION"));
+    assert_eq!(exposed.value(&full("build_info"), version), Some(1.0));
     for class in ErrorType::ALL {
         let labels = format!("pool=eth,endpoint=b,error_type={}", class.as_str());
         let expected = 100.0 + class.index() as f64;
@@ -165,4 +221,35 @@ fn latencies_fall_into_the_right_buckets_of_the_right_endpoint() {
         exposed.value(&full("request_duration_ms_count"), "pool=eth,endpoint=b"),
         Some(6.0)
     );
+}
+
+#[test]
+fn waits_connects_and_checks_have_histograms_of_their_own() {
+    let bridge = PrometheusBridge::new().unwrap();
+    let pool = FakePool::new("eth", &["a"]);
+    let observers = pool.register(bridge.metrics());
+    let waits = bridge.metrics().pool(&PoolId::new("eth").unwrap());
+    // of a pool that is built a second time under the same id nothing is recorded
+    waits.unwrap().waited(Duration::from_secs(1));
+    observers[0].connect_ended(Duration::from_millis(30), true);
+    observers[0].connect_ended(Duration::from_secs(5), false);
+    observers[0].check_ended(Duration::from_millis(2), true);
+    let exposed = Exposition::of(&bridge);
+    let of = |name: &str, labels: &str| exposed.value(&full(name), labels).unwrap();
+    assert_eq!(of("queue_wait_seconds_count", "pool=eth"), 0.0);
+    assert_eq!(of("connect_duration_seconds_count", "pool=eth,endpoint=a"), 2.0);
+    assert_eq!(of("connect_duration_seconds_sum", "pool=eth,endpoint=a"), 5.03);
+    assert_eq!(
+        of("connect_duration_seconds_bucket", "pool=eth,endpoint=a,le=0.025"),
+        0.0
+    );
+    assert_eq!(
+        of("connect_duration_seconds_bucket", "pool=eth,endpoint=a,le=0.05"),
+        1.0
+    );
+    assert_eq!(
+        of("health_check_duration_seconds_count", "pool=eth,endpoint=a"),
+        1.0
+    );
+    assert_eq!(of("request_duration_ms_count", "pool=eth,endpoint=a"), 0.0);
 }
