@@ -162,9 +162,9 @@ impl Alert<'_> {
     /// The limit for humans.
     pub(crate) fn threshold_text(&self) -> String {
         match self.definition.name {
-            AlertName::ConnectionPoolHighUtilization | AlertName::ConnectionPoolHighErrorRate => {
-                percent(self.threshold)
-            }
+            AlertName::ConnectionPoolHighUtilization
+            | AlertName::ConnectionPoolHighErrorRate
+            | AlertName::EndpointThrottled => percent(self.threshold),
             AlertName::ConnectionPoolHighLatency => format!("{} ms", number(self.threshold)),
             AlertName::ConnectionPoolHighChurn => {
                 PromDuration::from_millis((self.threshold * 1_000.0).round() as u64).to_string()

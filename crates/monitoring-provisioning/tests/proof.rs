@@ -76,7 +76,11 @@ fn each_mutant_is_another_rule_that_parses() {
 fn a_failed_test_kills_the_mutant_that_it_names_and_no_other() {
     let mut batch = batch_of(AlertName::ConnectionPoolExhausted);
     let output = failure("ConnectionPoolExhausted__mutant_3");
-    assert_eq!(batch.judge(false, &output), Ok(Next::Done));
+    assert_eq!(
+        batch.judge(false, &output),
+        Ok(Next::Again),
+        "there are more situations"
+    );
     let killed: Vec<bool> = batch.mutants().iter().map(|mutant| mutant.is_killed).collect();
     assert!(killed[2], "the third one");
     assert_eq!(killed.iter().filter(|killed| **killed).count(), 1);

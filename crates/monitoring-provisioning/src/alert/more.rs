@@ -7,7 +7,7 @@ use super::{
 use crate::spec::AlertName;
 
 /// In the order of the rule file.
-pub(crate) static MORE: [Definition; 11] = [
+pub(crate) static MORE: [Definition; 14] = [
     definition(
         AlertName::RelayerDown,
         "critical",
@@ -80,6 +80,50 @@ pub(crate) static MORE: [Definition; 11] = [
             "The budget for retries and hedges of pool {{ $labels.pool }} is spent.",
             "About {{ $value | humanize }} retries and hedges of pool {{ $labels.pool }} on {{ $labels.instance }} were not sent \
              within {window}, because too many others already were (limit {threshold}); callers see the errors of single nodes.",
+        )
+    },
+    Definition {
+        window: window(60),
+        averages: true,
+        threshold: threshold(10.0, 0.0, 1e9, "blocks, above 0"),
+        ..definition(
+            AlertName::EndpointBlockLag,
+            "warning",
+            Subject::Endpoint,
+            60,
+            "the endpoint is never less than {threshold} blocks behind the others within {window}",
+            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is behind.",
+            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} is {{ $value | humanize }} blocks \
+             behind the others (least of {window}, limit {threshold}): what it answers is of the past.",
+        )
+    },
+    Definition {
+        window: window(300),
+        averages: true,
+        threshold: threshold(0.5, 0.0, 1.0, "share of the time, above 0 and below 1"),
+        ..definition(
+            AlertName::EndpointThrottled,
+            "warning",
+            Subject::Endpoint,
+            300,
+            "the endpoint is throttled for more than {threshold} of the time (mean over {window})",
+            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is throttled.",
+            "The provider of endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} has throttled it \
+             {{ $value | humanizePercentage }} of the time (mean over {window}, limit {threshold}).",
+        )
+    },
+    Definition {
+        window: window(900),
+        remembers: true,
+        ..definition(
+            AlertName::ReconfigurationFailed,
+            "warning",
+            Subject::Pool,
+            0,
+            "new settings were refused within {window}",
+            "New settings of pool {{ $labels.pool }} were refused.",
+            "Pool {{ $labels.pool }} on {{ $labels.instance }} refused new settings about {{ $value | humanize }} times within \
+             {window} and goes on with the old ones; the relayer's log says why.",
         )
     },
     Definition {

@@ -30,6 +30,8 @@ const INHIBITIONS: [(AlertName, &[AlertName]); 4] = [
             AlertName::ConnectionPoolHighUtilization,
             AlertName::EndpointUnhealthy,
             AlertName::ConnectionPoolQueueGrowing,
+            AlertName::EndpointBlockLag,
+            AlertName::EndpointThrottled,
         ],
     ),
     (

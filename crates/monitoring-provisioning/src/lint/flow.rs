@@ -5,6 +5,7 @@ mod traps;
 
 use std::collections::BTreeSet;
 
+use promql_parser::label::MatchOp;
 use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality,
     token::{T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_LOR, T_TOPK},
@@ -156,7 +157,8 @@ impl<'a> Flow<'a> {
             }
             "vector" => Labels::Set(BTreeSet::new()),
             "scalar" | "time" | "pi" => Labels::None,
-            "absent" | "absent_over_time" | "label_replace" | "label_join" => Labels::Any,
+            "absent" | "absent_over_time" => absent(call),
+            "label_replace" | "label_join" => Labels::Any,
             _ => vector.unwrap_or(Labels::None),
         }
     }
@@ -335,6 +337,22 @@ impl<'a> Flow<'a> {
             );
         }
     }
+}
+
+/// What is absent has the labels that it was asked for with `=`.
+fn absent(call: &Call) -> Labels {
+    let selector = match call.args.args.first().map(AsRef::as_ref) {
+        Some(Expr::VectorSelector(selector)) => selector,
+        Some(Expr::MatrixSelector(matrix)) => &matrix.vs,
+        _ => return Labels::Set(BTreeSet::new()),
+    };
+    let asked = selector.matchers.matchers.iter();
+    Labels::Set(
+        asked
+            .filter(|matcher| matcher.op == MatchOp::Equal && matcher.name != "__name__")
+            .map(|matcher| matcher.name.clone())
+            .collect(),
+    )
 }
 
 /// The first catalogue metric within an expression.

@@ -37,6 +37,19 @@ pub(crate) struct Rule {
     pub(crate) annotations: IndexMap<String, String>,
 }
 
+impl RuleFile {
+    /// Rules of one group.
+    pub(crate) fn of(rules: Vec<Rule>) -> Self {
+        Self {
+            groups: vec![Group {
+                name: "rules".to_owned(),
+                interval: None,
+                rules,
+            }],
+        }
+    }
+}
+
 impl Rule {
     pub(crate) fn name(&self) -> &str {
         if self.alert.is_empty() {

@@ -13,13 +13,16 @@ use crate::{
     duration::PromDuration,
     generate::{GeneratedFile, rules},
     lint::promql,
-    model::rules::{Group, Rule, RuleFile},
+    model::rules::{Rule, RuleFile},
     problem::{Problem, Problems},
     spec::Spec,
 };
 
 /// What stands between an alert's name and the number of its mutant.
 const MARK: &str = "__mutant_";
+
+/// Most mutants die of the first situations, and the later ones are cheap without them.
+const CASES_PER_ROUND: usize = 4;
 
 /// One changed rule and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub struct Batch {
     /// The first is the rule as it is.
     rules: Vec<Rule>,
     mutants: Vec<Mutant>,
-    /// Mutants that no longer take part: their evaluation fails, which ends the whole situation.
-    left_out: Vec<bool>,
+    /// How many rounds are over; what a round has killed takes no part in the next.
+    round: usize,
     control_failed: bool,
 }
 
@@ -51,7 +54,7 @@ pub struct Batch {
 pub enum Next {
     /// Every mutant has been judged.
     Done,
-    /// A mutant broke a situation off; write the files anew and run again.
+    /// There is another round, or a mutant broke a situation off; write the files anew and run again.
     Again,
 }
 
@@ -79,7 +82,7 @@ impl Batch {
             name: name.to_owned(),
             rules: Vec::new(),
             mutants: Vec::new(),
-            left_out: Vec::new(),
+            round: 0,
             control_failed: false,
         };
         batch.push("nothing", &expr, rule.for_, rule);
@@ -128,7 +131,6 @@ impl Batch {
             expr: expr.to_string(),
             is_killed: false,
         });
-        self.left_out.push(false);
     }
 
     /// The rule's name.
@@ -147,30 +149,27 @@ impl Batch {
     /// The rules can't be written.
     pub fn files(&self) -> Result<[GeneratedFile; 2], Problems> {
         let taking_part = || {
-            self.rules
+            let alive = self
+                .rules
                 .iter()
-                .zip(&self.left_out)
-                .filter(|(_, out)| !**out)
-                .map(|(rule, _)| rule)
+                .zip(&self.mutants)
+                .filter(|(_, mutant)| !mutant.is_killed);
+            alive.map(|(rule, _)| rule)
         };
         let names: Vec<String> = taking_part().map(|rule| rule.name().to_owned()).collect();
-        let rules = RuleFile {
-            groups: vec![Group {
-                name: "mutants".to_owned(),
-                interval: None,
-                rules: taking_part().cloned().collect(),
-            }],
-        };
+        let rules = RuleFile::of(taking_part().cloned().collect());
         let cases = cases_of(&self.name);
+        let evaluation = evaluation(&cases);
+        let round = cases.chunks(CASES_PER_ROUND).nth(self.round).unwrap_or_default();
         // The second job kills whoever adds the jobs up; nothing is killed by the first alone.
-        let tests: Vec<_> = cases.iter().map(|case| case.test(JOBS[1], &names)).collect();
+        let tests: Vec<_> = round.iter().map(|case| case.test(JOBS[1], &names)).collect();
         Ok([
             super::json_file("rules.yml", &rules)?,
             super::json_file(
                 "tests.yml",
                 &json!({
                     "rule_files": ["rules.yml"],
-                    "evaluation_interval": format!("{}s", evaluation(&cases)),
+                    "evaluation_interval": format!("{evaluation}s"),
                     "tests": tests,
                 }),
             )?,
@@ -196,8 +195,7 @@ impl Batch {
                 Some(_) if number == 0 => self.control_failed = true,
                 Some(mutant) => mutant.is_killed = true,
             }
-            if broke_off && number > 0 {
-                self.left_out[number] = true;
+            if broke_off {
                 next = Next::Again;
             }
         }
@@ -213,6 +211,11 @@ impl Batch {
                 "promtool's answer isn't understood:\n{}",
                 first_lines(output)
             ));
+        }
+        let is_alive = self.mutants().iter().any(|mutant| !mutant.is_killed);
+        if next == Next::Done && is_alive && (self.round + 1) * CASES_PER_ROUND < cases_of(&self.name).len() {
+            self.round += 1;
+            next = Next::Again;
         }
         Ok(next)
     }

@@ -20,6 +20,7 @@ pub use batch::{Batch, Mutant, Next, Score, batches};
 
 use crate::{
     generate::{GeneratedFile, rules},
+    model::rules::RuleFile,
     problem::{Problem, Problems},
     recording::Recording,
     spec::{AlertName, Spec},
@@ -27,13 +28,13 @@ use crate::{
 use batch::{cases_of, evaluation};
 use case::{Case, JOBS};
 
-/// The rule file, and for each alert and recording its tests in its [`test_file`], all for one folder.
+/// For each alert and recording a file with the rule, and its tests in its [`test_file`]; all for one folder.
 ///
 /// # Errors
 /// The rules can't be written, or an alert is never seen firing, or never seen silent.
 pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
-    const RULES: &str = "rules.yml";
-    let mut files = vec![json_file(RULES, &rules::rule_file(&Spec::default()))?];
+    let file = rules::rule_file(&Spec::default());
+    let mut files = Vec::new();
     for name in rule_names() {
         let cases = cases_of(name);
         let seen = [
@@ -54,10 +55,18 @@ pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
             .iter()
             .flat_map(|case| JOBS.map(|jobs| case.test(jobs, &[name.to_owned()])))
             .collect();
+        // Alone, since promtool evaluates every rule of its file at every step.
+        let rule = file
+            .groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .filter(|rule| rule.name() == name);
+        let alone = format!("rules.{}", test_file(name));
+        files.push(json_file(&alone, &RuleFile::of(rule.cloned().collect()))?);
         files.push(json_file(
             &test_file(name),
             &json!({
-                "rule_files": [RULES],
+                "rule_files": [alone],
                 "evaluation_interval": format!("{}s", evaluation(&cases)),
                 "tests": tests,
             }),

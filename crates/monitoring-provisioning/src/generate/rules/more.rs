@@ -30,6 +30,22 @@ impl Expressions<'_> {
                 self.over("increase", &catalogue::RETRY_BUDGET_EXHAUSTED_TOTAL),
                 number(self.alert.threshold)
             ),
+            AlertName::EndpointBlockLag => format!(
+                "{} > {}",
+                self.over("min_over_time", &catalogue::BLOCK_LAG),
+                number(self.alert.threshold)
+            ),
+            AlertName::EndpointThrottled => format!(
+                "{} > {}",
+                self.over("avg_over_time", &catalogue::THROTTLE_STATUS),
+                number(self.alert.threshold)
+            ),
+            AlertName::ReconfigurationFailed => format!(
+                "max by ({}) (increase({}{{result=\"refused\"}}[{}])) > 0",
+                self.by(),
+                catalogue::RECONFIGURATIONS_TOTAL.name,
+                self.window()
+            ),
             AlertName::PoolAvailabilityBurnFast => burn(
                 self.spec,
                 Recording::NodeErrors,

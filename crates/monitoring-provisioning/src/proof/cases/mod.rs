@@ -10,6 +10,7 @@ mod churn;
 mod errors;
 mod exhausted;
 mod health;
+mod lag;
 mod latency;
 mod queue;
 mod recordings;
@@ -35,6 +36,9 @@ pub(super) fn cases() -> Vec<Case> {
         relayer::cases(),
         budget::leaks(),
         budget::retries(),
+        lag::block_lag(),
+        lag::throttled(),
+        lag::reconfiguration(),
         slo::cases(),
         recordings::cases(),
     ]

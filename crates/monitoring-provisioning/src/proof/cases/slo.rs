@@ -205,6 +205,10 @@ impl Burn {
                 "less traffic at first",
                 &[self.history(), half(quick_long + 4, 0.08), half(quick_long, 0.14)],
             ),
+            self.fires(
+                "few errors, and enough traffic",
+                &[self.history(), (quick_long + 4, 1.0, 0.02)],
+            ),
             self.fires("slowly, at the floor", &[steady(31, 0.1)]),
             self.fires(
                 "slowly, a little above the floor",
