@@ -99,6 +99,15 @@ pub(crate) enum Command {
 pub(crate) enum Alerts {
     /// Show every alert: what it is about, when it fires, with the limits in force
     List,
+    /// Put an alert's condition into words, with each part's present value from a running Prometheus
+    Explain {
+        /// The alert
+        #[arg(value_name = "ALERT")]
+        alert: String,
+        /// Prometheus to ask [default: the one of this stack, on this host]
+        #[arg(long, value_name = "URL")]
+        prometheus: Option<String>,
+    },
     /// Run the unit tests of the rules with promtool: each alert fires when it should, and only then
     Test {
         /// Only these alerts

@@ -24,6 +24,7 @@
 
 mod alert;
 mod duration;
+mod explain;
 mod generate;
 mod lint;
 mod model;
@@ -35,6 +36,7 @@ mod yaml;
 
 pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
+pub use explain::{Explanation, Part, explain};
 pub use generate::{GeneratedFile, Runtime, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};

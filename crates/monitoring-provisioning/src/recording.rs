@@ -34,6 +34,15 @@ impl Recording {
         }
     }
 
+    /// What it says, in a few words.
+    pub(crate) const fn help(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts per second of the pool",
+            Self::NodeErrors => "attempts per second that failed through a node",
+            Self::Slow => "attempts per second that took longer than the objective allows",
+        }
+    }
+
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|recording| recording.name() == name)
     }

@@ -192,6 +192,42 @@ fn alerts_that_could_never_fire_are_refused() {
             "m.yaml:2:14: the `window` of `ConnectionPoolHighChurn` is longer than samples are kept (8m)",
         ),
         (
+            "prometheus:\n  retention: 2d",
+            "m.yaml:2:14: samples are kept for 2d, but the burn-rate alerts look back 3d; allowed: 3d or more",
+        ),
+        (
+            "slo:\n  availability: 0.9",
+            "m.yaml:2:17: an objective of 0.9; allowed: 0.95 to 0.99999",
+        ),
+        (
+            "slo:\n  latency_ms: 1500",
+            "m.yaml:2:15: no bucket of the histogram ends at 1500 ms; allowed: 1, 2.5,",
+        ),
+        (
+            "slo:\n  min_rate: 0",
+            "m.yaml:2:13: `min_rate` must be above 0 and at most 100000",
+        ),
+        (
+            "profile: production",
+            "m.yaml:1:10: profile `production` without a receiver for the dead man's switch; name one outside of this stack",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\ngrafana: { admin_password: x }\nprofile: production\n\
+             notifications:\n  heartbeat: { receivers: [h] }",
+            "m.yaml:5:3: profile `production` without a receiver for critical alerts",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\n\
+             notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }",
+            "m.yaml:2:10: profile `production` with Grafana's well-known password; set `grafana.admin_password`",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\ngrafana: { admin_password: x }\n\
+             notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }\n\
+             alerts:\n  DeadMansSwitch:\n    enabled: false",
+            "m.yaml:7:14: profile `production` without the dead man's switch",
+        ),
+        (
             "time_scale: 120\nprometheus: { scrape_timeout: 1s }",
             "m.yaml:2:31: a scrape would have to end within 8ms: every target would be down",
         ),
@@ -390,4 +426,12 @@ fn secret_files_stand_beside_the_spec() {
 fn the_password_is_not_in_debug_output() {
     let spec = Spec::parse("grafana: { admin_password: hunter2 }", Path::new("m.yaml")).unwrap();
     assert!(!format!("{spec:?}").contains("hunter2"));
+}
+
+#[test]
+fn production_with_all_it_needs_is_taken() {
+    let text = "profile: production\nreceivers: { webhook: { outside: { url: 'https://h/x' }, people: { url: 'https://p/x' } } }\n\
+        grafana: { admin_password: x }\n\
+        notifications: { heartbeat: { receivers: [outside] }, critical: { receivers: [people] } }\n";
+    assert_eq!(problems(text), Vec::<String>::new());
 }

@@ -1,5 +1,6 @@
 //! `alerts`: what fires when, and the proof of it.
 
+mod explain;
 mod list;
 mod mutants;
 mod promtool;
@@ -12,6 +13,7 @@ use crate::workspace::Workspace;
 pub(super) fn run(workspace: &Workspace, command: &Alerts) -> Result<u8> {
     match command {
         Alerts::List => list::run(workspace),
+        Alerts::Explain { alert, prometheus } => explain::run(workspace, alert, prometheus.as_deref()),
         Alerts::Test { alerts } => promtool::run(alerts),
         Alerts::Prove { alerts, .. } => mutants::run(alerts),
     }
