@@ -202,7 +202,7 @@ pub struct AlertSummary {
     pub is_enabled: bool,
 }
 
-/// Every alert as the spec wants it, in the order of the rule file.
+/// Every alert as the spec wants it, the operator's own last.
 pub fn alert_list(spec: &Spec) -> Vec<AlertSummary> {
     alerts(spec)
         .map(|alert| AlertSummary {
@@ -213,5 +213,13 @@ pub fn alert_list(spec: &Spec) -> Vec<AlertSummary> {
             for_: spec.scaled(alert.for_),
             is_enabled: alert.enabled,
         })
+        .chain(spec.more_alerts.iter().map(|(name, alert)| AlertSummary {
+            name: name.clone(),
+            severity: alert.severity.clone(),
+            about: "own".to_owned(),
+            condition: alert.expr.split_whitespace().collect::<Vec<_>>().join(" "),
+            for_: spec.scaled(alert.for_),
+            is_enabled: true,
+        }))
         .collect()
 }

@@ -209,6 +209,42 @@ fn overrides_reach_rule_dashboard_and_guide() {
 }
 
 #[test]
+fn own_alerts_expressions_and_annotations_reach_the_rules() {
+    let spec = spec(
+        "alerts:\n  ConnectionPoolQueueGrowing:\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_queue_size[1m])) > 3\n    \
+         annotations: { chat: '#chain-{{ $labels.pool }}' }\n\
+         more_alerts:\n  QueueFull:\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_queue_size[1m])) > 90\n    for: 30s\n    \
+         severity: critical\n    summary: The queue of {{ $labels.pool }} is full.\n    description: '{{ $value }} wait.'\n    labels: { area: queue }\n",
+    );
+    let files = docker(&spec);
+    let rules = text(&files, RULES);
+    let one = rules
+        .split("- alert: ")
+        .find(|rule| rule.starts_with("QueueFull"))
+        .unwrap();
+    for line in [
+        "> 90",
+        "for: 30s",
+        "severity: critical",
+        "team: relayer",
+        "area: queue",
+        "runbooks/QueueFull.md",
+        "var-instance={{ $labels.instance | urlquery }}&var-pool={{ $labels.pool | urlquery }}",
+    ] {
+        assert!(one.contains(line), "no {line} in {one}");
+    }
+    let growing = rules
+        .split("- alert: ")
+        .find(|rule| rule.starts_with("ConnectionPoolQueueGrowing"))
+        .unwrap();
+    assert!(
+        growing.contains("> 3") && growing.contains("chat: '#chain-{{ $labels.pool }}'"),
+        "{growing}"
+    );
+    assert_eq!(validate(&spec, &files), Vec::new());
+}
+
+#[test]
 fn receivers_take_their_secrets_from_files_in_either_runtime() {
     let spec = spec(
         "receivers:\n  slack: { ops: { channel: '#x', api_url_file: secrets/u } }\n  pagerduty: { page: { routing_key_file: /etc/k } }\n  \

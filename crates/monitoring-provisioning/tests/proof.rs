@@ -1,5 +1,7 @@
 //! How the verdicts on mutants come about. The verdicts themselves are promtool's: `cargo xtask alerts prove --mutants`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use monitoring_provisioning::{
     AlertName,
     proof::{Batch, Next, Score, batches},

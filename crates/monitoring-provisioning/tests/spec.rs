@@ -97,7 +97,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
-            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `labels`",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",
@@ -226,6 +226,38 @@ fn alerts_that_could_never_fire_are_refused() {
              notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }\n\
              alerts:\n  DeadMansSwitch:\n    enabled: false",
             "m.yaml:7:14: profile `production` without the dead man's switch",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    expr: max by (instance, pool, endpoint) (last_over_time(fusion_connection_pool_helth_status[20s])) == 1",
+            "m.yaml:3:11: no metric `fusion_connection_pool_helth_status` in the catalogue",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_health_status[20s])) == 1",
+            "m.yaml:3:11: the result has lost the label `endpoint`; it has instance, pool; keep instance, pool, endpoint",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    annotations:\n      chat: 'see {{ $labels.chain }}'",
+            "m.yaml:4:13: `$labels.chain` is always empty; the expression leaves instance, pool, endpoint",
+        ),
+        (
+            "alerts:\n  ConnectionPoolQueueGrowing:\n    threshold: 3\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_queue_size[1m])) > 3",
+            "m.yaml:3:16: `threshold` has no effect beside `expr`; write it into the expression",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'sum(', severity: warning, summary: a, description: b }",
+            "m.yaml:2:17: not valid PromQL",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'max by (instance) (fusion_connection_pool_queue_size)', severity: page, summary: a, description: b }",
+            "m.yaml:2:17: the alert would fire for every series",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'max by (instance) (fusion_connection_pool_queue_size) > 3', severity: page, summary: a, description: b }",
+            "m.yaml:2:88: no route takes the severity `page`; allowed: critical, warning",
+        ),
+        (
+            "more_alerts:\n  DeadMansSwitch: { expr: 'max by (instance) (fusion_connection_pool_queue_size) > 3', severity: warning, summary: a, description: b }",
+            "m.yaml:2:19: `DeadMansSwitch` is one of ours; change it under `alerts`",
         ),
         (
             "time_scale: 120\nprometheus: { scrape_timeout: 1s }",

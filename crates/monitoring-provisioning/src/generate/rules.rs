@@ -14,6 +14,7 @@ use pool_metrics::catalogue::{self, Metric};
 use crate::{
     alert::{Alert, Subject, alerts, number},
     duration::PromDuration,
+    lint::{flow, promql},
     model::rules::{Group, Rule, RuleFile},
     recording::{self, Recording, node_faults},
     spec::{AlertName, Spec},
@@ -32,7 +33,11 @@ pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
     let mut groups = vec![Group {
         name: GROUP.to_owned(),
         interval: None,
-        rules: now.iter().map(|alert| rule(spec, alert)).collect(),
+        rules: now
+            .iter()
+            .map(|alert| rule(spec, alert))
+            .chain(own(spec))
+            .collect(),
     }];
     if !slow.is_empty() {
         let recorded = Recording::ALL.into_iter().map(|recording| Rule {
@@ -62,7 +67,7 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
     }
     let for_ = spec.scaled(alert.for_);
     let fill = |text: &str| alert.fill(spec, text);
-    let annotations = IndexMap::from([
+    let mut annotations = IndexMap::from([
         ("summary".to_owned(), fill(definition.summary)),
         ("description".to_owned(), fill(definition.description)),
         (
@@ -75,32 +80,73 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         ),
         (
             "dashboard_url".to_owned(),
-            dashboard_url(spec, definition.subject),
+            dashboard_url(spec, definition.subject.labels(), definition.subject),
         ),
     ]);
+    let given = spec.alerts.get(&definition.name);
+    annotations.extend(given.into_iter().flat_map(|given| given.annotations.clone()));
     Rule {
         record: String::new(),
         alert: definition.name.to_string(),
-        expr: Expressions { spec, alert }.expr(),
+        expr: given
+            .and_then(|given| given.expr.clone())
+            .unwrap_or_else(|| Expressions { spec, alert }.expr()),
         for_,
         labels,
         annotations,
     }
 }
 
+/// The operator's own alerts.
+fn own(spec: &Spec) -> impl Iterator<Item = Rule> {
+    spec.more_alerts.iter().map(|(name, alert)| {
+        let mut labels = IndexMap::from([
+            ("severity".to_owned(), alert.severity.clone()),
+            ("team".to_owned(), spec.links.team.clone()),
+        ]);
+        labels.extend(alert.labels.clone());
+        let left = promql::parse(&alert.expr).map_or(Vec::new(), |expr| flow::labels_of(spec, &expr));
+        let about: Vec<&str> = Subject::Endpoint
+            .labels()
+            .iter()
+            .copied()
+            .filter(|label| left.iter().any(|known| known == label))
+            .collect();
+        let base = spec.links.runbook_base_url.trim_end_matches('/');
+        let runbook = alert.runbook_url.clone();
+        let mut annotations = IndexMap::from([
+            ("summary".to_owned(), alert.summary.clone()),
+            ("description".to_owned(), alert.description.clone()),
+            (
+                "runbook_url".to_owned(),
+                runbook.unwrap_or_else(|| format!("{base}/{name}.md")),
+            ),
+            (
+                "dashboard_url".to_owned(),
+                dashboard_url(spec, &about, Subject::Pool),
+            ),
+        ]);
+        annotations.extend(alert.annotations.clone());
+        Rule {
+            record: String::new(),
+            alert: name.clone(),
+            expr: alert.expr.clone(),
+            for_: spec.scaled(alert.for_),
+            labels,
+            annotations,
+        }
+    })
+}
+
 /// Opens the dashboard on what the alert is about.
-fn dashboard_url(spec: &Spec, subject: Subject) -> String {
+fn dashboard_url(spec: &Spec, labels: &[&str], subject: Subject) -> String {
     let mut url = format!(
         "{}/d/{}/connection-pools",
         spec.grafana_url(),
         super::dashboard::UID
     );
     // The dashboard has no variable for other targets.
-    let labels = if subject == Subject::Target {
-        &[]
-    } else {
-        subject.labels()
-    };
+    let labels = if subject == Subject::Target { &[] } else { labels };
     for (index, label) in labels.iter().enumerate() {
         let separator = if index == 0 { '?' } else { '&' };
         url.push_str(&format!(

@@ -35,6 +35,9 @@ use crate::{
 };
 use flow::{Finding, Flow, Labels};
 
+pub(crate) use rules::has_condition;
+pub(crate) use template::references;
+
 /// Lints the contents of the files, wherever they were read from. Empty when all is well.
 ///
 /// Files are told apart by their paths relative to the output root; ones that this crate doesn't generate are ignored, and

@@ -266,7 +266,7 @@ impl Lint<'_> {
 }
 
 /// Whether an expression can be without a result: it compares (and filters), or asks for absence.
-fn has_condition(expr: &Expr) -> bool {
+pub(crate) fn has_condition(expr: &Expr) -> bool {
     match expr {
         Expr::Paren(paren) => has_condition(&paren.expr),
         Expr::Aggregate(aggregate) => has_condition(&aggregate.expr),

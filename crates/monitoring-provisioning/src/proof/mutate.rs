@@ -115,11 +115,9 @@ fn mistaken(op: TokenId) -> &'static [TokenId] {
         T_SUB => &[T_ADD],
         T_ADD => &[T_SUB],
         T_LAND => &[T_LUNLESS],
-        T_LUNLESS => &[T_LAND],
-        T_LOR => &[T_LAND],
+        T_LUNLESS | T_LOR => &[T_LAND],
         T_MAX => &[T_MIN, T_SUM],
-        T_MIN => &[T_MAX],
-        T_SUM => &[T_MAX],
+        T_MIN | T_SUM => &[T_MAX],
         T_COUNT => &[T_SUM],
         _ => &[],
     }
@@ -258,10 +256,9 @@ fn exchanged(function: &str) -> &'static [&'static str] {
     match function {
         "rate" => &["increase", "delta"],
         "increase" => &["rate", "delta"],
-        "avg_over_time" => &["max_over_time", "min_over_time"],
+        "avg_over_time" | "last_over_time" => &["max_over_time", "min_over_time"],
         "max_over_time" => &["last_over_time", "min_over_time"],
         "min_over_time" => &["last_over_time", "max_over_time"],
-        "last_over_time" => &["max_over_time", "min_over_time"],
         "sum_over_time" => &["avg_over_time"],
         _ => &[],
     }

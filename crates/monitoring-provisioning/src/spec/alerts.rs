@@ -93,6 +93,37 @@ pub struct AlertOverride {
     pub min_rate: Option<f64>,
     /// Least connections opened, and closed, within the window below which the alert keeps silent.
     pub min_count: Option<f64>,
+    /// Another expression in place of ours, checked against the catalogue as ours is. It stands as it is: `time_scale`,
+    /// `threshold` and the rest don't reach into it.
+    pub expr: Option<String>,
     /// More labels on the alert.
     pub labels: IndexMap<String, String>,
+    /// More annotations, which may use Prometheus' templates.
+    pub annotations: IndexMap<String, String>,
+}
+
+/// An alert of the operator's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnAlert {
+    /// When it fires; checked against the catalogue as our own expressions are. It must keep the label `instance`.
+    pub expr: String,
+    /// How long the condition must hold. Default: not at all.
+    #[serde(rename = "for", default)]
+    pub for_: PromDuration,
+    /// `critical` or `warning`.
+    pub severity: String,
+    /// One sentence for the notification's title.
+    pub summary: String,
+    /// What has happened, with the value.
+    pub description: String,
+    /// Default: `<links.runbook_base_url>/<name>.md`.
+    #[serde(default)]
+    pub runbook_url: Option<String>,
+    /// More labels.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+    /// More annotations.
+    #[serde(default)]
+    pub annotations: IndexMap<String, String>,
 }

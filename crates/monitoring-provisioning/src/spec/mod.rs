@@ -15,7 +15,7 @@ use std::{
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-pub use alerts::{AlertName, AlertOverride};
+pub use alerts::{AlertName, AlertOverride, OwnAlert};
 pub use receivers::{Email, PagerDuty, Receivers, SecretFile, Slack, Webhook};
 pub use slo::Slo;
 
@@ -54,6 +54,8 @@ pub struct Spec {
     pub slo: Slo,
     /// Overrides of the alerts, by name. Default: none.
     pub alerts: BTreeMap<AlertName, AlertOverride>,
+    /// Alerts of the operator's own, by name. Default: none.
+    pub more_alerts: IndexMap<String, OwnAlert>,
     /// Sends every notification also to a small log of its own on `ports.notification_log` of this host. Default true.
     pub notification_log: bool,
     /// How notifications are grouped, timed and routed.
@@ -208,6 +210,7 @@ impl Default for Spec {
             links: Links::default(),
             slo: Slo::default(),
             alerts: BTreeMap::new(),
+            more_alerts: IndexMap::new(),
             notification_log: true,
             notifications: Notifications::default(),
             receivers: Receivers::default(),

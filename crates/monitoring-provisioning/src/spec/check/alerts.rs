@@ -53,7 +53,7 @@ impl Checker<'_> {
                 definition.min_count.is_some(),
             ),
         ];
-        let usable: Vec<String> = ["enabled", "for", "labels"]
+        let usable: Vec<String> = ["enabled", "for", "expr", "labels", "annotations"]
             .into_iter()
             .chain(
                 settings
@@ -64,7 +64,13 @@ impl Checker<'_> {
             .map(|key| format!("`{key}`"))
             .collect();
         for (key, is_given, is_usable) in settings {
-            if is_given && !is_usable {
+            if is_given && is_usable && given.expr.is_some() {
+                self.report(
+                    &format!("{path}/{key}"),
+                    format!("`{key}` has no effect beside `expr`"),
+                    "write it into the expression",
+                );
+            } else if is_given && !is_usable {
                 self.report(
                     &format!("{path}/{key}"),
                     format!("`{}` has no `{key}`", definition.name),

@@ -1,6 +1,7 @@
 //! What no type can say about a spec: ranges, formats, and settings that contradict each other.
 
 mod alerts;
+mod expressions;
 mod firing;
 mod notify;
 mod profile;
@@ -44,6 +45,7 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.access();
     checker.links();
     checker.alerts();
+    checker.expressions();
     checker.firing();
     checker.receivers();
     checker.routes();
