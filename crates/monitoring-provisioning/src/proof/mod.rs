@@ -10,13 +10,15 @@ mod batch;
 mod case;
 mod cases;
 mod mutate;
+mod score;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
 
-pub use batch::{Batch, Mutant, Next, Score, batches};
+pub use batch::{Batch, Mutant, Next, batches};
+pub use score::Score;
 
 use crate::{
     generate::{GeneratedFile, rules},
