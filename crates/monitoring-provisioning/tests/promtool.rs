@@ -112,6 +112,32 @@ fn check_alertmanager(amtool: &Path, full: bool) -> Result<(), Failed> {
     )
 }
 
+/// Every severity reaches its receiver, and the dead man's switch goes to its own and nowhere else.
+fn routes(amtool: &Path) -> Result<(), Failed> {
+    let secrets = tempfile::tempdir()?;
+    let folder = written(&full_spec(secrets.path())?, true)?;
+    for (severity, receivers) in [
+        ("heartbeat", "heartbeat"),
+        ("critical", "notification-log,critical"),
+        ("warning", "notification-log,warning"),
+    ] {
+        run(
+            amtool,
+            folder.path(),
+            &[
+                "config",
+                "routes",
+                "test",
+                "--config.file=monitoring/alertmanager/config.yml",
+                &format!("--verify.receivers={receivers}"),
+                &format!("severity={severity}"),
+                "alertname=Any",
+            ],
+        )?;
+    }
+    Ok(())
+}
+
 /// The unit tests of one alert or recording.
 fn rule_cases(promtool: &Path, rule: &str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -160,6 +186,9 @@ fn main() {
             Box::new(move |program| check_alertmanager(program, full))
         });
     }
+    trials(&mut all, "amtool", "every severity is routed", || {
+        Box::new(routes)
+    });
     for rule in proof::rule_names() {
         let name = format!("{rule} fires when it should, and only then");
         trials(&mut all, "promtool", &name, || {
