@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
-    admission::{Gate, GateId},
+    admission::{Gate, GateId, Toll},
     ceiling::Ceiling,
     chance::Chance,
     connect::{Connects, Hooks},
@@ -42,14 +42,17 @@ pub(crate) struct Part<'a, E> {
 
 impl<E: Endpoint> Assembly<'_, E> {
     /// Its gate in admission.
-    pub(crate) fn gate(&self, settings: &EndpointConfig, stats: Arc<Stats>, now: Instant) -> Gate {
-        Gate::new(
-            stats,
-            settings.slots(),
-            &self.config.health,
-            self.config.breaker.clone(),
-            now,
-        )
+    pub(crate) fn gate(
+        &self,
+        settings: &EndpointConfig,
+        stats: Arc<Stats>,
+        toll: &Toll,
+        now: Instant,
+    ) -> Gate {
+        let breaker = self.config.breaker.clone();
+        let mut gate = Gate::new(stats, settings.slots(), &self.config.health, breaker, now);
+        gate.toll = toll.clone().boxed();
+        gate
     }
 
     pub(crate) fn member(&self, part: Part<'_, E>) -> Member<E> {
@@ -72,7 +75,7 @@ impl<E: Endpoint> Assembly<'_, E> {
             Arc::clone(&stats),
             shared,
             Arc::clone(&self.chance),
-            hooks(&self.core, part.gate, part.observer.clone()),
+            hooks(&self.core, part.gate, part.id.clone(), part.observer.clone()),
             ended,
         ));
         // last in, first out: what is not needed stays idle and is closed in time
@@ -99,6 +102,7 @@ impl<E: Endpoint> Assembly<'_, E> {
 fn hooks<E: Endpoint>(
     core: &Weak<Core<E>>,
     gate: GateId,
+    id: EndpointId,
     observer: Option<Arc<dyn EndpointObserver>>,
 ) -> Hooks {
     let [told, asked, observed] = std::array::from_fn(|_| Weak::clone(core));
@@ -110,7 +114,9 @@ fn hooks<E: Endpoint>(
         }),
         make_room: Box::new(move || asked.upgrade().is_some_and(|core| core.make_room(gate.key))),
         connect_ended: Box::new(move |elapsed, opened| {
-            if let (Some(observer), Some(core)) = (&observer, observed.upgrade()) {
+            let Some(core) = observed.upgrade() else { return };
+            tracing::debug!(pool = %core.id, endpoint = %id, ?elapsed, opened, "connect ended");
+            if let Some(observer) = &observer {
                 let tell = || observer.connect_ended(elapsed, opened);
                 core.observers_bugs.call(&core.id, tell);
             }

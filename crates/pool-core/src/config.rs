@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig, ProviderId, QuotaConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -53,6 +53,11 @@ pub struct EndpointConfig {
     /// Idle connections kept open while nobody needs them, and replaced one at a time before they expire. Default 0: a
     /// connection costs the provider something, and the first caller of a quiet hour can wait for a handshake.
     pub min_idle: u32,
+    /// The provider whose account it uses: all endpoints of one share its quota and its cool-downs, also in other pools.
+    /// The pool must be given a [`Provider`](crate::Provider) of this name. `None`, the default: it stands for itself.
+    pub provider: Option<ProviderId>,
+    /// A quota of its own, beside the provider's. `None`, the default: no limit of ours.
+    pub quota: Option<QuotaConfig>,
 }
 
 impl Default for EndpointConfig {
@@ -63,6 +68,8 @@ impl Default for EndpointConfig {
             weight: 1.0,
             tier: 0,
             min_idle: 0,
+            provider: None,
+            quota: None,
         }
     }
 }
@@ -108,6 +115,20 @@ impl EndpointConfig {
         self
     }
 
+    /// Sets the provider.
+    #[must_use]
+    pub fn provider(mut self, provider: ProviderId) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Sets the quota of its own.
+    #[must_use]
+    pub fn quota(mut self, quota: QuotaConfig) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
     /// Checks that the settings can work.
     ///
     /// # Errors
@@ -143,7 +164,7 @@ impl EndpointConfig {
                 "0.001 to 1000000",
             ));
         }
-        Ok(())
+        self.quota.as_ref().map_or(Ok(()), QuotaConfig::validate)
     }
 }
 
@@ -252,6 +273,13 @@ pub struct PoolConfig {
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub hang_after: Duration,
+    /// An endpoint that was found to lack what a request needed ([`Verdict::lacks`](crate::Verdict::lacks): a method that it
+    /// does not offer) gets no more such requests for so long, unless all endpoints lack it. Default 10 min: a provider
+    /// that rolls out an update or changes a plan is found out within that time, and one call in ten minutes in vain costs
+    /// next to nothing.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
+    pub lacks_for: Duration,
     /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
     /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
     #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
@@ -283,6 +311,7 @@ impl Default for PoolConfig {
             budget: BudgetConfig::default(),
             hedge: None,
             hang_after: Duration::from_secs(2),
+            lacks_for: Duration::from_secs(600),
             leak_after: None,
         }
     }
@@ -307,6 +336,7 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
             ("hang_after", self.hang_after),
+            ("lacks_for", self.lacks_for),
             ("leak_after", self.leak_after.unwrap_or(LONGEST)),
             ("keepalive", self.keepalive.unwrap_or(LONGEST)),
         ] {

@@ -220,9 +220,7 @@ impl<E: Endpoint> Connects<E> {
             },
         };
         if !matches!(result, Err(ConnectFailure::Closed)) {
-            let elapsed = begun.elapsed();
-            tracing::debug!(endpoint = %self.stats.id, ?elapsed, opened = result.is_ok(), "connect ended");
-            (self.hooks.connect_ended)(elapsed, result.is_ok());
+            (self.hooks.connect_ended)(begun.elapsed(), result.is_ok());
         }
         result
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     ops::{Deref, DerefMut},
     panic::Location,
     sync::{
@@ -14,8 +15,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket,
-    core::Core, leak::Watch, member::Stored,
+    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, Verdict, admission::Settle,
+    breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -34,6 +35,12 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
     since: Instant,
+    /// After so many microseconds the answer was there, if that is not when it is reported. A lease is moved often: few bytes.
+    answered: Option<NonZeroU32>,
+    /// What the request needs that not every endpoint offers.
+    need: Option<Need>,
+    /// What was paid for it.
+    paid: u32,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -42,7 +49,8 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        (key, ticket): (u32, Ticket),
+        (key, ticket, paid): (u32, Ticket, u32),
+        need: Option<Need>,
         stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
@@ -55,6 +63,9 @@ impl<E: Endpoint> Lease<E> {
             ticket,
             stored: Some(stored),
             since: now,
+            answered: None,
+            need,
+            paid,
             touched: AtomicBool::new(false),
         }
     }
@@ -71,13 +82,20 @@ impl<E: Endpoint> Lease<E> {
         }
     }
 
+    /// The provider of that endpoint.
+    pub fn provider(&self) -> Option<ProviderId> {
+        let setup = self.core.setup.load();
+        let provider = setup.toll(self.key)?.provider.as_ref()?;
+        Some(provider.id().clone())
+    }
+
     pub(crate) const fn key(&self) -> u32 {
         self.key
     }
 
     /// The request succeeded.
     pub fn succeed(mut self) {
-        self.report(None, true, Settle::Success, None);
+        self.report(None, true, Settle::Success, (None, false));
     }
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
@@ -87,9 +105,24 @@ impl<E: Endpoint> Lease<E> {
         verdict
     }
 
-    /// What the endpoint says of the error.
-    pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
+    /// What the endpoint says of the error. Reports nothing.
+    pub fn judge(&self, error: &E::Error) -> Verdict {
         self.stored().member.endpoint.classify(error)
+    }
+
+    /// The answer is there, and how it went will be reported later: when others' answers are known, for example. The time
+    /// until then does not count as the attempt's latency.
+    pub fn answered(&mut self) {
+        let micros = u32::try_from(self.held().as_micros()).unwrap_or(u32::MAX);
+        self.answered = Some(NonZeroU32::MIN.saturating_add(micros));
+    }
+
+    /// The caller's deadline has cut the request off. The connection is destroyed. It is held against the endpoint only if
+    /// that had `hang_after` to answer, or [`BreakerConfig::slow_call`](crate::BreakerConfig::slow_call) if that is
+    /// shorter.
+    pub fn cut_off(self) {
+        let hung = self.held() >= self.core.setup.load().config.hangs_after();
+        self.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
     }
 
     /// Since it was leased.
@@ -97,7 +130,12 @@ impl<E: Endpoint> Lease<E> {
         self.since.elapsed()
     }
 
-    pub(crate) fn fail_with(mut self, verdict: &Verdict) {
+    /// The request failed, in the caller's own judgement: an answer that the endpoint takes for good, for example, and that
+    /// other endpoints contradict.
+    pub fn fail_with(mut self, verdict: &Verdict) {
+        if verdict.lacks {
+            self.lacks();
+        }
         let settle = if verdict.counts_for_breaker {
             Settle::Failure
         } else if verdict.fault() == crate::Fault::Caller {
@@ -106,34 +144,81 @@ impl<E: Endpoint> Lease<E> {
         } else {
             Settle::Neutral
         };
+        self.core.cool_down(self.key, verdict);
         self.report(
             Some(verdict.error_type),
             verdict.keep_connection,
             settle,
-            verdict.throttle,
+            (verdict.throttle, verdict.lacks),
         );
+    }
+
+    /// The endpoint lacks what the request needed. Noted before the slot is given back: it would go to the next who needs
+    /// the same.
+    #[cold]
+    fn lacks(&self) {
+        let Some(need) = self.need else { return };
+        let now = Instant::now();
+        let until = after(now, self.core.setup.load().config.lacks_for);
+        let endpoint = self.endpoint();
+        tracing::info!(pool = %self.core.id, %endpoint, need = need.number(), "the endpoint lacks what is needed");
+        let effects = self.core.admission.found_lacking(self.key, need, until, now);
+        self.core.apply(effects);
     }
 
     /// The connection is fine, and nothing is to be learned from how it was used.
     pub fn neutral(mut self) {
+        self.refund_unused();
         self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
     }
 
-    fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
+    /// Nothing can have been sent on a connection that nobody has looked at.
+    fn refund_unused(&mut self) {
+        if !*self.touched.get_mut() {
+            self.core.refund(self.key, self.paid);
+        }
+    }
+
+    #[inline]
+    fn report(
+        &mut self,
+        error: Option<ErrorType>,
+        keep: bool,
+        settle: Settle,
+        (throttle, lacking): (Option<Duration>, bool),
+    ) {
         let member = &self.stored().member;
         let now = Instant::now();
-        let latency = now.saturating_duration_since(self.since);
+        let latency = match self.answered {
+            None => now.saturating_duration_since(self.since),
+            Some(micros) => Duration::from_micros(micros.get().into()),
+        };
         member.stats.attempt_ended(error);
-        member.stats.latency.ended(error, latency, now);
+        if !lacking {
+            member.stats.latency.ended(error, latency, now);
+        }
         if let Some(observer) = &member.observer {
             let core = &self.core;
             core.observers_bugs
                 .call(&core.id, || observer.attempt_ended(latency, error));
         }
+        trace_request!(
+            pool = %self.core.id,
+            endpoint = %self.stored().member.id,
+            ?latency,
+            error = error.map_or("", ErrorType::as_str),
+            "attempt ended"
+        );
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
-        self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
+        let what = if lacking {
+            // a refusal at once says nothing of how fast it works
+            Feedback::Cancelled
+        } else {
+            Feedback::Done { latency, outcome }
+        };
+        self.finish(keep, settle, throttle, now, what);
     }
 
     /// Why a connection is closed when it comes back. `keep` says that nothing spoke against keeping it before its endpoint
@@ -160,7 +245,7 @@ impl<E: Endpoint> Lease<E> {
         &mut self,
         keep: bool,
         settle: Settle,
-        throttle: Option<Duration>,
+        mut throttle: Option<Duration>,
         now: Instant,
         what: Feedback,
     ) {
@@ -174,9 +259,12 @@ impl<E: Endpoint> Lease<E> {
             let survives = || stored.member.endpoint.survives(&stored.conn);
             keep || core.endpoints_bugs.call(&core.id, survives) == Some(true)
         };
-        let is_clean = || stored.member.endpoint.is_clean(&stored.conn);
-        let clean = keep.then(|| core.endpoints_bugs.call(&core.id, is_clean));
-        let clean = clean.flatten();
+        let ask = || (stored.pause(), stored.member.endpoint.is_clean(&stored.conn));
+        let (pause, clean) = keep
+            .then(|| core.endpoints_bugs.call(&core.id, ask))
+            .flatten()
+            .unzip();
+        let mut pause = pause.flatten();
         if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
@@ -184,9 +272,14 @@ impl<E: Endpoint> Lease<E> {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
-        } else if let Some(stored) = self.stored.take() {
+        } else if let Some(mut stored) = self.stored.take() {
+            pause = core.endpoints_bugs.call(&core.id, || stored.pause()).flatten();
             let why = Self::closed_for(&stored, keep, &what, now);
             stored.close(why);
+        }
+        if let Some(pause) = pause {
+            core.cool_down_provider(self.key, pause);
+            throttle = throttle.max(Some(pause));
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -228,7 +321,9 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
         if self.stored.is_some() {
+            trace_request!(pool = %self.core.id, endpoint = %self.endpoint(), held = ?self.held(), "given back");
             let keep = !*self.touched.get_mut();
+            self.refund_unused();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
         }
     }

@@ -23,6 +23,13 @@
 //! What is generic and what is dyn: an endpoint works once per request, so pools are generic over it; balancers and
 //! observers are swapped while a pool runs, so they are trait objects.
 //!
+//! # Logs
+//!
+//! Changes (health, breakers, throttling, leaks, reconfigurations) are logged with `tracing` at INFO and above, connects
+//! and retries at DEBUG. With the feature `trace` each request has events at TRACE too, with the target
+//! `pool_core::request` and the ids of pool and endpoint: how long it waited in line, when it was leased a connection,
+//! and how it ended after how long. Without the feature, which is the default, none of that is compiled.
+//!
 //! # Example
 //!
 //! ```
@@ -59,6 +66,15 @@
 //! # }
 //! ```
 
+/// An event on the way of each request. Nothing at all is compiled without the feature `trace`: even a level that nobody
+/// listens to would cost each request a load and a branch.
+macro_rules! trace_request {
+    ($($event:tt)*) => {
+        #[cfg(feature = "trace")]
+        tracing::trace!(target: "pool_core::request", $($event)*);
+    };
+}
+
 mod acquire;
 mod admission;
 mod assembly;
@@ -69,16 +85,19 @@ mod budget;
 mod builder;
 mod ceiling;
 mod chance;
+mod clock;
 mod closing;
 mod config;
 mod connect;
 mod connection;
 mod core;
+mod cost;
 mod effort;
 mod endpoint;
 mod error;
 mod event;
 mod explanation;
+mod fanout;
 mod foreign;
 pub mod health;
 mod hedge;
@@ -91,11 +110,14 @@ mod leak;
 mod lease;
 mod member;
 mod moment;
+mod need;
 mod observer;
 mod operation;
 mod outlier;
 mod pool;
 pub mod position;
+mod provider;
+mod quota;
 mod ramp;
 mod ready;
 mod reconfigure;
@@ -105,6 +127,7 @@ mod setup;
 mod snapshot;
 mod stats;
 mod sync;
+mod tariff;
 mod transport;
 mod turns;
 mod update;
@@ -118,20 +141,25 @@ pub use balance::{
 pub use breaker::BreakerConfig;
 pub use budget::BudgetConfig;
 pub use builder::{BuildError, PoolBuilder};
+pub use clock::WallClock;
 pub use closing::CloseReason;
 pub use config::{ConfigError, EndpointConfig, PoolConfig};
+pub use cost::Cost;
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};
-pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, Unusable};
+pub use error::{AcquireError, NotUsable, Phase, Reasons, RunError, ThrottleCause, Unusable};
 pub use event::Event;
 pub use explanation::Explanation;
 pub use health::HealthConfig;
 pub use hedge::HedgeConfig;
-pub use ids::{EndpointId, InvalidId, PoolId};
+pub use ids::{EndpointId, InvalidId, PoolId, ProviderId};
 pub use lease::Lease;
+pub use need::Need;
 pub use observer::{EndpointObserver, Observer, PoolObserver, Source};
 pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
 pub use outlier::{Outlier, OutlierConfig};
 pub use pool::{CloseReport, Pool};
+pub use provider::{Provider, ProviderConfig, ProviderSnapshot};
+pub use quota::QuotaConfig;
 pub use rejection::Rejection;
 pub use snapshot::{EndpointSnapshot, PoolSnapshot};
 pub use update::{Applied, PoolUpdate};

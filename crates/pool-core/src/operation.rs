@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::{Endpoint, EndpointId};
+use crate::{Cost, Endpoint, EndpointId, Need};
 
 /// One operation that can be attempted on any connection.
 ///
@@ -42,8 +42,15 @@ pub struct Requirements {
     /// for one to get there, as long as a check can still tell before its deadline. `None`, the default: any.
     pub min_position: Option<u64>,
     /// Endpoints that are used only while no other may be picked. Ids that the pool does not have are ignored. Default:
-    /// none.
+    /// none. Endpoints of other providers than theirs are preferred.
     pub avoid: Vec<EndpointId>,
+    /// Only these endpoints are used. Empty, the default: any.
+    pub only: Vec<EndpointId>,
+    /// These endpoints are not used, whatever else is down. Default: none.
+    pub never: Vec<EndpointId>,
+    /// Only endpoints that [offer](Endpoint::offers) this, and have not lately been found to lack it, are used. `None`, the
+    /// default: nothing that not every endpoint offers.
+    pub need: Option<Need>,
 }
 
 /// What an operation needs from the pool.
@@ -65,6 +72,8 @@ pub struct Request {
     pub priority: Priority,
     /// What an endpoint must have. Default: nothing in particular.
     pub requirements: Requirements,
+    /// Units that each attempt takes of the quotas of its endpoint and provider. Default 1.
+    pub cost: Cost,
 }
 
 impl Default for Request {
@@ -76,6 +85,7 @@ impl Default for Request {
             key: None,
             priority: Priority::Normal,
             requirements: Requirements::default(),
+            cost: Cost::default(),
         }
     }
 }
@@ -128,10 +138,38 @@ impl Request {
         self
     }
 
+    /// Sets the units that each attempt takes of a quota.
+    #[must_use]
+    pub fn cost(mut self, cost: impl Into<Cost>) -> Self {
+        self.cost = cost.into();
+        self
+    }
+
     /// Adds an endpoint that is used only while no other may be picked.
     #[must_use]
     pub fn avoid(mut self, endpoint: EndpointId) -> Self {
         self.requirements.avoid.push(endpoint);
+        self
+    }
+
+    /// Adds an endpoint to the only ones that are used.
+    #[must_use]
+    pub fn only(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.only.push(endpoint);
+        self
+    }
+
+    /// Adds an endpoint that is not used, whatever else is down.
+    #[must_use]
+    pub fn never(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.never.push(endpoint);
+        self
+    }
+
+    /// Demands endpoints that offer this; `None` demands nothing.
+    #[must_use]
+    pub const fn need(mut self, need: Option<Need>) -> Self {
+        self.requirements.need = need;
         self
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    CloseReason, EndpointConfig, EndpointId, ErrorType, breaker::BreakerState, chance::mix, latency::Latency,
-    ramp::Ramp,
+    CloseReason, EndpointConfig, EndpointId, ErrorType, ThrottleCause, breaker::BreakerState, chance::mix,
+    latency::Latency, ramp::Ramp,
 };
 
 /// Counters of one endpoint, and what balancers read of it.
@@ -34,6 +34,8 @@ pub(crate) struct Stats {
     /// Transitions of the breaker, by the state they led to.
     breaker_moves: [AtomicU64; BreakerState::NAMES.len()],
     ejections: AtomicU64,
+    /// By [`ThrottleCause::index`].
+    throttles: [AtomicU64; ThrottleCause::ALL.len()],
     /// Blocks behind the others at the last check that told a position, plus 1; 0 while there was none.
     lag: AtomicU64,
     connections: Connections,
@@ -68,6 +70,7 @@ impl Stats {
             check_failures: AtomicU64::new(0),
             breaker_moves: Default::default(),
             ejections: AtomicU64::new(0),
+            throttles: Default::default(),
             lag: AtomicU64::new(0),
             connections: Connections::default(),
         }
@@ -169,6 +172,14 @@ impl Stats {
 
     pub(crate) fn ejections(&self) -> u64 {
         self.ejections.load(Relaxed)
+    }
+
+    pub(crate) fn throttled(&self, cause: ThrottleCause) {
+        self.throttles[cause.index()].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn throttles(&self) -> [u64; ThrottleCause::ALL.len()] {
+        std::array::from_fn(|i| self.throttles[i].load(Relaxed))
     }
 
     pub(crate) fn set_lag(&self, blocks: u64) {

@@ -156,7 +156,10 @@ fn sound() -> Script {
         // so that every return goes through a recycle
         clean: false,
         throttle: None,
+        pause: None,
         maybe_executed: true,
+        lacks: Vec::new(),
+        lacking: false,
     }
 }
 

@@ -35,14 +35,15 @@ pub(crate) struct View {
 pub(crate) struct PoolView {
     pub(crate) snapshot: PoolSnapshot,
     pub(crate) labels: [KeyValue; 1],
-    /// Labels of `snapshot.endpoints`, in the same order.
+    /// Labels of `snapshot.endpoints`, in the same order; by name, since the SDK keeps a second entry for each series whose
+    /// labels come in another order.
     pub(crate) endpoints: Vec<[KeyValue; 2]>,
 }
 
 impl PoolView {
     fn new(snapshot: PoolSnapshot) -> Self {
         let pool = KeyValue::new("pool", text(snapshot.id.as_str()));
-        let endpoint = |id: &str| [pool.clone(), KeyValue::new("endpoint", text(id))];
+        let endpoint = |id: &str| [KeyValue::new("endpoint", text(id)), pool.clone()];
         let endpoints = snapshot
             .endpoints
             .iter()

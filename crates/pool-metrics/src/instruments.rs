@@ -128,6 +128,18 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         catalogue::THROTTLE_STATUS,
         Read::Endpoint(|e| e.throttled_until.is_some().into()),
     ),
+    (
+        catalogue::THROTTLES_TOTAL,
+        Read::EndpointBy(|e, cause| e.throttles[cause]),
+    ),
+    (
+        catalogue::QUOTA_LEFT,
+        Read::Endpoint(|e| e.quota_left.unwrap_or(0)),
+    ),
+    (
+        catalogue::QUOTA_LIMIT,
+        Read::Endpoint(|e| e.quota_limit.unwrap_or(0)),
+    ),
     (catalogue::BLOCK_LAG, Read::Endpoint(|e| e.lag.unwrap_or(0))),
     (
         catalogue::CONNECTIONS_CLOSED_TOTAL,
@@ -231,8 +243,14 @@ fn observe(metric: &Metric, read: Read, view: &View, out: &dyn AsyncInstrument<u
         Read::EndpointBy(value) => {
             for (labels, endpoint) in endpoints(view) {
                 for (place, class) in closed(metric) {
-                    let [pool_id, endpoint_id] = labels.clone();
-                    out.observe(value(endpoint, place), &[pool_id, endpoint_id, class]);
+                    let [endpoint_id, pool_id] = labels.clone();
+                    // by name, as the SDK wants them
+                    let labels = if class.key < pool_id.key {
+                        [endpoint_id, class, pool_id]
+                    } else {
+                        [endpoint_id, pool_id, class]
+                    };
+                    out.observe(value(endpoint, place), &labels);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The sources against the catalogue, and its closed sets against the pool's own.
 
-use pool_core::{CloseReason, ErrorType, Fault, Rejection, breaker::BreakerState};
+use pool_core::{CloseReason, ErrorType, Fault, Rejection, ThrottleCause, breaker::BreakerState};
 
 use super::*;
 use crate::catalogue::Value;
@@ -76,6 +76,10 @@ fn the_other_closed_sets_are_the_pools_too() {
     assert_eq!(
         CloseReason::ALL.map(CloseReason::as_str).to_vec(),
         names(catalogue::CLOSE_REASONS)
+    );
+    assert_eq!(
+        ThrottleCause::ALL.map(ThrottleCause::as_str).to_vec(),
+        names(catalogue::THROTTLE_CAUSES)
     );
     assert_eq!(BreakerState::NAMES.to_vec(), names(catalogue::BREAKER_STATES));
     for (place, reason) in Rejection::ALL.iter().enumerate() {

@@ -32,6 +32,10 @@ const SCOPE: &str = "fusion_connection_pool";
 /// scrape endpoint, one push) a provider of its own with [`also`](Self::also): on a shared one, the SDK mixes what
 /// concurrent readers observe.
 ///
+/// Where there are more endpoints than the limits have room for, the SDK folds what is beyond into one series with the
+/// attribute `otel.metric.overflow`. Over OTLP that is what tells; the Prometheus bridge leaves it out, logs an error and
+/// counts it in `metrics_overflow`.
+///
 /// OpenTelemetry keeps a histogram series once it exists. The Prometheus bridge leaves out those of endpoints and
 /// pools that are gone; over other exporters they stay, standing still, until the process ends.
 #[derive(Clone)]
@@ -113,8 +117,8 @@ impl Observer for PoolMetrics {
     fn endpoint(&self, pool: &PoolId, endpoint: &EndpointId) -> Arc<dyn EndpointObserver> {
         let gate = self.shared.registrations.gate(pool, endpoint);
         let labels = [
-            KeyValue::new("pool", text(pool.as_str())),
             KeyValue::new("endpoint", text(endpoint.as_str())),
+            KeyValue::new("pool", text(pool.as_str())),
         ];
         Arc::new(Recorder {
             gate,

@@ -13,6 +13,8 @@ use crate::{
     error::{RpcError, RpcFailure},
     jsonrpc::{ErrorObject, RpcRequest},
     method::{Idempotency, idempotency},
+    method_need::{need_of, need_of_all},
+    prices::MethodCosts,
 };
 
 /// A single call, to be run by the pool on a connection of its choice.
@@ -43,14 +45,32 @@ impl RpcCall {
         Ok(Self::new(RpcRequest::new(method, params)?))
     }
 
+    /// What is called.
+    pub const fn request(&self) -> &RpcRequest {
+        &self.request
+    }
+
     /// Whether the method may be sent again when a node may already have acted on it.
     pub fn idempotency(&self) -> Idempotency {
         idempotency(self.request.method())
     }
 
-    /// What the call needs from the pool: the defaults, with the method's idempotency.
+    /// What the call needs from the pool: the defaults, with the method's idempotency, and endpoints that offer the method.
+    /// It costs one unit.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        let idempotent = self.idempotency() == Idempotency::Idempotent;
+        self.needing(&Request::new().idempotent(idempotent))
+    }
+
+    /// The request, for endpoints that offer the method.
+    pub(crate) fn needing(&self, request: &Request) -> Request {
+        request.clone().need(need_of(self.request.method()))
+    }
+
+    /// The same, at what the method costs with each provider.
+    pub fn pool_request_at(&self, costs: &MethodCosts) -> Request {
+        self.pool_request()
+            .cost(costs.cost(std::iter::once(self.request.method())))
     }
 }
 
@@ -100,9 +120,19 @@ impl RpcBatch {
         }
     }
 
-    /// What the batch needs from the pool: the defaults, with its idempotency.
+    /// What the batch needs from the pool: the defaults, with its idempotency, and endpoints that offer all its methods.
+    /// Each of its requests costs one unit: providers count what is in a batch.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        self.pool_request_at(&MethodCosts::new())
+    }
+
+    /// The same, at what its methods cost together with each provider.
+    pub fn pool_request_at(&self, costs: &MethodCosts) -> Request {
+        let methods = self.requests.iter().map(RpcRequest::method);
+        Request::new()
+            .idempotent(self.idempotency() == Idempotency::Idempotent)
+            .need(need_of_all(&self.requests))
+            .cost(costs.cost(methods))
     }
 }
 
@@ -148,5 +178,12 @@ mod tests {
             |calls: &[&RpcCall]| RpcBatch::new(calls.iter().map(|call| call.request.clone()).collect());
         assert!(batch(&[&read, &read]).pool_request().idempotent);
         assert!(!batch(&[&read, &write]).pool_request().idempotent);
+        assert_eq!(batch(&[&read, &write]).pool_request().cost.plain(), 2);
+        let provider = pool_core::ProviderId::new("acme").unwrap();
+        let prices = crate::PriceList::new().price("eth_send*", 9);
+        let costs = MethodCosts::new().at(provider.clone(), prices);
+        let batch = batch(&[&read, &write]).pool_request_at(&costs);
+        assert_eq!((batch.cost.of(&provider), batch.idempotent), (10, false));
+        assert_eq!(write.pool_request_at(&costs).cost.of(&provider), 9);
     }
 }

@@ -160,12 +160,16 @@ fn reload(relayer: &mut Relayer, file: Option<&Path>) {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(problem) => {
+            relayer.note_refused();
             tracing::error!("SIGHUP: not reloaded, everything goes on as before: {problem}");
             return;
         }
     };
     match relayer.apply(config) {
-        Err(error) => tracing::error!("SIGHUP: not reloaded, everything goes on as before: {error}"),
+        Err(error) => {
+            relayer.note_refused();
+            tracing::error!("SIGHUP: not reloaded, everything goes on as before: {error}");
+        }
         Ok(applied) if applied.is_nothing() => {
             tracing::info!("SIGHUP: reloaded, nothing has changed for the pools");
         }

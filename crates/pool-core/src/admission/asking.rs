@@ -1,14 +1,18 @@
 //! Those who ask: a slot at once, a place in line, a look whether the turn has come, and leaving.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
-    gate::Relief, queue::Look,
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Terms, Turn, Want,
+    gate::Relief,
+    queue::{Look, Queue},
 };
-use crate::Priority;
+use crate::{Cost, Priority, moment::after};
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -26,12 +30,13 @@ impl<O> Admission<O> {
             return (Err(Refusal::Closed), effects);
         }
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let at_hand = at_hand.or_else(|| self.take_other(&mut state, want, now, &mut effects));
         if let Some(grant) = at_hand {
             return (Ok(Asked::Go(grant)), effects);
         }
-        if want.avoid.is_empty() && want.min_position.is_none() {
+        if want.avoid.is_empty() && want.min_position.is_none() && !self.restricts(&want.terms) {
             self.set_crowded(true);
         }
         if Self::is_hopeless(&state, want, now) {
@@ -62,15 +67,39 @@ impl<O> Admission<O> {
             return (None, effects);
         }
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let taken = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let taken = taken.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let taken = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let taken = taken.or_else(|| self.take_other(&mut state, want, now, &mut effects));
         (taken, effects)
+    }
+
+    /// A slot on the best endpoint that has one.
+    fn take_other(
+        &self,
+        state: &mut State<O>,
+        want: &Want,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Grant<O>> {
+        loop {
+            let taken = self.take_best(state, want, now, effects);
+            if taken.is_some() || !Self::is_spent_elsewhere(state, now) {
+                return taken;
+            }
+            self.refresh(state, now, effects);
+        }
+    }
+
+    /// Whether another pool has spent a quota, or brought a cool-down about, that is not known here yet.
+    fn is_spent_elsewhere(state: &State<O>, now: Instant) -> bool {
+        let mut gates = state.eligible.iter().map(|key| &state.gates[*key as usize]);
+        gates.any(|gate| gate.toll.is_some() && gate.throttled(now).is_some())
     }
 
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
     pub(super) fn may_prefer(state: &State<O>, key: u32, want: &Want) -> bool {
         let gate = state.gates.get(key as usize);
-        gate.is_some_and(|gate| gate.reaches(want.min_position))
+        gate.is_some_and(|gate| gate.meets(want.min_position, &want.terms))
             && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
@@ -79,26 +108,37 @@ impl<O> Admission<O> {
         &self,
         state: &mut State<O>,
         key: u32,
+        cost: impl FnOnce(&Queue<Grant<O>>) -> Cost,
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
         if state.taken >= state.limit {
             return None;
         }
-        let gate = state.gates.get_mut(key as usize)?;
+        let State { gates, queue, .. } = state;
+        let gate = gates.get_mut(key as usize)?;
         if !gate.breaker.state().is_closed() {
             // time may have passed since anybody looked
             self.poll_breaker(gate, key, now, effects);
         }
-        let ticket = gate.take(now)?;
-        let half_open = !gate.breaker.state().is_closed();
+        let Some((ticket, paid)) = gate.take(|| cost(queue), now) else {
+            // another pool was faster with a quota, and may have given some back since: somebody looks once more
+            effects.rearm |= gate.toll.is_some() && gate.free() > 0;
+            return None;
+        };
+        let was_the_last = gate.was_the_last(paid, now);
         gate.stats.slot_taken();
         state.taken += 1;
-        if half_open {
-            self.refresh(state, now, effects);
+        if was_the_last {
+            self.let_in_the_last(state, key, now, effects);
         }
         let object = state.stash.pop(key);
-        Some(Grant { key, ticket, object })
+        Some(Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        })
     }
 
     pub(super) fn take_best(
@@ -108,14 +148,32 @@ impl<O> Admission<O> {
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
-        let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
-        let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
+        let meets = |key: &u32| state.gates[*key as usize].meets(want.min_position, &want.terms);
+        let preferable = |key: &u32| meets(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
         let candidates = state.eligible.iter().copied();
-        let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
+        let candidates = candidates.filter(|key| meets(key) && !(others && want.avoid.contains(key)));
         let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
-        let key = free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))?;
-        self.take_on(state, key, now, effects)
+        let rank = |key: &u32| {
+            let kin = Self::is_kin(state, *key, &want.avoid);
+            (kin, self.load(state, *key, now))
+        };
+        let key = free.min_by(|a, b| {
+            let ((kin_a, load_a), (kin_b, load_b)) = (rank(a), rank(b));
+            kin_a.cmp(&kin_b).then_with(|| load_a.total_cmp(&load_b))
+        })?;
+        self.take_on(state, key, |_| want.cost.clone(), now, effects)
+    }
+
+    /// Whether an endpoint belongs to the provider of one of these: what has failed there may fail here too.
+    pub(super) fn is_kin(state: &State<O>, key: u32, avoid: &[u32]) -> bool {
+        let toll = |key: u32| state.gates.get(key as usize)?.toll.as_ref();
+        let kin = |other: &u32| {
+            toll(key)
+                .zip(toll(*other))
+                .is_some_and(|(one, other)| one.is_of_same(other))
+        };
+        avoid.iter().any(kin)
     }
 
     /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
@@ -124,23 +182,25 @@ impl<O> Admission<O> {
         Load(stats.tier(), f64::from(taken + 1) / stats.weight(now))
     }
 
-    /// When the first endpoint can become usable for those who demand this position, if none is: then whoever gives up
-    /// before that waits in vain.
+    /// When the first endpoint can become usable for those who demand this position and have these terms, if none is:
+    /// then whoever gives up before that waits in vain.
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
         short: bool,
-        min: Option<u64>,
+        (min, terms): (Option<u64>, &Terms),
         now: Instant,
     ) -> Option<Instant> {
-        if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
+        if eligible.iter().any(|key| gates[*key as usize].meets(min, terms)) {
             return None;
         }
-        let members = gates.iter().filter(|gate| gate.is_member());
-        let alone = eligible.is_empty();
-        let soonest = members.map(|gate| gate.earliest(min, now, Relief { alone, short }));
-        let soonest = soonest.min();
-        soonest.filter(|at| *at > now)
+        let mut members = gates.iter().filter(|gate| gate.is_member()).peekable();
+        members.peek()?;
+        let alone = eligible.is_empty() && !gates.iter().any(|gate| gate.is_relied_on(now));
+        let earliest = |gate: &Gate| gate.earliest(min, terms, now, Relief { alone, short });
+        let soonest = members.filter_map(earliest).min();
+        // where none ever can, nobody's patience is long enough
+        soonest.map_or_else(|| Some(after(now, FOREVER)), |at| (at > now).then_some(at))
     }
 
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
@@ -150,7 +210,8 @@ impl<O> Admission<O> {
             short,
             ..
         } = state;
-        Self::hopeless_before(gates, eligible, *short, want.min_position, now)
+        let wanted = (want.min_position, &want.terms);
+        Self::hopeless_before(gates, eligible, *short, wanted, now)
             .is_some_and(|soonest| want.deadline < soonest)
     }
 
@@ -184,11 +245,15 @@ impl<O> Admission<O> {
             Look::Closed => Turn::Closed,
             Look::Given(mut grant) => {
                 let gate = &state.gates[grant.key as usize];
-                if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
+                if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
                     Self::complete(&mut state, &mut grant);
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
+                    if let Some(toll) = &gate.toll {
+                        toll.give_back(grant.paid, now);
+                    }
+                    let paid = grant.paid > 0;
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
@@ -197,7 +262,14 @@ impl<O> Admission<O> {
                     };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    if matches!(turn, Turn::Wait) {
+                        // others may use what it was given, and a slot that it may use may have been free all along
+                        self.serve(&mut self.lock(), now, &mut effects);
+                    }
+                    // what is spent may be there sooner than was planned
+                    effects.rearm |= paid;
+                    return (turn, effects);
                 }
             }
         };
@@ -231,7 +303,7 @@ impl<O> Admission<O> {
         let (mut given, waker) = state.queue.leave(place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
-            gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
+            gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms)
         });
         state.timeouts += u64::from(!good);
         if let Some(grant) = given.as_mut().filter(|_| good) {

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Ejection;
+use super::{
+    Ejection,
+    terms::{Lacks, Terms},
+    toll::{Throttles, Toll},
+};
 use crate::{
-    BreakerConfig, HealthConfig, NotUsable,
+    BreakerConfig, Cost, HealthConfig, NotUsable, ThrottleCause,
     breaker::{Breaker, BreakerState, Ticket},
     health::{Health, HealthStatus},
     stats::Stats,
@@ -55,7 +59,11 @@ pub(crate) struct Gate {
     pub(crate) taken: u32,
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
+    /// Until when it asked to be left alone.
     pub(crate) throttled_until: Option<Instant>,
+    /// What requests on it pay, and to whom; in most pools nothing, which costs them one look.
+    pub(crate) toll: Option<Box<Toll>>,
+    pub(crate) throttles: Throttles,
     /// Left out, because it stands out among the others.
     pub(crate) ejected: Option<Ejection>,
     /// The pool is so short of usable endpoints that this one is used with a poor record too.
@@ -64,6 +72,8 @@ pub(crate) struct Gate {
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
     pub(crate) position: Option<(u64, Instant)>,
+    /// What it is known not to offer.
+    pub(crate) lacks: Lacks,
 }
 
 impl Gate {
@@ -83,10 +93,13 @@ impl Gate {
             health: Health::new(health),
             breaker: Breaker::new(breaker, now),
             throttled_until: None,
+            toll: None,
+            throttles: Throttles::default(),
             ejected: None,
             panic: false,
             next_check: now,
             position: None,
+            lacks: Lacks::default(),
         }
     }
 
@@ -108,10 +121,38 @@ impl Gate {
         self.breaker.configure(breaker, now);
     }
 
-    /// Until when it is throttled, if it is.
+    /// Until when it is throttled, if it is: by a pause that was asked for, or by a quota that is spent.
     #[inline]
     pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
-        self.throttled_until.filter(|until| *until > now)
+        self.asked_until(now, |toll| toll.throttled_until(now))
+    }
+
+    /// Until when it, or its provider, wants to be left alone.
+    pub(crate) fn cools(&self, now: Instant) -> Option<Instant> {
+        self.asked_until(now, |toll| toll.cools_until(now))
+    }
+
+    /// Until when it takes nothing, and should not be asked either: it wants to be left alone, or the day's budget is
+    /// spent. What comes back every second does not count: an endpoint that is always used up is a good one.
+    pub(crate) fn rests(&self, now: Instant) -> Option<Instant> {
+        self.asked_until(now, |toll| toll.rests_until(now))
+    }
+
+    #[inline]
+    fn asked_until(&self, now: Instant, of_toll: impl FnOnce(&Toll) -> Option<Instant>) -> Option<Instant> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        match &self.toll {
+            None => asked,
+            Some(toll) => asked.max(of_toll(toll)),
+        }
+    }
+
+    /// Until when and by what it is throttled, if it is.
+    pub(crate) fn throttle(&self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        let asked = asked.map(|until| (until, ThrottleCause::CoolDown));
+        let others = self.toll.as_ref().and_then(|toll| toll.cause(now));
+        asked.into_iter().chain(others).max_by_key(|(until, _)| *until)
     }
 
     /// Whether it is known to have got so far.
@@ -128,29 +169,37 @@ impl Gate {
 
     /// Whether it may be picked by its own record.
     pub(crate) fn is_regular(&self, now: Instant) -> bool {
-        self.ejected.is_none() && self.is_regular_or_ejected(now)
+        self.ejected.is_none() && self.works(now) && self.throttled(now).is_none()
     }
 
-    /// Whether an ejection is all that keeps it from being picked.
+    /// Whether the pool can count on it: it may be picked, or could if its quota of this second were not spent.
+    pub(crate) fn is_relied_on(&self, now: Instant) -> bool {
+        self.ejected.is_none() && self.works(now) && self.rests(now).is_none()
+    }
+
+    /// Whether an ejection is all that keeps the pool from counting on it.
     pub(crate) fn is_only_ejected(&self, now: Instant) -> bool {
-        self.ejected.is_some() && self.is_regular_or_ejected(now)
+        self.ejected.is_some() && self.works(now) && self.rests(now).is_none()
     }
 
-    fn is_regular_or_ejected(&self, now: Instant) -> bool {
-        self.is_member()
-            && self.health.status() == HealthStatus::Healthy
-            && self.throttled(now).is_none()
-            && self.breaker.admits(now)
+    fn works(&self, now: Instant) -> bool {
+        self.is_member() && self.health.status() == HealthStatus::Healthy && self.breaker.admits(now)
     }
 
     /// Whether it may be picked only because the pool is short of others.
     fn is_last_resort(&self, now: Instant) -> bool {
-        self.panic && self.is_fit(now)
+        self.panic && self.is_member() && self.health.is_fit() && self.throttled(now).is_none()
     }
 
-    /// Whether nothing but a poor record stands against it: it was fit when it last said anything, and is not throttled.
+    /// Whether nothing but a poor record stands against it: it was fit when it last said anything, and has not asked to be
+    /// left alone.
     pub(crate) fn is_fit(&self, now: Instant) -> bool {
-        self.is_member() && self.health.is_fit() && self.throttled(now).is_none()
+        self.is_member() && self.health.is_fit() && self.rests(now).is_none()
+    }
+
+    /// Whether it counts among those that the pool has left: it works by its own record, with a closed breaker.
+    pub(crate) fn is_sound(&self, now: Instant) -> bool {
+        self.is_relied_on(now) && self.breaker.state().is_closed()
     }
 
     /// Whether its slots count as capacity: it may be picked by its own record, with a closed breaker.
@@ -170,44 +219,99 @@ impl Gate {
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
     #[inline]
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
-        let regular = self.is_member()
-            && self.health.status() == HealthStatus::Healthy
-            && self.throttled(now).is_none()
-            && self.ejected.is_none();
+        // what was granted is paid for: that it took the last of a quota is nothing against it
+        if self.cools(now).is_some() {
+            return false;
+        }
+        let regular =
+            self.is_member() && self.health.status() == HealthStatus::Healthy && self.ejected.is_none();
         let current = self.breaker.is_current(ticket);
-        regular && current || self.is_last_resort(now) && (current || ticket.is_bypass())
+        let last_resort = self.panic && self.is_member() && self.health.is_fit();
+        regular && current || last_resort && (current || ticket.is_bypass())
     }
 
-    /// Lets a request pass that may be picked: by the breaker, or past it when the pool is short of others.
-    pub(crate) fn admit(&mut self, now: Instant) -> Option<Ticket> {
-        let ticket = self.breaker.admit(now);
-        ticket.or_else(|| self.is_last_resort(now).then_some(Ticket::BYPASS))
-    }
-
-    /// Takes a slot, if one is free and the endpoint may be picked.
+    /// Takes a slot and pays for it, if one is free and the endpoint may be picked. Returns what was paid.
     #[inline]
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
+    pub(crate) fn take(&mut self, cost: impl FnOnce() -> Cost, now: Instant) -> Option<(Ticket, u32)> {
         // the breaker itself says below whether it admits
         let well = self.is_member()
             && self.health.status() == HealthStatus::Healthy
             && self.ejected.is_none()
-            && self.throttled(now).is_none();
+            && self.throttled_until.is_none_or(|until| until <= now);
         if self.free() == 0 || !well && !self.is_last_resort(now) {
             return None;
         }
-        let ticket = self.admit(now)?;
+        let entered = self.enter(cost, now)?;
         self.taken += 1;
-        Some(ticket)
+        Some(entered)
     }
 
-    /// Why it may not be picked by those who demand this position; `None` when it may.
-    pub(crate) fn why_not(&self, min_position: Option<u64>, now: Instant) -> Option<NotUsable> {
+    /// Lets a request pass that may be picked, and pays for it: by the breaker, or past it when the pool is short of others.
+    #[inline]
+    pub(crate) fn enter(&mut self, cost: impl FnOnce() -> Cost, now: Instant) -> Option<(Ticket, u32)> {
+        if self.toll.is_some() {
+            return self.enter_and_pay(&cost(), now);
+        }
+        Some((self.admit(now)?, 0))
+    }
+
+    #[inline]
+    fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        let ticket = self.breaker.admit(now);
+        ticket.or_else(|| self.is_last_resort(now).then_some(Ticket::BYPASS))
+    }
+
+    /// The same where there is something to pay.
+    #[inline(never)]
+    fn enter_and_pay(&mut self, cost: &Cost, now: Instant) -> Option<(Ticket, u32)> {
+        if self.throttled(now).is_some() {
+            return None;
+        }
+        let ticket = self.admit(now)?;
+        let paid = self.toll.as_ref().map_or(Some(0), |toll| toll.pay(cost, now));
+        if paid.is_none() {
+            self.breaker.cancel(ticket);
+        }
+        Some((ticket, paid?))
+    }
+
+    /// Whether a request that has just been let in, and has paid so much, has changed who may be picked.
+    #[inline]
+    pub(crate) fn was_the_last(&self, paid: u32, now: Instant) -> bool {
+        !self.breaker.state().is_closed() || paid > 0 && self.is_spent(now)
+    }
+
+    #[cold]
+    fn is_spent(&self, now: Instant) -> bool {
+        let spent = |toll: &Toll| toll.spent_until(now).is_some();
+        self.toll.as_deref().is_some_and(spent)
+    }
+
+    /// Notes that a request took the last of a quota. Returns what others are to be told, if they are.
+    pub(crate) fn note_spent(&mut self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        let spent = self.toll.as_ref()?.cause(now);
+        let spent = spent.filter(|(_, cause)| cause.is_quota())?;
+        self.stats.throttled(spent.1);
+        self.throttles.quota_spent(now).then_some(spent)
+    }
+
+    /// Why it may not be picked by those who demand this position and have these terms; `None` when it may.
+    pub(crate) fn why_not(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<NotUsable> {
+        if let Some(why) = self.why_unsuited(terms, now) {
+            return Some(why);
+        }
         if let Some(record) = self.poor_record(now).filter(|_| !self.is_last_resort(now)) {
             return Some(record);
         }
-        if let Some(until) = self.throttled(now) {
+        if let Some((until, cause)) = self.throttle(now) {
             return Some(NotUsable::Throttled {
                 wait: until.saturating_duration_since(now),
+                cause,
             });
         }
         if let Some(needed) = min_position.filter(|_| !self.reaches(min_position)) {
@@ -239,9 +343,16 @@ impl Gate {
         })
     }
 
-    /// The earliest moment at which those who demand this position can pick it, as far as one can know.
-    pub(crate) fn earliest(&self, min_position: Option<u64>, now: Instant, relief: Relief) -> Instant {
-        let mut at = now;
+    /// The earliest moment at which those who demand this position and have these terms can pick it, as far as one can
+    /// know; `None` if never.
+    pub(crate) fn earliest(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+        relief: Relief,
+    ) -> Option<Instant> {
+        let mut at = self.suits_from(terms, now)?;
         let forgiven = relief.short && self.health.is_fit();
         let healthy = self.health.status() == HealthStatus::Healthy || forgiven;
         // only a check makes it healthy, or tells of a new position
@@ -254,7 +365,7 @@ impl Gate {
         if let Some(ejected) = self.ejected.filter(|_| !forgiven && !relief.alone) {
             at = at.max(ejected.until);
         }
-        self.throttled(now).map_or(at, |until| at.max(until))
+        Some(self.throttled(now).map_or(at, |until| at.max(until)))
     }
 
     /// When time alone changes whether it may be picked.
@@ -263,7 +374,10 @@ impl Gate {
             self.breaker.wakes_at(),
             self.breaker.probe_expires_at(),
             self.throttled(now),
+            // that ends first, perhaps, and the others are judged by it
+            self.rests(now),
             self.ejected.map(|ejected| ejected.until),
+            self.lacks.next(),
         ]
         .into_iter()
         .flatten()

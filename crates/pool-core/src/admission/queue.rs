@@ -13,8 +13,16 @@ use std::{task::Waker, time::Duration};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::lines::{Line, Lines, Link, Rank};
-use crate::{Priority, balance::Ask, moment::after};
+use super::{
+    Terms,
+    lines::{Line, Lines, Link, Rank},
+};
+use crate::{
+    Cost, Priority,
+    balance::Ask,
+    moment::after,
+    need::{Need, NeedSet},
+};
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -23,9 +31,13 @@ pub(crate) struct Want {
     pub(crate) avoid: Vec<u32>,
     /// It takes only endpoints that are known to have got so far.
     pub(crate) min_position: Option<u64>,
+    /// It takes only endpoints that suit these.
+    pub(crate) terms: Terms,
     pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
+    /// What it takes of a quota.
+    pub(crate) cost: Cost,
     /// Its rank, if it has been given something before and has to go round again.
     pub(crate) rank: Option<Rank>,
     /// What the balancer may know.
@@ -38,8 +50,10 @@ impl Want {
         Self {
             avoid: Vec::new(),
             min_position: None,
+            terms: Terms::NONE,
             priority: Priority::Normal,
             deadline,
+            cost: Cost::ONE,
             rank: None,
             ask: Ask::NOTHING,
         }
@@ -55,7 +69,8 @@ pub(crate) struct Place {
 
 #[derive(Debug)]
 enum State<G> {
-    Waiting(Option<Waker>),
+    /// With what it costs, unless that is the usual.
+    Waiting(Option<Waker>, Option<Box<Cost>>),
     Given(G),
     Closed,
 }
@@ -90,10 +105,11 @@ struct Node<G> {
     state: State<G>,
 }
 
-/// Lines of one priority that avoid the same endpoints.
+/// Lines of one priority and the same terms that avoid the same endpoints.
 #[derive(Debug)]
 struct Group {
     avoid: Vec<u32>,
+    terms: Terms,
     priority: Priority,
     /// The line of those who demand no position.
     plain: Link,
@@ -111,6 +127,15 @@ pub(super) struct Reach {
     pub(super) above: Option<u64>,
     /// ...and at most this; none if the endpoint's position is not known.
     pub(super) up_to: Option<u64>,
+}
+
+impl Reach {
+    /// None at all.
+    pub(super) const NOBODY: Self = Self {
+        plain: false,
+        above: None,
+        up_to: None,
+    };
 }
 
 /// What a caller finds when it looks.
@@ -136,13 +161,15 @@ pub(crate) struct Queue<G> {
     delays: [Duration; 3],
     /// The newest moment anybody came at, so that ranks rise with numbers.
     newest: Option<Instant>,
+    /// Needs that some endpoint lacks: only these set their callers apart.
+    routed: NeedSet,
 }
 
 fn delays(ageing: Duration) -> [Duration; 3] {
     LASTING.map(|priority| ageing.saturating_mul(priority as u32))
 }
 
-/// The groups that avoid nothing stay for good, at the index of their priority.
+/// The groups that avoid nothing and have no terms stay for good, at the index of their priority.
 const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl<G> Queue<G> {
@@ -152,7 +179,7 @@ impl<G> Queue<G> {
     }
 
     pub(crate) fn new(ageing: Duration) -> Self {
-        let groups = LASTING.map(|priority| Group::new(Vec::new(), priority));
+        let groups = LASTING.map(|priority| Group::new(Vec::new(), Terms::NONE, priority));
         Self {
             nodes: Slab::new(),
             lines: Lines::new(),
@@ -161,6 +188,7 @@ impl<G> Queue<G> {
             waiting: 0,
             delays: delays(ageing),
             newest: None,
+            routed: NeedSet::default(),
         }
     }
 
@@ -209,20 +237,28 @@ impl<G> Queue<G> {
             None => ends.map(|(first, _)| first),
         };
         let deadline = want.deadline;
+        let cost = (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone()));
         let key = self.nodes.insert(Node {
             rank,
             deadline,
             prev: prev.into(),
             next: next.into(),
             line,
-            state: State::Waiting(Some(waker)),
+            state: State::Waiting(Some(waker), cost),
         }) as u32;
         self.link(key, line, (prev, next), deadline);
         Place { key, rank }
     }
 
-    /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints which lines.
-    pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32]) -> Reach) -> Option<Place> {
+    /// Whether some endpoint lacks this. Those who wait already stay where they are: whoever is given an endpoint that
+    /// does not suit it stands in line again, among its own.
+    pub(super) fn route(&mut self, need: Need, lacked: bool) {
+        self.routed.set(need, lacked);
+    }
+
+    /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints and terms which
+    /// lines.
+    pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32], &Terms) -> Reach) -> Option<Place> {
         let mut best: Option<(Rank, u32)> = None;
         let mut consider = |found: Option<(Rank, u32)>| {
             if let Some(found) = found
@@ -241,7 +277,7 @@ impl<G> Queue<G> {
                 continue;
             }
             unseen -= group.waiting;
-            let reach = reach(&group.avoid);
+            let reach = reach(&group.avoid, &group.terms);
             if let Some(id) = group.plain.filter(|_| reach.plain) {
                 consider(self.lines.at(id).first.map(|rank| (rank, id)));
             }
@@ -254,12 +290,29 @@ impl<G> Queue<G> {
         Some(Place { key, rank })
     }
 
+    /// What a caller takes of a quota.
+    pub(super) fn cost(&self, place: Place) -> Cost {
+        match &self.nodes[place.key as usize].state {
+            State::Waiting(_, Some(cost)) => Cost::clone(cost),
+            _ => Cost::ONE,
+        }
+    }
+
+    /// Which endpoints a waiting caller avoids.
+    pub(super) fn avoided(&self, place: Place) -> &[u32] {
+        let node = self.nodes.get(place.key as usize);
+        node.map_or(&[], |node| {
+            let group = self.lines.at(node.line).group;
+            &self.groups[group as usize].avoid
+        })
+    }
+
     /// Gives something to a waiting caller and returns its waker, to be woken outside the lock.
     pub(crate) fn give(&mut self, place: Place, what: G) -> Option<Waker> {
         self.unlink(place.key);
         let given = State::Given(what);
         match std::mem::replace(&mut self.nodes[place.key as usize].state, given) {
-            State::Waiting(waker) => waker,
+            State::Waiting(waker, _) => waker,
             State::Given(_) | State::Closed => unreachable!("only waiting callers are linked"),
         }
     }
@@ -268,7 +321,7 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return Look::Closed;
         };
-        if let State::Waiting(stored) = &mut node.state {
+        if let State::Waiting(stored, _) = &mut node.state {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
             let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
@@ -281,7 +334,7 @@ impl<G> Queue<G> {
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => Look::Given(what),
-            State::Closed | State::Waiting(_) => Look::Closed,
+            State::Closed | State::Waiting(..) => Look::Closed,
         }
     }
 
@@ -295,27 +348,28 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return (None, None);
         };
-        if matches!(node.state, State::Waiting(_)) {
+        if matches!(node.state, State::Waiting(..)) {
             self.unlink(place.key);
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => (Some(what), None),
-            State::Waiting(waker) => (None, waker),
+            State::Waiting(waker, _) => (None, waker),
             State::Closed => (None, None),
         }
     }
 
     /// Takes the wakers of those who wait in vain, so that they look once more; `soonest` says for a demanded position
-    /// before which moment nothing can come, if there is one.
+    /// and terms before which moment nothing can come, if there is one.
     pub(crate) fn wake_hopeless(
         &mut self,
-        mut soonest: impl FnMut(Option<u64>) -> Option<Instant>,
+        mut soonest: impl FnMut((Option<u64>, &Terms)) -> Option<Instant>,
         wakers: &mut Vec<Waker>,
     ) {
         let mut affected = Vec::new();
         let mut visit = |id: u32| {
             let line = self.lines.at(id);
-            let moment = line.patience.and_then(|_| soonest(line.min_position));
+            let terms = &self.groups[line.group as usize].terms;
+            let moment = line.patience.and_then(|_| soonest((line.min_position, terms)));
             if let (Some(patience), Some(moment)) = (line.patience, moment)
                 && patience < moment
             {
@@ -338,7 +392,7 @@ impl<G> Queue<G> {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
                 patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
-            } else if let State::Waiting(waker) = &mut node.state {
+            } else if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
             }
             at = node.next.get();
@@ -350,7 +404,7 @@ impl<G> Queue<G> {
     pub(crate) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         for (_, node) in &mut self.nodes {
-            if let State::Waiting(waker) = &mut node.state {
+            if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
                 node.state = State::Closed;
             }
@@ -438,17 +492,21 @@ impl<G> Queue<G> {
     }
 
     fn group(&mut self, want: &Want) -> u32 {
-        if want.avoid.is_empty() {
+        let need = want.terms.need.filter(|need| self.routed.has(*need));
+        if want.avoid.is_empty() && need.is_none() && !want.terms.name_endpoints() {
             return want.priority as u32;
         }
+        let terms = want.terms.with_need(need);
         let alike = |group: &Group| {
             group.priority == want.priority
+                && group.terms == terms
                 && group.avoid.iter().all(|key| want.avoid.contains(key))
                 && want.avoid.iter().all(|key| group.avoid.contains(key))
         };
         let there = self.groups.iter().find(|(_, group)| alike(group));
         let id = there.map(|(id, _)| id);
-        id.unwrap_or_else(|| self.groups.insert(Group::new(want.avoid.clone(), want.priority))) as u32
+        let new = || Group::new(want.avoid.clone(), terms, want.priority);
+        id.unwrap_or_else(|| self.groups.insert(new())) as u32
     }
 
     /// Somebody else is the first of the line, or nobody.
@@ -479,9 +537,10 @@ impl<G> Queue<G> {
 }
 
 impl Group {
-    const fn new(avoid: Vec<u32>, priority: Priority) -> Self {
+    const fn new(avoid: Vec<u32>, terms: Terms, priority: Priority) -> Self {
         Self {
             avoid,
+            terms,
             priority,
             plain: None,
             tree: None,

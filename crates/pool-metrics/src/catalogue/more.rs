@@ -2,7 +2,7 @@
 
 use super::{
     BREAKER_STATES, CLOSE_REASONS, ENDPOINT, Kind, Label, Metric, PER_ENDPOINT, PER_POOL, POOL, REJECTIONS,
-    UPDATE_RESULTS, Unit, Value, closed, metric,
+    THROTTLE_CAUSES, UPDATE_RESULTS, Unit, Value, closed, metric,
 };
 
 const PER_REJECTION: &[Label] = &[
@@ -17,6 +17,11 @@ const PER_CLOSE: &[Label] = &[
     POOL,
     ENDPOINT,
     closed!("reason", CLOSE_REASONS, "why the connection was closed"),
+];
+const PER_THROTTLE: &[Label] = &[
+    POOL,
+    ENDPOINT,
+    closed!("cause", THROTTLE_CAUSES, "why the endpoint was throttled"),
 ];
 const PER_BREAKER_STATE: &[Label] = &[
     POOL,
@@ -197,8 +202,35 @@ metric!(
     Gauge,
     Flag,
     PER_ENDPOINT,
-    "1 while the endpoint is throttled: it is left alone until the time is over that its provider asked for.",
+    "1 while the endpoint is throttled: it or its provider asked for a pause, or a quota is spent.",
     "Is this endpoint out of the choice because of its rate limit?"
+);
+metric!(
+    THROTTLES_TOTAL,
+    "throttles_total",
+    Counter,
+    Count,
+    PER_THROTTLE,
+    "Times that the endpoint was throttled, by cause.",
+    "Do we run into our own quota, or does the provider stop us?"
+);
+metric!(
+    QUOTA_LEFT,
+    "quota_left",
+    Gauge,
+    Count,
+    PER_ENDPOINT,
+    "Units that can be taken now of the endpoint's quota or its provider's, whichever has fewer; 0 without a quota.",
+    "How much of the quota is left?"
+);
+metric!(
+    QUOTA_LIMIT,
+    "quota_limit",
+    Gauge,
+    Count,
+    PER_ENDPOINT,
+    "The most that can be left of that quota; 0 without a quota.",
+    "Is quota_left much or little?"
 );
 metric!(
     BLOCK_HEIGHT,

@@ -157,6 +157,17 @@ pub const CLOSE_REASONS: &[Value] = &[
     ),
 ];
 
+/// The values of `cause` of [`THROTTLES_TOTAL`](super::THROTTLES_TOTAL).
+pub const THROTTLE_CAUSES: &[Value] = &[
+    value("cool_down", "the endpoint asked for a pause"),
+    value(
+        "provider_cool_down",
+        "its provider asked for a pause, perhaps on another of its endpoints",
+    ),
+    value("quota", "the endpoint's own quota is spent"),
+    value("provider_quota", "its provider's quota is spent"),
+];
+
 /// The states of a circuit breaker, of [`CIRCUIT_BREAKER_STATE`](super::CIRCUIT_BREAKER_STATE) and
 /// [`CIRCUIT_BREAKER_TRANSITIONS_TOTAL`](super::CIRCUIT_BREAKER_TRANSITIONS_TOTAL).
 pub const BREAKER_STATES: &[Value] = &[

@@ -5,6 +5,7 @@
 mod capacity;
 mod exposition;
 mod lifetime;
+mod otlp;
 mod server;
 mod support;
 mod torn;

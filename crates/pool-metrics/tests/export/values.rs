@@ -56,6 +56,9 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         b.throttled_until = Some(Instant::now());
         b.position = Some(21_000_000);
         b.lag = Some(39);
+        b.throttles = [40, 41, 42, 43];
+        b.quota_left = Some(44);
+        b.quota_limit = Some(45);
         b.connections_closed = std::array::from_fn(|index| 200 + index as u64);
         for (index, count) in b.errors.iter_mut().enumerate() {
             *count = 100 + index as u64;
@@ -96,6 +99,8 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("endpoint_weight", 1.0, 0.25),
         ("block_height", 0.0, 21_000_000.0),
         ("block_lag", 0.0, 39.0),
+        ("quota_left", 0.0, 44.0),
+        ("quota_limit", 0.0, 45.0),
         ("ejections_total", 0.0, 38.0),
         ("ejection_status", 0.0, 1.0),
         ("throttle_status", 0.0, 1.0),
@@ -139,6 +144,19 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         let labels = format!("pool=eth,endpoint=b,state={state}");
         let name = full("circuit_breaker_transitions_total");
         assert_eq!(exposed.value(&name, &labels), Some(count), "{state}");
+    }
+    for (cause, count) in [
+        ("cool_down", 40.0),
+        ("provider_cool_down", 41.0),
+        ("quota", 42.0),
+        ("provider_quota", 43.0),
+    ] {
+        let labels = format!("pool=eth,endpoint=b,cause={cause}");
+        assert_eq!(
+            exposed.value(&full("throttles_total"), &labels),
+            Some(count),
+            "{cause}"
+        );
     }
     for reason in CloseReason::ALL {
         let labels = format!("pool=eth,endpoint=b,reason={}", reason.as_str());

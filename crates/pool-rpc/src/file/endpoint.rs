@@ -3,20 +3,26 @@
 use pool_core::{EndpointConfig, EndpointId};
 
 use super::{
-    Chain, ConfigProblem, Context, EndpointPlan, raw,
+    Chain, ConfigProblem, Context, EndpointPlan, ProviderPlan, provider, raw,
     resolve::{is_not, timeouts},
 };
-use crate::{ConfigError, EndpointUrl, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
+use crate::{ConfigError, EndpointUrl, MethodRules, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
 
 pub(super) fn resolve(
     id: EndpointId,
     endpoint: &raw::Endpoint,
     chain: &Chain,
-    (defaults, of_pool): (&raw::Shares, Timeouts),
+    (defaults, providers, of_pool): (&raw::Shares, &[ProviderPlan], Timeouts),
     path: &str,
     context: &Context<'_>,
 ) -> Result<EndpointPlan, ConfigProblem> {
-    let config = settings(endpoint, defaults);
+    let mut config = settings(endpoint, defaults);
+    if let Some(name) = endpoint.provider.as_ref().or(defaults.provider.as_ref()) {
+        let own = format!("{path}.provider");
+        let shared = "defaults.endpoint.provider";
+        let path = if endpoint.provider.is_some() { &own } else { shared };
+        config.provider = Some(provider::named(name, providers, path, context)?);
+    }
     config
         .validate()
         .map_err(|error| context.problem(&format!("{path}.{}", error.field), is_not(&error)))?;
@@ -39,6 +45,7 @@ pub(super) fn resolve(
             .header(name, &value)
             .map_err(|error| context.problem(&path, error))?;
     }
+    rpc = rpc.methods(methods(&endpoint.methods, path, context)?);
     if let Some(file) = &endpoint.ca_file {
         let path = format!("{path}.ca_file");
         // relative to the configuration, wherever the process is started
@@ -62,6 +69,13 @@ pub(super) fn resolve(
     })
 }
 
+fn methods(own: &raw::Methods, path: &str, context: &Context<'_>) -> Result<MethodRules, ConfigProblem> {
+    let allowed = MethodRules::new().allow(&own.allow);
+    let allowed = allowed.map_err(|error| context.problem(&format!("{path}.methods.allow"), error))?;
+    let rules = allowed.deny(&own.deny);
+    rules.map_err(|error| context.problem(&format!("{path}.methods.deny"), error))
+}
+
 /// What it says itself, else what the file says for all, else what the pool has for everybody.
 fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
     let mut config = EndpointConfig::default();
@@ -72,6 +86,7 @@ fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
         .unwrap_or(config.max_connections);
     config.max_requests = own.max_requests.or(all.max_requests);
     config.tier = own.tier.or(all.tier).unwrap_or(config.tier);
+    config.quota = own.quota.clone().or_else(|| all.quota.clone());
     config.min_idle = own.min_idle.or(all.min_idle).unwrap_or(config.min_idle);
     config
 }

@@ -110,6 +110,21 @@ pub(super) fn health() -> Vec<Draft> {
             [("free", "green"), ("throttled", "orange")],
         )
         .query(by_endpoint(&metrics::THROTTLE_STATUS), ENDPOINT_LEGEND),
+        timeseries("Throttles by cause", "How often endpoints were throttled.", "none", &[]).query(
+            format!(
+                "max by (instance, pool, endpoint, cause) (increase({}{{instance=~\"$instance\",pool=~\"$pool\",endpoint=~\"$endpoint\"}}[$__rate_interval]))",
+                metrics::THROTTLES_TOTAL.name
+            ),
+            "{{pool}} · {{endpoint}} · {{instance}} {{cause}}",
+        ),
+        timeseries(
+            "Quota left",
+            "Units that can be taken now, and at most; both 0 where there is no quota.",
+            "none",
+            &[],
+        )
+        .query(by_endpoint(&metrics::QUOTA_LEFT), "{{pool}} · {{endpoint}} · {{instance}} left")
+        .query(by_endpoint(&metrics::QUOTA_LIMIT), "{{pool}} · {{endpoint}} · {{instance}} limit"),
         timeseries(
             "Blocks behind at the last check",
             "How far the endpoint was behind the others of its pool when it was checked; what the lag check judges.",
