@@ -47,6 +47,9 @@ pub(crate) enum Command {
         #[arg(long)]
         require_tools: bool,
     },
+    /// What fires when, and the proof of it
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// Start Prometheus, Alertmanager, Grafana and Node Exporter, and wait until they are ready
     MonitoringUp(Up),
     /// Stop what `monitoring-up` started; data stay
@@ -88,6 +91,37 @@ pub(crate) enum Command {
         /// One JSON document per line is appended here
         #[arg(long, value_name = "PATH")]
         file: PathBuf,
+    },
+}
+
+/// The commands of `alerts`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Show every alert: what it is about, when it fires, with the limits in force
+    List,
+    /// Put an alert's condition into words, with each part's present value from a running Prometheus
+    Explain {
+        /// The alert
+        #[arg(value_name = "ALERT")]
+        alert: String,
+        /// Prometheus to ask [default: the one of this stack, on this host]
+        #[arg(long, value_name = "URL")]
+        prometheus: Option<String>,
+    },
+    /// Run the unit tests of the rules with promtool: each alert fires when it should, and only then
+    Test {
+        /// Only these alerts
+        #[arg(value_name = "ALERT")]
+        alerts: Vec<String>,
+    },
+    /// Prove that the unit tests would notice a rule that is slightly wrong
+    Prove {
+        /// Run the unit tests against every mutant of every rule, and show the survivors
+        #[arg(long, required = true)]
+        mutants: bool,
+        /// Only these alerts
+        #[arg(value_name = "ALERT")]
+        alerts: Vec<String>,
     },
 }
 

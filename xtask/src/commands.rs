@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod alerts;
 mod down;
 mod generate;
 mod logs;
@@ -26,6 +27,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Generate { check } => generate::run(&workspace, check),
         Command::Validate { require_tools } => validate::run(&workspace, require_tools),
+        Command::Alerts(command) => alerts::run(&workspace, &command),
         Command::MonitoringUp(up) => up::run(&workspace, &up),
         Command::MonitoringDown { purge } => down::run(&workspace, purge),
         Command::MonitoringStatus { json } => status::run(&workspace, json),

@@ -29,6 +29,50 @@ fn unknown_flags_commands_and_values_exit_with_2() {
 }
 
 #[test]
+fn alerts_are_listed_and_explained_without_a_running_stack() {
+    let place = Place::new();
+    place.spec("ports: { prometheus: 1 }\nalerts: { ConnectionPoolHighLatency: { threshold: 2500 }, EndpointUnhealthy: { enabled: false } }\n");
+    let list = place.run(&["alerts", "list"]).expect(0).out;
+    for name in monitoring_provisioning::AlertName::ALL {
+        assert!(list.contains(name.as_str()), "{name} is missing in {list}");
+    }
+    assert!(
+        list.contains("p95 is above 2500 ms") && list.contains("EndpointUnhealthy (off)"),
+        "{list}"
+    );
+
+    let told = place
+        .run(&["alerts", "explain", "ConnectionPoolHighLatency"])
+        .expect(0)
+        .out;
+    for said in [
+        "the 95th percentile of",
+        "must be above 2500",
+        "must be at least 0.1",
+        "no values: Prometheus at http://127.0.0.1:1",
+    ] {
+        assert!(told.contains(said), "no {said:?} in {told}");
+    }
+    let unless = place
+        .run(&["alerts", "explain", "PoolMetricsMissing"])
+        .expect(0)
+        .out;
+    assert!(unless.contains("must not be there"), "{unless}");
+    for (alert, says) in [
+        (
+            "Nope",
+            "there is no alert `Nope`; there are ConnectionPoolExhausted,",
+        ),
+        ("EndpointUnhealthy", "is switched off"),
+    ] {
+        let run = place.run(&["alerts", "explain", alert]).expect(2);
+        assert!(run.err.contains(says), "{}", run.err);
+    }
+    place.run(&["alerts", "test", "Nope"]).expect(2);
+    place.run(&["alerts", "prove"]).expect(2);
+}
+
+#[test]
 fn a_missing_spec_says_how_to_get_one() {
     let place = Place::new();
     std::fs::remove_file(place.path("spec.yaml")).unwrap();

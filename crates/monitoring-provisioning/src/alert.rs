@@ -1,7 +1,9 @@
-//! What each frozen alert is: severity, subject, defaults, texts. The expressions are made in `generate::rules`.
+//! What each alert is: severity, subject, defaults, texts. The expressions are made in `generate::rules`.
+
+mod frozen;
+mod more;
 
 use indexmap::IndexMap;
-use pool_metrics::catalogue;
 
 use crate::{
     duration::PromDuration,
@@ -13,6 +15,12 @@ use crate::{
 pub(crate) enum Subject {
     Pool,
     Endpoint,
+    /// A relayer's process.
+    Relayer,
+    /// Whatever else Prometheus scrapes.
+    Target,
+    /// The monitoring itself.
+    Stack,
 }
 
 impl Subject {
@@ -21,6 +29,20 @@ impl Subject {
         match self {
             Self::Pool => &["instance", "pool"],
             Self::Endpoint => &["instance", "pool", "endpoint"],
+            Self::Relayer => &["instance"],
+            Self::Target => &["job", "instance"],
+            Self::Stack => &[],
+        }
+    }
+
+    /// For tables.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Endpoint => "endpoint",
+            Self::Relayer => "relayer",
+            Self::Target => "scrape target",
+            Self::Stack => "monitoring",
         }
     }
 
@@ -40,7 +62,7 @@ pub(crate) struct Threshold {
     pub(crate) unit: &'static str,
 }
 
-/// One frozen alert with its defaults.
+/// One alert with its defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Definition {
     pub(crate) name: AlertName,
@@ -49,6 +71,8 @@ pub(crate) struct Definition {
     pub(crate) for_: PromDuration,
     /// `None`: the alert looks at the present, through the last four scrapes.
     pub(crate) window: Option<PromDuration>,
+    /// For tables: what it looks back over, where that can't be set.
+    pub(crate) windows: Option<&'static str>,
     /// Whether the condition is a mean or rate over the window, so that it becomes true only late in it.
     pub(crate) averages: bool,
     /// Whether a single event makes the condition true, and true only for as long as the window remembers it.
@@ -56,193 +80,11 @@ pub(crate) struct Definition {
     pub(crate) threshold: Option<Threshold>,
     pub(crate) min_rate: Option<f64>,
     pub(crate) min_count: Option<f64>,
+    /// When it fires, in a few words; the time it must hold stands beside.
+    pub(crate) condition: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
 }
-
-const fn definition(
-    name: AlertName,
-    severity: &'static str,
-    subject: Subject,
-    for_seconds: u64,
-    summary: &'static str,
-    description: &'static str,
-) -> Definition {
-    Definition {
-        name,
-        severity,
-        subject,
-        for_: PromDuration::from_secs(for_seconds),
-        window: None,
-        averages: false,
-        remembers: false,
-        threshold: None,
-        min_rate: None,
-        min_count: None,
-        summary,
-        description,
-    }
-}
-
-const fn window(seconds: u64) -> Option<PromDuration> {
-    Some(PromDuration::from_secs(seconds))
-}
-
-const fn threshold(default: f64, above: f64, below: f64, unit: &'static str) -> Option<Threshold> {
-    Some(Threshold {
-        default,
-        above,
-        below,
-        unit,
-    })
-}
-
-/// What a pool takes as its limit of waiting callers at most.
-const MOST_WAITERS: f64 = 10_000_000.0;
-const BUCKETS: &[f64] = catalogue::REQUEST_DURATION_MS.buckets;
-
-/// The ten, the critical ones first.
-///
-/// `{threshold}`, `{window}`, `{for}` in a description stand for the value in force; what is in double braces is
-/// Prometheus' template language.
-pub(crate) const DEFINITIONS: [Definition; 10] = [
-    definition(
-        AlertName::ConnectionPoolExhausted,
-        "critical",
-        Subject::Pool,
-        60,
-        "Connection pool {{ $labels.pool }} has no slot left to give.",
-        "All {{ $value | humanize }} usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} have been taken for \
-         {for}; callers queue.",
-    ),
-    Definition {
-        window: window(300),
-        remembers: true,
-        ..definition(
-            AlertName::CircuitBreakerOpen,
-            "critical",
-            Subject::Endpoint,
-            0,
-            "The circuit breaker of {{ $labels.endpoint }} in pool {{ $labels.pool }} is open.",
-            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} was cut off after repeated \
-             failures, now or within the last {window}. The alert ends {window} after the breaker last closed.",
-        )
-    },
-    definition(
-        AlertName::NoHealthyEndpoints,
-        "critical",
-        Subject::Pool,
-        60,
-        "Pool {{ $labels.pool }} has no healthy endpoint.",
-        "Every endpoint of pool {{ $labels.pool }} on {{ $labels.instance }} has been unhealthy for {for}: nothing on this \
-         chain can be read or sent.",
-    ),
-    Definition {
-        window: window(300),
-        remembers: true,
-        ..definition(
-            AlertName::ConnectionPoolQueueTimeouts,
-            "critical",
-            Subject::Pool,
-            0,
-            "Requests time out in the queue of pool {{ $labels.pool }}.",
-            "About {{ $value | humanize }} callers of pool {{ $labels.pool }} on {{ $labels.instance }} ran out of time in the \
-             queue within {window}.",
-        )
-    },
-    Definition {
-        window: window(120),
-        averages: true,
-        threshold: threshold(0.8, 0.0, 1.0, "share of the usable slots, above 0 and below 1"),
-        ..definition(
-            AlertName::ConnectionPoolHighUtilization,
-            "warning",
-            Subject::Pool,
-            300,
-            "Pool {{ $labels.pool }} is nearly full.",
-            "{{ $value | humanizePercentage }} of the usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} are in \
-             use (mean over {window}, limit {threshold}).",
-        )
-    },
-    definition(
-        AlertName::EndpointUnhealthy,
-        "warning",
-        Subject::Endpoint,
-        300,
-        "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is unhealthy.",
-        "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} has failed its health checks for \
-         {for}.",
-    ),
-    Definition {
-        window: window(300),
-        averages: true,
-        threshold: threshold(0.05, 0.0, 1.0, "share of the attempts, above 0 and below 1"),
-        min_rate: Some(0.1),
-        ..definition(
-            AlertName::ConnectionPoolHighErrorRate,
-            "warning",
-            Subject::Endpoint,
-            0,
-            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} fails too often.",
-            "{{ $value | humanizePercentage }} of the attempts on endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} \
-             on {{ $labels.instance }} failed through the node's fault within {window} (limit {threshold}).",
-        )
-    },
-    Definition {
-        window: window(300),
-        averages: true,
-        threshold: threshold(
-            1000.0,
-            BUCKETS[0],
-            BUCKETS[BUCKETS.len() - 1],
-            "milliseconds, between the first and the last bucket (1 and 120000, both excluded)",
-        ),
-        min_rate: Some(0.1),
-        ..definition(
-            AlertName::ConnectionPoolHighLatency,
-            "warning",
-            Subject::Endpoint,
-            0,
-            "Endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} is slow.",
-            "The slowest 5 % of the attempts on endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on \
-             {{ $labels.instance }} took {{ $value | printf \"%.0f\" }} ms or more within {window} (limit {threshold}).",
-        )
-    },
-    Definition {
-        window: window(60),
-        averages: true,
-        threshold: threshold(
-            10.0,
-            -1.0,
-            MOST_WAITERS,
-            "waiting callers, 0 or more, and fewer than a pool can hold (10000000)",
-        ),
-        ..definition(
-            AlertName::ConnectionPoolQueueGrowing,
-            "warning",
-            Subject::Pool,
-            120,
-            "Callers queue for pool {{ $labels.pool }}.",
-            "{{ $value | humanize }} callers wait for a slot of pool {{ $labels.pool }} on {{ $labels.instance }} (mean over \
-             {window}, limit {threshold}).",
-        )
-    },
-    Definition {
-        window: window(600),
-        averages: true,
-        threshold: threshold(120.0, 0.0, 1e9, "seconds of mean connection life, above 0"),
-        min_count: Some(20.0),
-        ..definition(
-            AlertName::ConnectionPoolHighChurn,
-            "warning",
-            Subject::Endpoint,
-            0,
-            "Connections to {{ $labels.endpoint }} of pool {{ $labels.pool }} don't last.",
-            "Connections to endpoint {{ $labels.endpoint }} of pool {{ $labels.pool }} on {{ $labels.instance }} lived \
-             {{ $value | humanizeDuration }} on average over {window} (limit {threshold}).",
-        )
-    },
-];
 
 /// An alert with the operator's overrides; not yet scaled.
 #[derive(Clone, Debug)]
@@ -260,9 +102,14 @@ pub(crate) struct Alert<'a> {
 /// Scrapes that a gauge under a `for` looks back, so that one failed scrape doesn't start the `for` anew.
 pub(crate) const LOOK_BACK_SCRAPES: u64 = 4;
 
-/// All ten as the spec wants them.
+/// Every alert, the frozen ones first.
+pub(crate) fn definitions() -> impl Iterator<Item = &'static Definition> {
+    frozen::FROZEN.iter().chain(&more::MORE)
+}
+
+/// All alerts as the spec wants them.
 pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
-    DEFINITIONS.iter().map(|definition| {
+    definitions().map(|definition| {
         let given = spec.alerts.get(&definition.name);
         let look_back = spec.prometheus.scrape_interval.times(LOOK_BACK_SCRAPES);
         Alert {
@@ -291,12 +138,33 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
 }
 
 impl Alert<'_> {
+    /// What it looks back over, for tables.
+    pub(crate) fn window_text(&self) -> String {
+        match self.definition.windows {
+            Some(windows) => windows.to_owned(),
+            None => self.window.to_string(),
+        }
+    }
+
+    /// A text with the values in force in place of `{threshold}`, `{window}` and so on.
+    pub(crate) fn fill(&self, spec: &Spec, text: &str) -> String {
+        text.replace("{threshold}", &self.threshold_text())
+            .replace("{window}", &spec.scaled(self.window).to_string())
+            .replace("{for}", &spec.scaled(self.for_).to_string())
+            .replace("{min_rate}", &number(self.min_rate))
+            .replace("{min_count}", &number(self.min_count))
+            .replace("{availability}", &percent(spec.slo.availability))
+            .replace("{latency}", &percent(spec.slo.latency))
+            .replace("{latency_ms}", &number(spec.slo.latency_ms))
+            .replace("{slo_min_rate}", &number(spec.slo.min_rate))
+    }
+
     /// The limit for humans.
     pub(crate) fn threshold_text(&self) -> String {
         match self.definition.name {
-            AlertName::ConnectionPoolHighUtilization | AlertName::ConnectionPoolHighErrorRate => {
-                format!("{} %", number(self.threshold * 100.0))
-            }
+            AlertName::ConnectionPoolHighUtilization
+            | AlertName::ConnectionPoolHighErrorRate
+            | AlertName::EndpointThrottled => percent(self.threshold),
             AlertName::ConnectionPoolHighLatency => format!("{} ms", number(self.threshold)),
             AlertName::ConnectionPoolHighChurn => {
                 PromDuration::from_millis((self.threshold * 1_000.0).round() as u64).to_string()
@@ -306,8 +174,52 @@ impl Alert<'_> {
     }
 }
 
+/// A share for humans.
+fn percent(share: f64) -> String {
+    format!("{} %", number(share * 100.0))
+}
+
 /// A number without the noise of binary fractions: at most six decimals, no trailing zeros.
 pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What one alert is, with the limits in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertSummary {
+    /// Its name.
+    pub name: String,
+    /// `critical` or `warning`.
+    pub severity: String,
+    /// What one instance of it is about: a pool, an endpoint ...
+    pub about: String,
+    /// When it fires, in words.
+    pub condition: String,
+    /// How long the condition must hold; scaled.
+    pub for_: PromDuration,
+    /// Whether the spec leaves it on.
+    pub is_enabled: bool,
+}
+
+/// Every alert as the spec wants it, the operator's own last.
+pub fn alert_list(spec: &Spec) -> Vec<AlertSummary> {
+    alerts(spec)
+        .map(|alert| AlertSummary {
+            name: alert.definition.name.to_string(),
+            severity: alert.definition.severity.to_owned(),
+            about: alert.definition.subject.word().to_owned(),
+            condition: alert.fill(spec, alert.definition.condition),
+            for_: spec.scaled(alert.for_),
+            is_enabled: alert.enabled,
+        })
+        .chain(spec.more_alerts.iter().map(|(name, alert)| AlertSummary {
+            name: name.clone(),
+            severity: alert.severity.clone(),
+            about: "own".to_owned(),
+            condition: alert.expr.split_whitespace().collect::<Vec<_>>().join(" "),
+            for_: spec.scaled(alert.for_),
+            is_enabled: true,
+        }))
+        .collect()
 }

@@ -24,18 +24,23 @@
 
 mod alert;
 mod duration;
+mod explain;
 mod generate;
 mod lint;
 mod model;
 mod problem;
+pub mod proof;
+mod recording;
 mod spec;
 mod yaml;
 
+pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
+pub use explain::{Explanation, Part, explain};
 pub use generate::{GeneratedFile, Runtime, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{
-    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, PagerDuty, Ports, Prometheus,
-    Receivers, Route, Routes, SecretFile, Slack, Spec, Webhook,
+    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, OwnAlert, PagerDuty, Ports,
+    Profile, Prometheus, Receivers, Route, Routes, SecretFile, Slack, Slo, Spec, Webhook,
 };

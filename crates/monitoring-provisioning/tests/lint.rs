@@ -300,8 +300,8 @@ fn every_break_is_found_in_its_line() {
         ),
         (
             ALERTMANAGER,
-            "    group_wait: 10s",
-            "    group_wait: 5m",
+            "severity=\"critical\"\n    group_wait: 10s",
+            "severity=\"critical\"\n    group_wait: 5m",
             "`CircuitBreakerOpen` may end before `group_wait` (5m): nobody would be told",
         ),
         // Twice scraped, twice counted.

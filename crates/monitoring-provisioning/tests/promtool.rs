@@ -1,20 +1,15 @@
-//! The real promtool and amtool judge what is generated, and promtool runs each alert against series made here.
+//! The real promtool and amtool judge what is generated, and promtool runs the unit tests of every alert.
 //!
 //! Both are looked for in `$MONITORING_BIN_DIR`, `$MONITORING_NEWEST_BIN_DIR` and on `PATH`; each one found is used, so that the oldest and the newest
 //! version can be tried in one run. Where neither is found the trials are ignored, and the reason is shown.
 
-mod rule_cases;
-
 use std::{
-    fmt::Write as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use monitoring_provisioning::{AlertName, Runtime, Spec, generate};
-
-use rule_cases::{CASES, Case};
+use monitoring_provisioning::{Runtime, Spec, generate, proof};
 
 /// Every program of that name: in the folders that the environment names, then the first on `PATH`.
 fn programs(name: &str) -> Vec<PathBuf> {
@@ -117,70 +112,43 @@ fn check_alertmanager(amtool: &Path, full: bool) -> Result<(), Failed> {
     )
 }
 
-/// promtool's unit test of one case, at one moment. Every case must come out the same when the relayer is scraped under two
-/// jobs, which makes each series twice.
-fn unit_test(case: &Case, jobs: &[&str]) -> String {
-    let mut text = String::from(
-        "rule_files: [monitoring/prometheus/alerts/connection-pool.yml]\nevaluation_interval: 5s\ntests:\n- interval: 5s\n  input_series:\n",
-    );
-    for job in jobs {
-        for (series, values) in case.series {
-            let series = series.replacen('{', &format!("{{job=\"{job}\","), 1);
-            let _ = writeln!(
-                text,
-                "  - series: 'fusion_connection_pool_{series}'\n    values: '{values}'"
-            );
-        }
+/// Every severity reaches its receiver, and the dead man's switch goes to its own and nowhere else.
+fn routes(amtool: &Path) -> Result<(), Failed> {
+    let secrets = tempfile::tempdir()?;
+    let folder = written(&full_spec(secrets.path())?, true)?;
+    for (severity, receivers) in [
+        ("heartbeat", "heartbeat"),
+        ("critical", "notification-log,critical"),
+        ("warning", "notification-log,warning"),
+    ] {
+        run(
+            amtool,
+            folder.path(),
+            &[
+                "config",
+                "routes",
+                "test",
+                "--config.file=monitoring/alertmanager/config.yml",
+                &format!("--verify.receivers={receivers}"),
+                &format!("severity={severity}"),
+                "alertname=Any",
+            ],
+        )?;
     }
-    // Through ALERTS rather than alert_rule_test: annotations have their own tests, and the number of alerts is exact.
-    let _ = writeln!(
-        text,
-        "  promql_expr_test:\n  - expr: 'count by (instance, pool, endpoint, severity) (ALERTS{{alertname=\"{}\",alertstate=\"firing\"}})'\n    \
-         eval_time: {}\n    exp_samples:",
-        case.alert, case.at
-    );
-    for labels in case.fires {
-        let _ = writeln!(text, "    - labels: '{{{labels}}}'\n      value: 1");
-    }
-    if case.fires.is_empty() {
-        text.truncate(text.trim_end().len());
-        text.push_str(" []\n");
-    }
-    text
+    Ok(())
 }
 
-fn rule_case(promtool: &Path, case: &Case) -> Result<(), Failed> {
-    let folder = written(&Spec::default(), true)?;
-    for (name, jobs) in [
-        ("once.yml", ["connection-pools"].as_slice()),
-        ("twice.yml", &["connection-pools", "another"]),
-    ] {
-        std::fs::write(folder.path().join(name), unit_test(case, jobs))?;
+/// The unit tests of one alert or recording.
+fn rule_cases(promtool: &Path, rule: &str) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    for file in proof::unit_tests()? {
+        std::fs::write(folder.path().join(&file.path), file.contents)?;
     }
     run(
         promtool,
         folder.path(),
-        &["test", "rules", "once.yml", "twice.yml"],
+        &["test", "rules", &proof::test_file(rule)],
     )
-}
-
-/// Each alert must be seen firing and silent, or its tests prove nothing.
-fn cases_are_complete() -> Result<(), Failed> {
-    for name in AlertName::ALL {
-        for fires in [true, false] {
-            if !CASES
-                .iter()
-                .any(|case| case.alert == name.as_str() && case.fires.is_empty() != fires)
-            {
-                return Err(format!(
-                    "{name} has no case in which it {}",
-                    if fires { "fires" } else { "is silent" }
-                )
-                .into());
-            }
-        }
-    }
-    Ok(())
 }
 
 type Check = Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>;
@@ -203,10 +171,7 @@ fn trials(trials: &mut Vec<Trial>, program: &str, name: &str, check: impl Fn() -
 }
 
 fn main() {
-    let mut all = vec![Trial::test(
-        "every alert has a firing and a silent case",
-        cases_are_complete,
-    )];
+    let mut all = Vec::new();
     for native in [false, true] {
         for scale in [1.0, 60.0] {
             let name = format!("check config and rules, native {native}, scale {scale}");
@@ -221,10 +186,13 @@ fn main() {
             Box::new(move |program| check_alertmanager(program, full))
         });
     }
-    for case in CASES {
-        let name = format!("{}: {}", case.alert, case.name);
+    trials(&mut all, "amtool", "every severity is routed", || {
+        Box::new(routes)
+    });
+    for rule in proof::rule_names() {
+        let name = format!("{rule} fires when it should, and only then");
         trials(&mut all, "promtool", &name, || {
-            Box::new(move |program| rule_case(program, case))
+            Box::new(move |program| rule_cases(program, rule))
         });
     }
     libtest_mimic::run(&Arguments::from_args(), all).exit();

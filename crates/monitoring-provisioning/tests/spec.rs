@@ -97,7 +97,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
-            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `labels`",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",
@@ -190,6 +190,74 @@ fn alerts_that_could_never_fire_are_refused() {
         (
             "prometheus:\n  retention: 8m",
             "m.yaml:2:14: the `window` of `ConnectionPoolHighChurn` is longer than samples are kept (8m)",
+        ),
+        (
+            "prometheus:\n  retention: 2d",
+            "m.yaml:2:14: samples are kept for 2d, but the burn-rate alerts look back 3d; allowed: 3d or more",
+        ),
+        (
+            "slo:\n  availability: 0.9",
+            "m.yaml:2:17: an objective of 0.9; allowed: 0.95 to 0.99999",
+        ),
+        (
+            "slo:\n  latency_ms: 1500",
+            "m.yaml:2:15: no bucket of the histogram ends at 1500 ms; allowed: 1, 2.5,",
+        ),
+        (
+            "slo:\n  min_rate: 0",
+            "m.yaml:2:13: `min_rate` must be above 0 and at most 100000",
+        ),
+        (
+            "profile: production",
+            "m.yaml:1:10: profile `production` without a receiver for the dead man's switch; name one outside of this stack",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\ngrafana: { admin_password: x }\nprofile: production\n\
+             notifications:\n  heartbeat: { receivers: [h] }",
+            "m.yaml:5:3: profile `production` without a receiver for critical alerts",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\n\
+             notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }",
+            "m.yaml:2:10: profile `production` with Grafana's well-known password; set `grafana.admin_password`",
+        ),
+        (
+            "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\ngrafana: { admin_password: x }\n\
+             notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }\n\
+             alerts:\n  DeadMansSwitch:\n    enabled: false",
+            "m.yaml:7:14: profile `production` without the dead man's switch",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    expr: max by (instance, pool, endpoint) (last_over_time(fusion_connection_pool_helth_status[20s])) == 1",
+            "m.yaml:3:11: no metric `fusion_connection_pool_helth_status` in the catalogue",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_health_status[20s])) == 1",
+            "m.yaml:3:11: the result has lost the label `endpoint`; it has instance, pool; keep instance, pool, endpoint",
+        ),
+        (
+            "alerts:\n  EndpointUnhealthy:\n    annotations:\n      chat: 'see {{ $labels.chain }}'",
+            "m.yaml:4:13: `$labels.chain` is always empty; the expression leaves instance, pool, endpoint",
+        ),
+        (
+            "alerts:\n  ConnectionPoolQueueGrowing:\n    threshold: 3\n    expr: max by (instance, pool) (last_over_time(fusion_connection_pool_queue_size[1m])) > 3",
+            "m.yaml:3:16: `threshold` has no effect beside `expr`; write it into the expression",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'sum(', severity: warning, summary: a, description: b }",
+            "m.yaml:2:17: not valid PromQL",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'max by (instance) (fusion_connection_pool_queue_size)', severity: page, summary: a, description: b }",
+            "m.yaml:2:17: the alert would fire for every series",
+        ),
+        (
+            "more_alerts:\n  Mine: { expr: 'max by (instance) (fusion_connection_pool_queue_size) > 3', severity: page, summary: a, description: b }",
+            "m.yaml:2:88: no route takes the severity `page`; allowed: critical, warning",
+        ),
+        (
+            "more_alerts:\n  DeadMansSwitch: { expr: 'max by (instance) (fusion_connection_pool_queue_size) > 3', severity: warning, summary: a, description: b }",
+            "m.yaml:2:19: `DeadMansSwitch` is one of ours; change it under `alerts`",
         ),
         (
             "time_scale: 120\nprometheus: { scrape_timeout: 1s }",
@@ -390,4 +458,12 @@ fn secret_files_stand_beside_the_spec() {
 fn the_password_is_not_in_debug_output() {
     let spec = Spec::parse("grafana: { admin_password: hunter2 }", Path::new("m.yaml")).unwrap();
     assert!(!format!("{spec:?}").contains("hunter2"));
+}
+
+#[test]
+fn production_with_all_it_needs_is_taken() {
+    let text = "profile: production\nreceivers: { webhook: { outside: { url: 'https://h/x' }, people: { url: 'https://p/x' } } }\n\
+        grafana: { admin_password: x }\n\
+        notifications: { heartbeat: { receivers: [outside] }, critical: { receivers: [people] } }\n";
+    assert_eq!(problems(text), Vec::<String>::new());
 }

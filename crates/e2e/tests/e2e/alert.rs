@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 
 use crate::stack::{KEY, Stack};
 
-const RULES: [&str; 10] = [
+/// The frozen ones; there are more.
+pub(crate) const RULES: [&str; 10] = [
     "CircuitBreakerOpen",
     "ConnectionPoolExhausted",
     "ConnectionPoolHighChurn",
@@ -24,9 +25,11 @@ pub(crate) fn arrives_and_resolves(binaries: Option<&Path>) -> Result<()> {
     let relayer = stack.start_relayer()?;
     stack.up(&["--runtime", "native", "--without", "grafana"])?;
     stack.both_jobs_are_up()?;
-    let mut rules = stack.rules()?;
-    rules.sort();
-    ensure!(rules == RULES, "the rules loaded are {rules:?}");
+    let rules = stack.rules()?;
+    ensure!(
+        RULES.iter().all(|name| rules.iter().any(|rule| rule == name)),
+        "the rules loaded are {rules:?}"
+    );
     ensure!(
         stack.delivered().is_empty(),
         "healthy, yet delivered: {:#?}",

@@ -21,7 +21,19 @@ const UNROUTED: &str = "unrouted";
 const GROUP_BY: [&str; 3] = ["alertname", "instance", "pool"];
 
 /// Which alert makes which others superfluous.
-const INHIBITIONS: [(AlertName, &[AlertName]); 3] = [
+const INHIBITIONS: [(AlertName, &[AlertName]); 4] = [
+    (
+        AlertName::RelayerDown,
+        &[
+            AlertName::ConnectionPoolExhausted,
+            AlertName::NoHealthyEndpoints,
+            AlertName::ConnectionPoolHighUtilization,
+            AlertName::EndpointUnhealthy,
+            AlertName::ConnectionPoolQueueGrowing,
+            AlertName::EndpointBlockLag,
+            AlertName::EndpointThrottled,
+        ],
+    ),
     (
         AlertName::NoHealthyEndpoints,
         &[
@@ -49,12 +61,15 @@ const INHIBITIONS: [(AlertName, &[AlertName]); 3] = [
 /// Alertmanager's configuration.
 pub(super) fn config(addresses: &Addresses<'_>) -> AlertmanagerConfig {
     let spec = addresses.spec;
-    let [critical, _] = spec.routes();
+    let [critical, _, heartbeat] = spec.routes();
     let mut routes = Vec::new();
     let mut receivers = vec![Receiver {
         name: UNROUTED.to_owned(),
         ..Receiver::default()
     }];
+    // First, and without `continue`: what always fires doesn't belong into the log.
+    routes.push(severity_route(&heartbeat));
+    receivers.push(receiver(addresses, &heartbeat));
     if spec.notification_log {
         routes.push(Route {
             receiver: NOTIFICATION_LOG.to_owned(),
@@ -63,16 +78,13 @@ pub(super) fn config(addresses: &Addresses<'_>) -> AlertmanagerConfig {
         });
         receivers.push(notification_log(addresses));
     }
-    for route in spec.routes() {
-        routes.push(Route {
-            receiver: route.severity.to_owned(),
-            matchers: vec![format!("severity=\"{}\"", route.severity)],
-            group_wait: Some(route.group_wait),
-            group_interval: Some(route.group_interval),
-            repeat_interval: Some(route.repeat_interval),
-            ..Route::default()
-        });
-        receivers.push(receiver(addresses, &route));
+    for route in spec
+        .routes()
+        .iter()
+        .filter(|route| route.severity != heartbeat.severity)
+    {
+        routes.push(severity_route(route));
+        receivers.push(receiver(addresses, route));
     }
     AlertmanagerConfig {
         global: Global {
@@ -89,6 +101,17 @@ pub(super) fn config(addresses: &Addresses<'_>) -> AlertmanagerConfig {
         },
         inhibit_rules: inhibit_rules(spec),
         receivers,
+    }
+}
+
+fn severity_route(route: &Routes<'_>) -> Route {
+    Route {
+        receiver: route.severity.to_owned(),
+        matchers: vec![format!("severity=\"{}\"", route.severity)],
+        group_wait: Some(route.group_wait),
+        group_interval: Some(route.group_interval),
+        repeat_interval: Some(route.repeat_interval),
+        ..Route::default()
     }
 }
 
@@ -180,7 +203,12 @@ fn receiver(addresses: &Addresses<'_>, route: &Routes<'_>) -> Receiver {
             receiver.pagerduty_configs.push(PagerDutyConfig {
                 routing_key_file: secret("routing_key_file").unwrap_or_default(),
                 send_resolved: pagerduty.send_resolved,
-                severity: route.severity.to_owned(),
+                severity: if route.severity == "heartbeat" {
+                    "info"
+                } else {
+                    route.severity
+                }
+                .to_owned(),
                 description: TITLE.to_owned(),
             });
         }

@@ -6,7 +6,7 @@ use pool_metrics::catalogue::METRICS;
 
 use super::metrics_doc;
 use crate::{
-    alert::{Subject, alerts, number},
+    alert::{alerts, number},
     problem::Problem,
     spec::Spec,
 };
@@ -64,10 +64,7 @@ fn alert_table(spec: &Spec) -> String {
     );
     for alert in alerts(spec) {
         let definition = alert.definition;
-        let about = match definition.subject {
-            Subject::Pool => "pool",
-            Subject::Endpoint => "endpoint",
-        };
+        let about = definition.subject.word();
         let mut limit = definition
             .threshold
             .map_or(String::from("-"), |_| alert.threshold_text());
@@ -82,7 +79,7 @@ fn alert_table(spec: &Spec) -> String {
             "| [{name}](runbooks/{name}.md){state} | {severity} | {about} | {limit} | {window} | {for_} |\n",
             name = definition.name,
             severity = definition.severity,
-            window = alert.window,
+            window = alert.window_text(),
             for_ = alert.for_,
         ));
     }

@@ -1,4 +1,4 @@
-//! The ten frozen alerts.
+//! The rules: the ten frozen alerts, what else an operator would miss, and what the objectives are reckoned from.
 //!
 //! What all expressions have in common:
 //! - whoever scrapes a relayer under two jobs has every series twice, so `max by` first folds the jobs;
@@ -6,30 +6,54 @@
 //! - a gauge under a `for` is read through `last_over_time`, because one failed scrape ends the series for a moment and
 //!   would start the `for` anew.
 
+mod more;
+
 use indexmap::IndexMap;
-use pool_metrics::catalogue::{self, ERROR_TYPES, Fault, Metric};
+use pool_metrics::catalogue::{self, Metric};
 
 use crate::{
     alert::{Alert, Subject, alerts, number},
     duration::PromDuration,
+    lint::{flow, promql},
     model::rules::{Group, Rule, RuleFile},
+    recording::{self, Recording, node_faults},
     spec::{AlertName, Spec},
 };
 
-/// Name of the only group.
+/// Name of the group of what happens now.
 pub(crate) const GROUP: &str = "connection-pool";
+/// Name of the group of the objectives: days of it are looked at, so it is evaluated once a minute.
+const SLO_GROUP: &str = "connection-pool-slo";
 
 /// The rule file.
 pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
-    RuleFile {
-        groups: vec![Group {
-            name: GROUP.to_owned(),
-            rules: alerts(spec)
-                .filter(|alert| alert.enabled)
-                .map(|alert| rule(spec, &alert))
+    let (slow, now): (Vec<_>, Vec<_>) = alerts(spec)
+        .filter(|alert| alert.enabled)
+        .partition(|alert| alert.definition.name.is_burn_rate());
+    let mut groups = vec![Group {
+        name: GROUP.to_owned(),
+        interval: None,
+        rules: now
+            .iter()
+            .map(|alert| rule(spec, alert))
+            .chain(own(spec))
+            .collect(),
+    }];
+    if !slow.is_empty() {
+        let recorded = Recording::ALL.into_iter().map(|recording| Rule {
+            record: recording.name().to_owned(),
+            expr: recording.expr(spec),
+            ..Rule::default()
+        });
+        groups.push(Group {
+            name: SLO_GROUP.to_owned(),
+            interval: Some(spec.scaled(recording::INTERVAL)),
+            rules: recorded
+                .chain(slow.iter().map(|alert| rule(spec, alert)))
                 .collect(),
-        }],
+        });
     }
+    RuleFile { groups }
 }
 
 fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
@@ -42,12 +66,8 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         labels.extend(more.clone());
     }
     let for_ = spec.scaled(alert.for_);
-    let fill = |text: &str| {
-        text.replace("{threshold}", &alert.threshold_text())
-            .replace("{window}", &spec.scaled(alert.window).to_string())
-            .replace("{for}", &for_.to_string())
-    };
-    let annotations = IndexMap::from([
+    let fill = |text: &str| alert.fill(spec, text);
+    let mut annotations = IndexMap::from([
         ("summary".to_owned(), fill(definition.summary)),
         ("description".to_owned(), fill(definition.description)),
         (
@@ -60,42 +80,80 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         ),
         (
             "dashboard_url".to_owned(),
-            dashboard_url(spec, definition.subject),
+            dashboard_url(spec, definition.subject.labels(), definition.subject),
         ),
     ]);
+    let given = spec.alerts.get(&definition.name);
+    annotations.extend(given.into_iter().flat_map(|given| given.annotations.clone()));
     Rule {
+        record: String::new(),
         alert: definition.name.to_string(),
-        expr: Expressions { spec, alert }.expr(),
+        expr: given
+            .and_then(|given| given.expr.clone())
+            .unwrap_or_else(|| Expressions { spec, alert }.expr()),
         for_,
         labels,
         annotations,
     }
 }
 
+/// The operator's own alerts.
+fn own(spec: &Spec) -> impl Iterator<Item = Rule> {
+    spec.more_alerts.iter().map(|(name, alert)| {
+        let mut labels = IndexMap::from([
+            ("severity".to_owned(), alert.severity.clone()),
+            ("team".to_owned(), spec.links.team.clone()),
+        ]);
+        labels.extend(alert.labels.clone());
+        let left = promql::parse(&alert.expr).map_or(Vec::new(), |expr| flow::labels_of(spec, &expr));
+        let about: Vec<&str> = Subject::Endpoint
+            .labels()
+            .iter()
+            .copied()
+            .filter(|label| left.iter().any(|known| known == label))
+            .collect();
+        let base = spec.links.runbook_base_url.trim_end_matches('/');
+        let runbook = alert.runbook_url.clone();
+        let mut annotations = IndexMap::from([
+            ("summary".to_owned(), alert.summary.clone()),
+            ("description".to_owned(), alert.description.clone()),
+            (
+                "runbook_url".to_owned(),
+                runbook.unwrap_or_else(|| format!("{base}/{name}.md")),
+            ),
+            (
+                "dashboard_url".to_owned(),
+                dashboard_url(spec, &about, Subject::Pool),
+            ),
+        ]);
+        annotations.extend(alert.annotations.clone());
+        Rule {
+            record: String::new(),
+            alert: name.clone(),
+            expr: alert.expr.clone(),
+            for_: spec.scaled(alert.for_),
+            labels,
+            annotations,
+        }
+    })
+}
+
 /// Opens the dashboard on what the alert is about.
-fn dashboard_url(spec: &Spec, subject: Subject) -> String {
+fn dashboard_url(spec: &Spec, labels: &[&str], subject: Subject) -> String {
     let mut url = format!(
         "{}/d/{}/connection-pools",
         spec.grafana_url(),
         super::dashboard::UID
     );
-    for (index, label) in subject.labels().iter().enumerate() {
+    // The dashboard has no variable for other targets.
+    let labels = if subject == Subject::Target { &[] } else { labels };
+    for (index, label) in labels.iter().enumerate() {
         let separator = if index == 0 { '?' } else { '&' };
         url.push_str(&format!(
             "{separator}var-{label}={{{{ $labels.{label} | urlquery }}}}"
         ));
     }
     url
-}
-
-/// Values of `error_type` that are the node's fault, as a regular expression.
-fn node_faults() -> String {
-    let values: Vec<&str> = ERROR_TYPES
-        .iter()
-        .filter(|error| error.fault == Fault::Node)
-        .map(|error| error.value)
-        .collect();
-    values.join("|")
 }
 
 /// Builds the expression of one alert.
@@ -117,6 +175,7 @@ impl Expressions<'_> {
             AlertName::ConnectionPoolHighLatency => self.high_latency(),
             AlertName::ConnectionPoolQueueGrowing => self.queue_growing(),
             AlertName::ConnectionPoolHighChurn => self.high_churn(),
+            _ => self.more(),
         }
     }
 

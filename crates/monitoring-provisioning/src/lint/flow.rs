@@ -5,25 +5,28 @@ mod traps;
 
 use std::collections::BTreeSet;
 
+use promql_parser::label::MatchOp;
 use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality,
     token::{T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_LOR, T_TOPK},
 };
+
+pub(crate) use traps::first_selector;
 
 use super::known::{Series, series};
 use crate::spec::Spec;
 
 /// Something wrong with an expression; `needle` is the word in it to point at.
 #[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) needle: String,
-    pub(super) what: String,
-    pub(super) remedy: String,
+pub(crate) struct Finding {
+    pub(crate) needle: String,
+    pub(crate) what: String,
+    pub(crate) remedy: String,
 }
 
 /// The labels that a result carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Labels {
+pub(crate) enum Labels {
     /// A scalar or text: there is nothing to carry labels.
     None,
     /// Not known: another exporter's series.
@@ -33,7 +36,7 @@ pub(super) enum Labels {
 }
 
 impl Labels {
-    pub(super) fn has(&self, label: &str) -> bool {
+    pub(crate) fn has(&self, label: &str) -> bool {
         match self {
             Self::None => false,
             Self::Any => true,
@@ -48,8 +51,16 @@ impl Labels {
         }
     }
 
+    /// Those that are known.
+    pub(crate) fn known(self) -> Vec<String> {
+        match self {
+            Self::Set(labels) => labels.into_iter().collect(),
+            Self::Any | Self::None => Vec::new(),
+        }
+    }
+
     /// For messages.
-    pub(super) fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         match self {
             Self::Set(labels) if !labels.is_empty() => labels.iter().cloned().collect::<Vec<_>>().join(", "),
             _ => "none".to_owned(),
@@ -57,12 +68,17 @@ impl Labels {
     }
 }
 
+/// The labels of an expression's result, as far as they are known.
+pub(crate) fn labels_of(spec: &Spec, expr: &Expr) -> Vec<String> {
+    Flow::new(spec, true).labels(expr).known()
+}
+
 /// Follows one expression.
-pub(super) struct Flow<'a> {
+pub(crate) struct Flow<'a> {
     spec: &'a Spec,
     /// Whether a gauge may be read as it stands; not under a `for`.
     bare_gauges: bool,
-    pub(super) findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// Where a selector stands.
@@ -75,7 +91,7 @@ enum Reads {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(spec: &'a Spec, bare_gauges: bool) -> Self {
+    pub(crate) fn new(spec: &'a Spec, bare_gauges: bool) -> Self {
         Self {
             spec,
             bare_gauges,
@@ -92,7 +108,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The labels of the expression's result.
-    pub(super) fn labels(&mut self, expr: &Expr) -> Labels {
+    pub(crate) fn labels(&mut self, expr: &Expr) -> Labels {
         self.follow(expr, Reads::Value)
     }
 
@@ -146,7 +162,8 @@ impl<'a> Flow<'a> {
             }
             "vector" => Labels::Set(BTreeSet::new()),
             "scalar" | "time" | "pi" => Labels::None,
-            "absent" | "absent_over_time" | "label_replace" | "label_join" => Labels::Any,
+            "absent" | "absent_over_time" => absent(call),
+            "label_replace" | "label_join" => Labels::Any,
             _ => vector.unwrap_or(Labels::None),
         }
     }
@@ -325,6 +342,22 @@ impl<'a> Flow<'a> {
             );
         }
     }
+}
+
+/// What is absent has the labels that it was asked for with `=`.
+fn absent(call: &Call) -> Labels {
+    let selector = match call.args.args.first().map(AsRef::as_ref) {
+        Some(Expr::VectorSelector(selector)) => selector,
+        Some(Expr::MatrixSelector(matrix)) => &matrix.vs,
+        _ => return Labels::Set(BTreeSet::new()),
+    };
+    let asked = selector.matchers.matchers.iter();
+    Labels::Set(
+        asked
+            .filter(|matcher| matcher.op == MatchOp::Equal && matcher.name != "__name__")
+            .map(|matcher| matcher.name.clone())
+            .collect(),
+    )
 }
 
 /// The first catalogue metric within an expression.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use pool_metrics::catalogue::{self, Kind, Metric};
 
+use crate::recording::{self, Recording};
+
 /// Metrics that are not ours but may be used, by name.
 const OTHERS: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
 /// Metrics that are not ours but may be used, by prefix: those of the stack's own parts.
@@ -21,6 +23,8 @@ const PREFIXES: [&str; 6] = [
 pub(super) enum Series {
     /// One of the catalogue.
     Own { metric: &'static Metric, part: Part },
+    /// A recording rule's.
+    Recorded,
     /// `up`: whose labels are known.
     Up,
     /// One of another exporter: its labels aren't known.
@@ -61,6 +65,9 @@ pub(super) fn series(name: &str) -> Result<Series, (String, String)> {
             _ => {}
         }
     }
+    if Recording::by_name(name).is_some() {
+        return Ok(Series::Recorded);
+    }
     if name == "up" {
         return Ok(Series::Up);
     }
@@ -85,6 +92,7 @@ impl Series {
                     .map(str::to_owned)
                     .collect(),
             ),
+            Self::Recorded => Some(recording::LABELS.map(str::to_owned).into()),
             Self::Up => Some(scraped.map(str::to_owned).collect()),
             Self::Foreign => None,
         }
@@ -94,7 +102,7 @@ impl Series {
     pub(super) fn is_counter(self) -> Option<bool> {
         match self {
             Self::Own { metric, .. } => Some(metric.kind != Kind::Gauge),
-            Self::Up => Some(false),
+            Self::Up | Self::Recorded => Some(false),
             Self::Foreign => None,
         }
     }

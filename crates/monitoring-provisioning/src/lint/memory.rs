@@ -4,7 +4,7 @@ use promql_parser::parser::Expr;
 
 use super::{Checked, Lint, Read, rules::Emitted};
 use crate::{
-    alert::DEFINITIONS,
+    alert::definitions,
     duration::PromDuration,
     model::{
         alertmanager::{AlertmanagerConfig, Route},
@@ -21,9 +21,7 @@ impl Lint<'_> {
         rule: &Rule,
         checked: &Checked,
     ) -> Option<PromDuration> {
-        DEFINITIONS
-            .iter()
-            .find(|definition| definition.remembers && definition.name.as_str() == rule.alert)?;
+        definitions().find(|definition| definition.remembers && definition.name.as_str() == rule.alert)?;
         let range = shortest_range(&checked.expr)?;
         let prometheus = &self.spec.prometheus;
         // The event is seen by the next scrape, and the alert by the next evaluation, pending and then firing.

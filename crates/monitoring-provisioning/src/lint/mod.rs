@@ -7,10 +7,10 @@
 mod alertmanager;
 mod compose;
 mod dashboard;
-mod flow;
+pub(crate) mod flow;
 mod known;
 mod memory;
-mod promql;
+pub(crate) mod promql;
 mod rules;
 mod stack;
 mod template;
@@ -34,6 +34,9 @@ use crate::{
     yaml::{Document, Place, typed},
 };
 use flow::{Finding, Flow, Labels};
+
+pub(crate) use rules::has_condition;
+pub(crate) use template::references;
 
 /// Lints the contents of the files, wherever they were read from. Empty when all is well.
 ///

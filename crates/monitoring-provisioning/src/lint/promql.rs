@@ -27,7 +27,7 @@ const FUNCTIONS: &str = " abs absent absent_over_time acos acosh asin asinh atan
 ///
 /// # Errors
 /// Why they wouldn't.
-pub(super) fn parse(text: &str) -> Result<Expr, String> {
+pub(crate) fn parse(text: &str) -> Result<Expr, String> {
     if text.len() > MAX_LENGTH {
         return Err(format!("the expression is longer than {MAX_LENGTH} bytes"));
     }

@@ -11,9 +11,11 @@ use super::{
     template::references,
 };
 use crate::{
-    alert::{DEFINITIONS, alerts},
+    alert::{alerts, definitions},
     duration::PromDuration,
     model::rules::{Rule, RuleFile},
+    recording::{LABELS, Recording},
+    spec::AlertName,
 };
 
 /// An alert as Alertmanager will see it.
@@ -44,6 +46,10 @@ impl Lint<'_> {
         for (group_index, group) in file.model.groups.iter().enumerate() {
             for (rule_index, rule) in group.rules.iter().enumerate() {
                 let path = format!("groups/{group_index}/rules/{rule_index}");
+                if !rule.record.is_empty() {
+                    self.recording(file, &path, rule);
+                    continue;
+                }
                 if emitted.iter().any(|known| known.name == rule.alert) {
                     self.at(
                         file,
@@ -105,7 +111,12 @@ impl Lint<'_> {
         let bare_gauges = rule.for_ == PromDuration::ZERO;
         let checked = self.expression(file.path, &file.document, &expr_path, &rule.expr, bare_gauges);
         if let Some(checked) = &checked {
-            self.condition(file, &expr_path, checked);
+            if !AlertName::ALL
+                .iter()
+                .any(|name| name.always_fires() && name.as_str() == rule.alert)
+            {
+                self.condition(file, &expr_path, checked);
+            }
             self.subject(file, &expr_path, rule, checked);
             self.once(file, &expr_path, rule, checked);
             self.texts(file, path, rule, &checked.labels);
@@ -136,6 +147,30 @@ impl Lint<'_> {
         }
     }
 
+    /// A recorded series must be the one that the catalogue of recordings promises, with its labels.
+    fn recording(&mut self, file: &Read<'_, RuleFile>, path: &str, rule: &Rule) {
+        let expr_path = format!("{path}/expr");
+        let checked = self.expression(file.path, &file.document, &expr_path, &rule.expr, true);
+        if Recording::by_name(&rule.record).is_none() || !rule.alert.is_empty() {
+            self.at(
+                file,
+                path,
+                format!("`{}` is no recording of ours", rule.record),
+                "run `cargo xtask generate`",
+            );
+        }
+        if let Some(Labels::Set(labels)) = checked.map(|checked| checked.labels)
+            && !labels.iter().map(String::as_str).eq(LABELS)
+        {
+            self.at(
+                file,
+                &expr_path,
+                format!("`{}` has other labels than promised", rule.record),
+                format!("aggregate by {}", LABELS.join(", ")),
+            );
+        }
+    }
+
     fn condition(&mut self, file: &Read<'_, RuleFile>, path: &str, checked: &Checked) {
         if !has_condition(&checked.expr) {
             self.at(
@@ -149,9 +184,7 @@ impl Lint<'_> {
 
     /// The alert keeps the labels of what it is about; above all `instance`, since a pool lives in one process.
     fn subject(&mut self, file: &Read<'_, RuleFile>, path: &str, rule: &Rule, checked: &Checked) {
-        let known = DEFINITIONS
-            .iter()
-            .find(|definition| definition.name.as_str() == rule.alert);
+        let known = definitions().find(|definition| definition.name.as_str() == rule.alert);
         let wanted = known.map_or(["instance"].as_slice(), |definition| definition.subject.labels());
         for label in wanted.iter().filter(|label| !checked.labels.has(label)) {
             self.at(
@@ -233,7 +266,7 @@ impl Lint<'_> {
 }
 
 /// Whether an expression can be without a result: it compares (and filters), or asks for absence.
-fn has_condition(expr: &Expr) -> bool {
+pub(crate) fn has_condition(expr: &Expr) -> bool {
     match expr {
         Expr::Paren(paren) => has_condition(&paren.expr),
         Expr::Aggregate(aggregate) => has_condition(&aggregate.expr),

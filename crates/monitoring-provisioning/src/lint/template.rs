@@ -30,18 +30,18 @@ const FUNCTIONS: [&str; 24] = [
 
 /// What a template refers to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct References {
+pub(crate) struct References {
     /// `$labels.<name>`.
-    pub(super) labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// Whether `$value` is used.
-    pub(super) value: bool,
+    pub(crate) value: bool,
 }
 
 /// Reads the references of an annotation or a label's value.
 ///
 /// # Errors
 /// What Prometheus would stumble over when the alert fires, and only then.
-pub(super) fn references(template: &str) -> Result<References, String> {
+pub(crate) fn references(template: &str) -> Result<References, String> {
     let mut references = References::default();
     for action in actions(template)? {
         for word in action.split(|c: char| c.is_whitespace() || matches!(c, '|' | '(' | ')' | '-')) {

@@ -15,18 +15,49 @@ pub(crate) struct RuleFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Group {
     pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<PromDuration>,
     pub(crate) rules: Vec<Rule>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+/// An alert, or a recording rule: one of the two has a name.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) record: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) alert: String,
     pub(crate) expr: String,
     #[serde(rename = "for", default, skip_serializing_if = "is_zero")]
     pub(crate) for_: PromDuration,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub(crate) labels: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub(crate) annotations: IndexMap<String, String>,
+}
+
+impl RuleFile {
+    /// Rules of one group.
+    pub(crate) fn of(rules: Vec<Rule>) -> Self {
+        Self {
+            groups: vec![Group {
+                name: "rules".to_owned(),
+                interval: None,
+                rules,
+            }],
+        }
+    }
+}
+
+impl Rule {
+    pub(crate) fn name(&self) -> &str {
+        if self.alert.is_empty() {
+            &self.record
+        } else {
+            &self.alert
+        }
+    }
 }
 
 fn is_zero(duration: &PromDuration) -> bool {

@@ -1,4 +1,4 @@
-//! The ten frozen alerts as the operator may adjust them.
+//! The alerts as the operator may adjust them.
 
 use std::fmt;
 
@@ -9,15 +9,31 @@ use crate::duration::PromDuration;
 
 macro_rules! alert_names {
     ($($name:ident),* $(,)?) => {
-        /// Name of a frozen alert.
+        /// Name of an alert. Those of the first ten are frozen, with their severities and meanings.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum AlertName {
             $(#[doc = concat!("`", stringify!($name), "`; its runbook says what it means.")] $name,)*
         }
 
         impl AlertName {
-            /// All ten, the critical ones first.
-            pub const ALL: [Self; 10] = [$(Self::$name),*];
+            /// Whether the alert fires all the time, to prove that alerts arrive at all.
+            pub const fn always_fires(self) -> bool {
+                matches!(self, Self::DeadMansSwitch)
+            }
+
+            /// Whether the alert watches over an objective, by the pace at which its budget burns.
+            pub const fn is_burn_rate(self) -> bool {
+                matches!(
+                    self,
+                    Self::PoolAvailabilityBurnFast
+                        | Self::PoolAvailabilityBurnSlow
+                        | Self::PoolLatencyBurnFast
+                        | Self::PoolLatencyBurnSlow
+                )
+            }
+
+            /// All of them, the ten frozen ones first.
+            pub const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name),*];
 
             /// The name as Prometheus knows it.
             pub const fn as_str(self) -> &'static str {
@@ -38,6 +54,20 @@ alert_names!(
     ConnectionPoolHighLatency,
     ConnectionPoolQueueGrowing,
     ConnectionPoolHighChurn,
+    RelayerDown,
+    PoolMetricsMissing,
+    NoRelayerScraped,
+    ScrapeTargetDown,
+    ConnectionLeak,
+    RetryBudgetExhausted,
+    EndpointBlockLag,
+    EndpointThrottled,
+    ReconfigurationFailed,
+    PoolAvailabilityBurnFast,
+    PoolAvailabilityBurnSlow,
+    PoolLatencyBurnFast,
+    PoolLatencyBurnSlow,
+    DeadMansSwitch,
 );
 
 impl fmt::Display for AlertName {
@@ -63,6 +93,37 @@ pub struct AlertOverride {
     pub min_rate: Option<f64>,
     /// Least connections opened, and closed, within the window below which the alert keeps silent.
     pub min_count: Option<f64>,
+    /// Another expression in place of ours, checked against the catalogue as ours is. It stands as it is: `time_scale`,
+    /// `threshold` and the rest don't reach into it.
+    pub expr: Option<String>,
     /// More labels on the alert.
     pub labels: IndexMap<String, String>,
+    /// More annotations, which may use Prometheus' templates.
+    pub annotations: IndexMap<String, String>,
+}
+
+/// An alert of the operator's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnAlert {
+    /// When it fires; checked against the catalogue as our own expressions are. It must keep the label `instance`.
+    pub expr: String,
+    /// How long the condition must hold. Default: not at all.
+    #[serde(rename = "for", default)]
+    pub for_: PromDuration,
+    /// `critical` or `warning`.
+    pub severity: String,
+    /// One sentence for the notification's title.
+    pub summary: String,
+    /// What has happened, with the value.
+    pub description: String,
+    /// Default: `<links.runbook_base_url>/<name>.md`.
+    #[serde(default)]
+    pub runbook_url: Option<String>,
+    /// More labels.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+    /// More annotations.
+    #[serde(default)]
+    pub annotations: IndexMap<String, String>,
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod check;
 mod receivers;
+mod slo;
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +15,9 @@ use std::{
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-pub use alerts::{AlertName, AlertOverride};
+pub use alerts::{AlertName, AlertOverride, OwnAlert};
 pub use receivers::{Email, PagerDuty, Receivers, SecretFile, Slack, Webhook};
+pub use slo::Slo;
 
 use crate::{
     duration::PromDuration,
@@ -29,6 +31,8 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spec {
+    /// What the stack is for; `production` demands more. Default `local`.
+    pub profile: Profile,
     /// How many times faster than real time the stack runs: scrape and evaluation intervals, the rules' windows and
     /// `for`, Alertmanager's waits. 1 to 120, default 1; tests and demonstrations use 60. Retention isn't scaled.
     pub time_scale: f64,
@@ -46,8 +50,12 @@ pub struct Spec {
     pub grafana: Grafana,
     /// Where the links in notifications lead, and who is named in them.
     pub links: Links,
-    /// Overrides of the ten alerts, by name. Default: none.
+    /// The objectives, which the burn-rate alerts watch.
+    pub slo: Slo,
+    /// Overrides of the alerts, by name. Default: none.
     pub alerts: BTreeMap<AlertName, AlertOverride>,
+    /// Alerts of the operator's own, by name. Default: none.
+    pub more_alerts: IndexMap<String, OwnAlert>,
     /// Sends every notification also to a small log of its own on `ports.notification_log` of this host. Default true.
     pub notification_log: bool,
     /// How notifications are grouped, timed and routed.
@@ -57,6 +65,18 @@ pub struct Spec {
     /// The file the spec was read from; relative secret files stand beside it.
     #[serde(skip)]
     pub source: PathBuf,
+}
+
+/// What the stack is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A developer's machine.
+    #[default]
+    Local,
+    /// People depend on it: refused without a receiver for the dead man's switch, without one for critical alerts, and with
+    /// Grafana's well-known password.
+    Production,
 }
 
 /// Ports on the host.
@@ -138,6 +158,9 @@ pub struct Notifications {
     pub critical: Route,
     /// Alerts of severity `warning`. Default: group_wait 30s, group_interval 5m, repeat_interval 12h, no receivers.
     pub warning: Route,
+    /// The dead man's switch, which always fires: a receiver outside of this stack must raise the alarm when it stays away.
+    /// Default: group_wait 10s, group_interval 1m, repeat_interval 5m, no receivers.
+    pub heartbeat: Route,
 }
 
 /// Seconds that a new group of this severity waits for company unless the spec says otherwise.
@@ -158,7 +181,7 @@ pub struct Route {
     pub repeat_interval: Option<PromDuration>,
 }
 
-/// The severities of the frozen alerts, with their route's defaults filled in.
+/// The severities of the alerts, with their route's defaults filled in.
 #[derive(Clone, Copy, Debug)]
 pub struct Routes<'a> {
     /// The severity's label value.
@@ -176,6 +199,7 @@ pub struct Routes<'a> {
 impl Default for Spec {
     fn default() -> Self {
         Self {
+            profile: Profile::default(),
             time_scale: 1.0,
             bind_address: IpAddr::from([127, 0, 0, 1]),
             ports: Ports::default(),
@@ -184,7 +208,9 @@ impl Default for Spec {
             relayers: Vec::new(),
             grafana: Grafana::default(),
             links: Links::default(),
+            slo: Slo::default(),
             alerts: BTreeMap::new(),
+            more_alerts: IndexMap::new(),
             notification_log: true,
             notifications: Notifications::default(),
             receivers: Receivers::default(),
@@ -338,7 +364,7 @@ impl Spec {
     }
 
     /// The routes by severity, the more urgent first.
-    pub fn routes(&self) -> [Routes<'_>; 2] {
+    pub fn routes(&self) -> [Routes<'_>; 3] {
         let route = |severity, route: &'_ Route, wait, interval, repeat| {
             let scaled = |given: Option<PromDuration>, default| {
                 self.scaled(given.unwrap_or(PromDuration::from_secs(default)))
@@ -365,6 +391,16 @@ impl Spec {
             (
                 &notifications.warning,
                 route("warning", &notifications.warning, WARNING_GROUP_WAIT, 300, 43_200),
+            ),
+            (
+                &notifications.heartbeat,
+                route(
+                    "heartbeat",
+                    &notifications.heartbeat,
+                    CRITICAL_GROUP_WAIT,
+                    60,
+                    300,
+                ),
             ),
         ]
         .map(

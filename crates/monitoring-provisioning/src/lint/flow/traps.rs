@@ -130,7 +130,7 @@ fn flag(expr: &Expr) -> Option<String> {
 }
 
 /// The first selector within an expression.
-fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
+pub(crate) fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
     match expr {
         Expr::Aggregate(aggregate) => first_selector(&aggregate.expr),
         Expr::Unary(unary) => first_selector(&unary.expr),

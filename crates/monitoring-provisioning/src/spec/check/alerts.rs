@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    alert::{DEFINITIONS, Definition, LOOK_BACK_SCRAPES, number},
+    alert::{Definition, LOOK_BACK_SCRAPES, definitions, number},
     spec::{AlertName, AlertOverride},
 };
 
@@ -19,7 +19,7 @@ fn written(value: f64) -> f64 {
 impl Checker<'_> {
     pub(super) fn alerts(&mut self) {
         let spec = self.spec;
-        for definition in &DEFINITIONS {
+        for definition in definitions() {
             if let Some(given) = spec.alerts.get(&definition.name) {
                 let path = format!("alerts/{}", definition.name);
                 self.unused(&path, definition, given);
@@ -53,7 +53,7 @@ impl Checker<'_> {
                 definition.min_count.is_some(),
             ),
         ];
-        let usable: Vec<String> = ["enabled", "for", "labels"]
+        let usable: Vec<String> = ["enabled", "for", "expr", "labels", "annotations"]
             .into_iter()
             .chain(
                 settings
@@ -64,7 +64,13 @@ impl Checker<'_> {
             .map(|key| format!("`{key}`"))
             .collect();
         for (key, is_given, is_usable) in settings {
-            if is_given && !is_usable {
+            if is_given && is_usable && given.expr.is_some() {
+                self.report(
+                    &format!("{path}/{key}"),
+                    format!("`{key}` has no effect beside `expr`"),
+                    "write it into the expression",
+                );
+            } else if is_given && !is_usable {
                 self.report(
                     &format!("{path}/{key}"),
                     format!("`{}` has no `{key}`", definition.name),
@@ -128,7 +134,7 @@ impl Checker<'_> {
     /// A long scrape interval starves the windows that nobody has written down.
     fn defaults_against_scrapes(&mut self) {
         let least = self.spec.prometheus.scrape_interval.times(LOOK_BACK_SCRAPES);
-        let starved = DEFINITIONS.iter().find(|definition| {
+        let starved = definitions().find(|definition| {
             let given = self
                 .spec
                 .alerts

@@ -117,7 +117,7 @@ impl Checker<'_> {
     }
 
     /// Of several settings that contradict each other, the first one that is written down.
-    fn first_given(&self, paths: &[&str]) -> String {
+    pub(super) fn first_given(&self, paths: &[&str]) -> String {
         paths
             .iter()
             .find(|path| self.document.find(path).is_some())

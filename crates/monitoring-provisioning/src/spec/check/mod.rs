@@ -1,8 +1,10 @@
 //! What no type can say about a spec: ranges, formats, and settings that contradict each other.
 
 mod alerts;
+mod expressions;
 mod firing;
 mod notify;
+mod profile;
 mod secrets;
 
 use std::{collections::BTreeMap, path::Path};
@@ -43,9 +45,12 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.access();
     checker.links();
     checker.alerts();
+    checker.expressions();
     checker.firing();
     checker.receivers();
     checker.routes();
+    checker.slo();
+    checker.profile();
 }
 
 impl Checker<'_> {

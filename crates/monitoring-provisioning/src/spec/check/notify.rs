@@ -99,6 +99,7 @@ impl Checker<'_> {
         let spec = self.spec;
         self.route("critical", &spec.notifications.critical);
         self.route("warning", &spec.notifications.warning);
+        self.route("heartbeat", &spec.notifications.heartbeat);
         for routes in spec.routes() {
             if routes.repeat_interval < routes.group_interval {
                 self.report(

@@ -1,0 +1,110 @@
+//! Objectives, and what a profile demands.
+
+use pool_metrics::catalogue::REQUEST_DURATION_MS;
+
+use super::Checker;
+use crate::{
+    alert::{alerts, number},
+    duration::PromDuration,
+    spec::{AlertName, Grafana, Profile},
+};
+
+/// The longest window of the burn-rate alerts.
+const LONGEST: PromDuration = PromDuration::from_secs(3 * 86_400);
+
+impl Checker<'_> {
+    pub(super) fn slo(&mut self) {
+        let slo = &self.spec.slo;
+        for (key, share) in [("availability", slo.availability), ("latency", slo.latency)] {
+            if !(0.95..=0.99999).contains(&share) {
+                self.report(
+                    &format!("slo/{key}"),
+                    format!("an objective of {}", number(share)),
+                    "allowed: 0.95 to 0.99999; below it, 14.4 times the allowed share would be nearly all",
+                );
+            }
+        }
+        if !REQUEST_DURATION_MS.buckets.contains(&slo.latency_ms) {
+            let bounds: Vec<String> = REQUEST_DURATION_MS
+                .buckets
+                .iter()
+                .map(|bound| number(*bound))
+                .collect();
+            self.report(
+                "slo/latency_ms",
+                format!("no bucket of the histogram ends at {} ms", number(slo.latency_ms)),
+                format!("allowed: {}", bounds.join(", ")),
+            );
+        }
+        if !(slo.min_rate >= 0.000_001 && slo.min_rate <= 100_000.0) {
+            self.report(
+                "slo/min_rate",
+                "`min_rate` must be above 0 and at most 100000",
+                "without a floor on traffic, one failed attempt at night burns the budget of a day",
+            );
+        }
+        let burns = alerts(self.spec).any(|alert| alert.enabled && alert.definition.name.is_burn_rate());
+        if burns
+            && self.spec.scaled(LONGEST) > self.spec.retention()
+            && self.spec.retention() != PromDuration::ZERO
+        {
+            self.report(
+                "prometheus/retention",
+                format!(
+                    "samples are kept for {}, but the burn-rate alerts look back {LONGEST}",
+                    self.spec.retention()
+                ),
+                format!("allowed: {LONGEST} or more, or switch off the four alerts `Pool...Burn...`"),
+            );
+        }
+    }
+
+    /// Production must be watched from outside, must tell somebody, and must not have a password that everybody knows.
+    pub(super) fn profile(&mut self) {
+        let spec = self.spec;
+        if spec.profile != Profile::Production {
+            return;
+        }
+        let heartbeat = "notifications/heartbeat/receivers";
+        if spec.notifications.heartbeat.receivers.is_empty() {
+            self.report_first(
+                &[heartbeat, "notifications/heartbeat", "notifications", "profile"],
+                "profile `production` without a receiver for the dead man's switch",
+                "name one outside of this stack under `notifications.heartbeat.receivers`: it must raise the alarm when the \
+                 alert stays away",
+            );
+        }
+        if !alerts(spec).any(|alert| alert.enabled && alert.definition.name == AlertName::DeadMansSwitch) {
+            self.report(
+                "alerts/DeadMansSwitch/enabled",
+                "profile `production` without the dead man's switch",
+                "leave it on: nothing else tells that the monitoring itself has failed",
+            );
+        }
+        if spec.notifications.critical.receivers.is_empty() {
+            self.report_first(
+                &[
+                    "notifications/critical/receivers",
+                    "notifications/critical",
+                    "notifications",
+                    "profile",
+                ],
+                "profile `production` without a receiver for critical alerts",
+                "name one under `notifications.critical.receivers`",
+            );
+        }
+        if spec.grafana.admin_password == Grafana::default().admin_password {
+            self.report_first(
+                &["grafana/admin_password", "profile"],
+                "profile `production` with Grafana's well-known password",
+                "set `grafana.admin_password`",
+            );
+        }
+    }
+
+    /// Reports at the first of the settings that is written down.
+    fn report_first(&mut self, paths: &[&str], what: &str, remedy: &str) {
+        let path = self.first_given(paths);
+        self.report(&path, what, remedy);
+    }
+}
