@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{malformed::Malformed, secret::Redactor};
+use crate::{malformed::Malformed, redact::Redactor};
 
 /// A request: method and parameters, already written as JSON. Ids are given when it is sent.
 #[derive(Clone, Debug)]

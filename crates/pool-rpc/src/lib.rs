@@ -80,6 +80,7 @@ mod method;
 mod operation;
 mod probe;
 mod proxy;
+mod redact;
 mod retry_after;
 mod rules;
 mod secret;

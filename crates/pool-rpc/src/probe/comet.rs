@@ -31,7 +31,7 @@ pub(super) async fn run(prober: &Prober, network: &str, conn: &mut RpcConn) -> R
     let result = conn.call("status", None).await?;
     let status: Status = serde_json::from_str(result.get()).map_err(|_| MALFORMED)?;
     if status.node_info.network != network {
-        return Ok(wrong_chain(network, &status.node_info.network));
+        return Ok(wrong_chain(network, &conn.redact(status.node_info.network)));
     }
     let height = status
         .sync_info
