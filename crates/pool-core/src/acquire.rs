@@ -148,6 +148,7 @@ impl<E: Endpoint> Core<E> {
             min_position: request.requirements.min_position,
             priority: request.priority,
             deadline,
+            cost: request.cost.clone(),
             rank: None,
             ask: Ask {
                 key: request.key,
@@ -202,8 +203,19 @@ impl<E: Endpoint> Core<E> {
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
             }
+            if !wish.avoid.is_empty() {
+                self.prefer_other_providers(keys, &wish.avoid);
+            }
             choose(keys)
         })
+    }
+
+    /// What has failed with one provider is better tried with another.
+    pub(crate) fn prefer_other_providers(&self, keys: &mut Vec<u32>, avoid: &[u32]) {
+        let setup = self.setup.load();
+        if keys.iter().any(|key| !setup.is_kin(*key, avoid)) {
+            keys.retain(|key| !setup.is_kin(*key, avoid));
+        }
     }
 
     fn refused(&self, refusal: &Refusal, wish: &Wish, now: Instant) -> AcquireError<E::Error> {
@@ -235,13 +247,14 @@ impl<E: Endpoint> Core<E> {
     /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
     fn connect_failed(
         &self,
-        member: &Member<E>,
+        (key, member): (u32, &Member<E>),
         failure: ConnectFailure<E::Error>,
     ) -> (Settle, Option<Duration>, Failed<E::Error>) {
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
         match failure {
             ConnectFailure::Endpoint(source) => {
                 let verdict = member.endpoint.classify(&source);
+                self.cool_down(key, &verdict);
                 member.stats.attempt_ended(Some(verdict.error_type));
                 member
                     .stats
@@ -362,6 +375,8 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// What was paid for it.
+    paid: u32,
     /// Its rank, if it stood in line for it.
     rank: Option<Rank>,
     /// What was handed over with the slot.
@@ -376,11 +391,17 @@ struct Held<'a, E: Endpoint> {
 
 impl<'a, E: Endpoint> Held<'a, E> {
     fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>) -> Self {
-        let Grant { key, ticket, object } = grant;
+        let Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        } = grant;
         Self {
             core,
             key,
             ticket,
+            paid,
             rank: None,
             stored: object,
             open: true,
@@ -417,7 +438,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         location: &'static Location<'static>,
     ) -> Lease<E> {
         self.open = false;
-        let slot = (self.key, self.ticket);
+        let slot = (self.key, self.ticket, self.paid);
         Lease::new(Arc::clone(self.core), slot, stored, now, location)
     }
 
@@ -446,7 +467,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         match connection {
             Ok(Ok(stored)) => Ok(self.lease(stored, now, location)),
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed(&member, failure);
+                let (settle, throttle, failed) = self.core.connect_failed((self.key, &member), failure);
                 self.give_back(settle, throttle);
                 self.started = false;
                 self.core.feed(self.key, Feedback::NoConnection);
@@ -465,6 +486,8 @@ impl<'a, E: Endpoint> Held<'a, E> {
 
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if std::mem::replace(&mut self.open, false) {
+            // no connection was had, so nothing was sent
+            self.core.refund(self.key, self.paid);
             let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
             let admission = &self.core.admission;
             let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());

@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
-    admission::{Gate, GateId},
+    admission::{Gate, GateId, Toll},
     ceiling::Ceiling,
     chance::Chance,
     connect::{Connects, Hooks},
@@ -42,14 +42,17 @@ pub(crate) struct Part<'a, E> {
 
 impl<E: Endpoint> Assembly<'_, E> {
     /// Its gate in admission.
-    pub(crate) fn gate(&self, settings: &EndpointConfig, stats: Arc<Stats>, now: Instant) -> Gate {
-        Gate::new(
-            stats,
-            settings.slots(),
-            &self.config.health,
-            self.config.breaker.clone(),
-            now,
-        )
+    pub(crate) fn gate(
+        &self,
+        settings: &EndpointConfig,
+        stats: Arc<Stats>,
+        toll: &Toll,
+        now: Instant,
+    ) -> Gate {
+        let breaker = self.config.breaker.clone();
+        let mut gate = Gate::new(stats, settings.slots(), &self.config.health, breaker, now);
+        gate.toll = toll.clone().boxed();
+        gate
     }
 
     pub(crate) fn member(&self, part: Part<'_, E>) -> Member<E> {

@@ -72,7 +72,7 @@ async fn check<E: Endpoint>(core: Arc<Core<E>>, id: GateId, member: Arc<Member<E
                 .check_planned(id, ended + interval.mul_f64(share), now);
             core.apply(effects);
             tokio::select! {
-                () = tokio::time::sleep_until(next) => break,
+                () = rested(&core, id, next) => break,
                 () = reconfigured.as_mut() => {
                     reconfigured.set(core.reconfigured.notified());
                     reconfigured.as_mut().enable();
@@ -83,9 +83,25 @@ async fn check<E: Endpoint>(core: Arc<Core<E>>, id: GateId, member: Arc<Member<E
     }
 }
 
+/// Until that moment, or longer if a pause is asked for meanwhile.
+async fn rested<E: Endpoint>(core: &Core<E>, id: GateId, mut next: Instant) {
+    loop {
+        tokio::time::sleep_until(next).await;
+        let now = Instant::now();
+        let (later, effects) = core.admission.check_planned(id, next, now);
+        core.apply(effects);
+        if later <= now {
+            return;
+        }
+        next = later;
+    }
+}
+
 async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>, config: &HealthConfig) {
     let begun = Instant::now();
-    let (ticket, effects) = core.admission.check_begins(id, begun, begun);
+    let (ticket, effects) = core
+        .admission
+        .check_begins(id, member.endpoint.check_cost(), begun, begun);
     core.apply(effects);
     let cx = CheckCx {
         timeout: config.timeout,
@@ -106,6 +122,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
         Err(_elapsed) => failed(HealthReason::CheckTimedOut(config.timeout)),
         Ok(Err(_panic)) => failed(HealthReason::CheckFailed("the check panicked".to_owned())),
         Ok(Ok(Err((verdict, error)))) => {
+            core.cool_down(id.key, &verdict);
             let mut checked = failed(HealthReason::CheckFailed(error));
             checked.throttle = verdict.throttle;
             if !verdict.counts_for_breaker {

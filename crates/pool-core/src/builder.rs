@@ -13,8 +13,8 @@ use tokio::{
 
 use crate::{
     Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
-    PoolId, Source,
-    admission::Admission,
+    PoolId, Provider, ProviderId, Source, WallClock,
+    admission::{Admission, Toll},
     assembly::{Assembly, Part},
     background,
     budget::Budget,
@@ -27,6 +27,7 @@ use crate::{
     latencies::Latencies,
     leak::Leaks,
     setup::{Seat, Setup},
+    tariff::Tariff,
     turns::Turns,
     update,
 };
@@ -72,6 +73,17 @@ pub enum BuildError {
         /// The id.
         endpoint: EndpointId,
     },
+    /// An endpoint names a provider that the pool was not given, or not under this name. Give it to the builder or the
+    /// update, or correct the name.
+    #[error("pool {pool}, endpoint {endpoint}: provider {provider} was not given to the pool")]
+    UnknownProvider {
+        /// The pool.
+        pool: PoolId,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The name.
+        provider: ProviderId,
+    },
     /// The pool is closed and cannot be changed. Build another.
     #[error("pool {0} is closed")]
     Closed(PoolId),
@@ -89,6 +101,8 @@ pub struct PoolBuilder<E: Endpoint> {
     balancer: Arc<dyn Balancer>,
     observer: Option<Arc<dyn Observer>>,
     seed: Option<u64>,
+    providers: Vec<Provider>,
+    clock: WallClock,
 }
 
 impl<E: Endpoint> fmt::Debug for PoolBuilder<E> {
@@ -110,6 +124,8 @@ impl<E: Endpoint> PoolBuilder<E> {
             balancer: Arc::new(LeastRequests::new()),
             observer: None,
             seed: None,
+            providers: Vec::new(),
+            clock: WallClock::system(),
         }
     }
 
@@ -122,6 +138,19 @@ impl<E: Endpoint> PoolBuilder<E> {
     /// Adds an endpoint.
     pub fn endpoint(mut self, id: EndpointId, endpoint: E, config: EndpointConfig) -> Self {
         self.endpoints.push((id, endpoint, config));
+        self
+    }
+
+    /// Takes a provider, for the endpoints that name it. Give the same one to several pools: what their endpoints use is
+    /// counted together.
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Takes the clock by which the days of the endpoints' own quotas begin; the machine's otherwise.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -148,6 +177,21 @@ impl<E: Endpoint> PoolBuilder<E> {
         update::validate(&self.id, &self.config, endpoints)
     }
 
+    /// What requests on each endpoint pay.
+    fn tolls(&self, rearm: &Arc<Notify>, now: Instant) -> Result<Vec<Toll>, BuildError> {
+        let tariff = Tariff {
+            pool: &self.id,
+            providers: &self.providers,
+            clock: &self.clock,
+            rearm,
+            now,
+        };
+        let endpoints = self.endpoints.iter();
+        endpoints
+            .map(|(id, _, config)| tariff.toll(id, config, None))
+            .collect()
+    }
+
     /// Builds the pool and starts its health checks.
     ///
     /// # Errors
@@ -158,6 +202,8 @@ impl<E: Endpoint> PoolBuilder<E> {
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         let chance = Arc::new(Chance::new(seed));
         let now = Instant::now();
+        let rearm = Arc::new(Notify::new());
+        let tolls = self.tolls(&rearm, now)?;
         let (shutdown, _) = watch::channel(false);
         let observer = self.observer.clone();
         let (config, balancer) = (self.config, self.balancer);
@@ -174,27 +220,30 @@ impl<E: Endpoint> PoolBuilder<E> {
                 ceiling: Arc::clone(&ceiling),
                 epoch: now,
             };
-            let seat = |(key, (id, endpoint, settings)): (u32, (EndpointId, E, EndpointConfig))| {
-                let observer = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
-                let member = assembly.member(Part {
-                    id,
-                    endpoint,
-                    settings: &settings,
-                    gate: key.into(),
-                    stats: None,
-                    observer,
-                });
-                Seat {
-                    member: Arc::new(member),
-                    config: settings,
-                    leaving: false,
-                }
-            };
-            let seats: Vec<_> = (0..).zip(self.endpoints).map(seat).collect();
+            let seat =
+                |(key, ((id, endpoint, settings), toll)): (u32, ((EndpointId, E, EndpointConfig), Toll))| {
+                    let observer = observer.as_ref().map(|observer| observer.endpoint(&self.id, &id));
+                    let member = assembly.member(Part {
+                        id,
+                        endpoint,
+                        settings: &settings,
+                        gate: key.into(),
+                        stats: None,
+                        observer,
+                    });
+                    Seat {
+                        member: Arc::new(member),
+                        config: settings,
+                        leaving: false,
+                        toll,
+                    }
+                };
+            let endpoints = self.endpoints.into_iter().zip(tolls);
+            let seats: Vec<_> = (0..).zip(endpoints).map(seat).collect();
             let stats: Vec<_> = seats.iter().map(|seat| Arc::clone(&seat.member.stats)).collect();
             let gates = seats
                 .iter()
-                .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), now))
+                .map(|seat| assembly.gate(&seat.config, Arc::clone(&seat.member.stats), &seat.toll, now))
                 .collect();
             let (budget, leaks) = (Budget::new(&config.budget, now), Leaks::new(config.leak_after));
             let observed = balancer.observes().into();
@@ -213,7 +262,8 @@ impl<E: Endpoint> PoolBuilder<E> {
                 setup: ArcSwap::from_pointee(setup),
                 observer: self.observer,
                 chance,
-                rearm: Notify::new(),
+                rearm,
+                clock: self.clock,
                 changed: Notify::new(),
                 closed: false.into(),
                 shutdown,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig};
+use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig, ProviderId, QuotaConfig};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -53,6 +53,11 @@ pub struct EndpointConfig {
     /// Idle connections kept open while nobody needs them, and replaced one at a time before they expire. Default 0: a
     /// connection costs the provider something, and the first caller of a quiet hour can wait for a handshake.
     pub min_idle: u32,
+    /// The provider whose account it uses: all endpoints of one share its quota and its cool-downs, also in other pools.
+    /// The pool must be given a [`Provider`](crate::Provider) of this name. `None`, the default: it stands for itself.
+    pub provider: Option<ProviderId>,
+    /// A quota of its own, beside the provider's. `None`, the default: no limit of ours.
+    pub quota: Option<QuotaConfig>,
 }
 
 impl Default for EndpointConfig {
@@ -63,6 +68,8 @@ impl Default for EndpointConfig {
             weight: 1.0,
             tier: 0,
             min_idle: 0,
+            provider: None,
+            quota: None,
         }
     }
 }
@@ -108,6 +115,20 @@ impl EndpointConfig {
         self
     }
 
+    /// Sets the provider.
+    #[must_use]
+    pub fn provider(mut self, provider: ProviderId) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Sets the quota of its own.
+    #[must_use]
+    pub fn quota(mut self, quota: QuotaConfig) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
     /// Checks that the settings can work.
     ///
     /// # Errors
@@ -143,7 +164,7 @@ impl EndpointConfig {
                 "0.001 to 1000000",
             ));
         }
-        Ok(())
+        self.quota.as_ref().map_or(Ok(()), QuotaConfig::validate)
     }
 }
 

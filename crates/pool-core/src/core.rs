@@ -1,8 +1,11 @@
 //! What a pool's handle, its leases and its background tasks share.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -12,7 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source,
+    Endpoint, EndpointId, EndpointSnapshot, Event, Feedback, Observer, PoolId, PoolSnapshot, Source, Verdict,
+    WallClock,
     admission::{Admission, Change, Effects, Panic},
     breaker::{BreakerState, Transition},
     budget::Budget,
@@ -37,7 +41,9 @@ pub(crate) struct Core<E: Endpoint> {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Arc<Chance>,
     /// Wakes the task that lets time pass, when the next change by time has moved.
-    pub(crate) rearm: Notify,
+    pub(crate) rearm: Arc<Notify>,
+    /// By which the days of quotas begin.
+    pub(crate) clock: WallClock,
     /// Told at each change of health and at each returned slot while closing.
     pub(crate) changed: Notify,
     pub(crate) closed: AtomicBool,
@@ -143,6 +149,18 @@ impl<E: Endpoint> Core<E> {
                     reason,
                 }
             }
+            Change::Throttled { wait, cause } => {
+                if cause.is_quota() {
+                    tracing::debug!(%pool, %endpoint, ?wait, %cause, "endpoint is throttled");
+                } else {
+                    tracing::info!(%pool, %endpoint, ?wait, %cause, "endpoint is throttled");
+                }
+                Event::Throttled {
+                    endpoint,
+                    wait,
+                    cause,
+                }
+            }
             Change::Ejected { wait, why } => {
                 tracing::warn!(%pool, %endpoint, ?wait, %why, "endpoint is left out");
                 Event::Ejected { endpoint, wait, why }
@@ -151,12 +169,46 @@ impl<E: Endpoint> Core<E> {
                 tracing::info!(%pool, %endpoint, "endpoint takes part again");
                 Event::Readmitted { endpoint }
             }
-            Change::Throttled { wait } => {
-                tracing::info!(%pool, %endpoint, ?wait, "endpoint is throttled");
-                Event::Throttled { endpoint, wait }
-            }
         };
         self.tell(&event);
+    }
+
+    /// The endpoint at this place asked for a pause; if it spoke for its provider, all endpoints of that rest.
+    pub(crate) fn cool_down(&self, key: u32, verdict: &Verdict) {
+        if let Some(wait) = verdict.throttle.filter(|_| verdict.throttles_provider) {
+            self.cool_down_provider(key, wait);
+        }
+    }
+
+    /// Its provider asked for a pause.
+    #[cold]
+    pub(crate) fn cool_down_provider(&self, key: u32, wait: Duration) {
+        let setup = self.setup.load();
+        let provider = setup.toll(key).and_then(|toll| toll.provider.as_ref());
+        if let Some(provider) = provider.filter(|provider| provider.shares_cool_down()) {
+            provider.cool_down(wait);
+        }
+    }
+
+    /// A slot on the endpoint at this place, which is still held, was not used: what was paid for it goes back.
+    #[inline]
+    pub(crate) fn refund(&self, key: u32, paid: u32) {
+        if paid > 0 {
+            self.give_units_back(key, paid);
+        }
+    }
+
+    #[cold]
+    fn give_units_back(&self, key: u32, paid: u32) {
+        let now = Instant::now();
+        let setup = self.setup.load();
+        let provider = setup.toll(key).and_then(|toll| toll.provider.as_ref());
+        // what is spent may be there sooner than the others have planned to look
+        let wake = provider.filter(|provider| provider.meter().spent_until(now).is_some());
+        self.apply(self.admission.refund(key, paid, now));
+        if let Some(provider) = wake {
+            provider.wake_pools();
+        }
     }
 
     fn publish_panic(
@@ -244,6 +296,8 @@ impl<E: Endpoint> Source for Core<E> {
             let (active, idle) = stats.connections();
             // errors before requests, so that they never exceed them
             let errors = stats.errors();
+            let (throttle, toll) = (gate.throttle(now), gate.toll.as_deref());
+            let quota = toll.and_then(|toll| toll.read(now));
             endpoints.push(EndpointSnapshot {
                 id: stats.id.clone(),
                 connections_active: active,
@@ -260,7 +314,12 @@ impl<E: Endpoint> Source for Core<E> {
                 health_reason: gate.health.reason().map(ToString::to_string),
                 breaker: gate.breaker.state(),
                 breaker_opened: gate.breaker_opened,
-                throttled_until: gate.throttled_until.filter(|until| *until > now),
+                throttled_until: throttle.map(|(until, _)| until),
+                throttled_by: throttle.map(|(_, cause)| cause),
+                throttles: gate.throttles.counts(),
+                provider: toll.and_then(|toll| Some(toll.provider.as_ref()?.id().clone())),
+                quota_left: quota.map(|quota| quota.left),
+                quota_limit: quota.map(|quota| quota.limit),
                 ejected_until: gate.ejected.map(|ejected| ejected.until),
                 ejections: gate.ejections,
                 weight: if gate.eligible(now) {

@@ -72,6 +72,19 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// Judges an error.
     fn classify(&self, error: &Self::Error) -> Verdict;
+
+    /// Units that a health check takes of the quotas of the endpoint and its provider. Default 1.
+    fn check_cost(&self) -> u32 {
+        1
+    }
+
+    /// For how long the provider asked to be left alone in what it last answered on this connection, although that was
+    /// perhaps no error: its rate headers say that nothing is left. Asked for when a connection comes back; what is told
+    /// once need not be told again. `None`, the default: it did not.
+    fn pause(&self, conn: &mut Self::Conn) -> Option<Duration> {
+        let _ = conn;
+        None
+    }
 }
 
 /// What a connect may know.

@@ -29,6 +29,61 @@ impl fmt::Display for Phase {
     }
 }
 
+/// What keeps an endpoint out of the choice for a while that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ThrottleCause {
+    /// It asked for a pause.
+    CoolDown,
+    /// Its provider asked for a pause, perhaps in answer to another of its endpoints, or in another pool.
+    ProviderCoolDown,
+    /// Its own quota is spent.
+    Quota,
+    /// Its provider's quota is spent.
+    ProviderQuota,
+}
+
+impl ThrottleCause {
+    /// All of them, in a fixed order.
+    pub const ALL: [Self; 4] = [
+        Self::CoolDown,
+        Self::ProviderCoolDown,
+        Self::Quota,
+        Self::ProviderQuota,
+    ];
+
+    /// Position in [`ThrottleCause::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name as a label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CoolDown => "cool_down",
+            Self::ProviderCoolDown => "provider_cool_down",
+            Self::Quota => "quota",
+            Self::ProviderQuota => "provider_quota",
+        }
+    }
+
+    /// Whether a quota of ours is spent, and not a pause asked for.
+    pub const fn is_quota(self) -> bool {
+        matches!(self, Self::Quota | Self::ProviderQuota)
+    }
+}
+
+impl fmt::Display for ThrottleCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CoolDown => "it asked for a pause",
+            Self::ProviderCoolDown => "its provider asked for a pause",
+            Self::Quota => "its quota is spent",
+            Self::ProviderQuota => "its provider's quota is spent",
+        })
+    }
+}
+
 /// Why one endpoint may not be picked now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,10 +98,12 @@ pub enum NotUsable {
         /// For so long; unknown while probes are out.
         wait: Option<Duration>,
     },
-    /// Its provider asked for a pause.
+    /// It is to be left alone for a while, or its quota is spent.
     Throttled {
         /// For so long.
         wait: Duration,
+        /// Why.
+        cause: ThrottleCause,
     },
     /// It stands out among the other endpoints and is left out for a while.
     Ejected {
@@ -76,7 +133,7 @@ impl fmt::Display for NotUsable {
             Self::Unhealthy { reason: None } => f.write_str("unhealthy"),
             Self::BreakerOpen { wait: Some(wait) } => write!(f, "circuit breaker open for {wait:.1?}"),
             Self::BreakerOpen { wait: None } => f.write_str("circuit breaker half-open, probes out"),
-            Self::Throttled { wait } => write!(f, "throttled for {wait:.1?}"),
+            Self::Throttled { wait, cause } => write!(f, "throttled for {wait:.1?}: {cause}"),
             Self::Ejected { wait, why } => write!(f, "left out for {wait:.1?} ({why})"),
             Self::Behind {
                 position: Some(position),
@@ -217,7 +274,7 @@ impl<X> AcquireError<X> {
         };
         let waits = reasons.0.iter().filter_map(|unusable| match unusable.reason {
             NotUsable::BreakerOpen { wait } => wait,
-            NotUsable::Throttled { wait } | NotUsable::Ejected { wait, .. } => Some(wait),
+            NotUsable::Throttled { wait, .. } | NotUsable::Ejected { wait, .. } => Some(wait),
             _ => None,
         });
         waits.min()

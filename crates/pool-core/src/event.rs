@@ -3,7 +3,7 @@
 use std::{panic::Location, time::Duration};
 
 use crate::{
-    Applied, EndpointId, Outlier,
+    Applied, EndpointId, Outlier, ThrottleCause,
     breaker::BreakerState,
     health::{HealthReason, HealthStatus},
 };
@@ -32,12 +32,16 @@ pub enum Event {
         /// After.
         to: BreakerState,
     },
-    /// An endpoint is kept out of the choice for a while, because its provider asked for it.
+    /// An endpoint is kept out of the choice for a while. A quota that is spent again and again is told of once in ten
+    /// seconds; [`EndpointSnapshot::throttles`](crate::EndpointSnapshot::throttles) counts each time. A cool-down that is
+    /// shared by a provider's endpoints is told of for the one that it was asked for on.
     Throttled {
         /// The endpoint.
         endpoint: EndpointId,
         /// For so long from now.
         wait: Duration,
+        /// Why.
+        cause: ThrottleCause,
     },
     /// An endpoint stands out among the others and is left out for a while. Its checks and its breaker are not affected.
     Ejected {

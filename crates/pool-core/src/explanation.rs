@@ -118,6 +118,9 @@ impl<E: Endpoint> Core<E> {
         if keys.iter().any(|key| !wish.avoid.contains(key)) {
             keys.retain(|key| !wish.avoid.contains(key));
         }
+        if !wish.avoid.is_empty() {
+            self.prefer_other_providers(&mut keys, &wish.avoid);
+        }
         if totals.queue_size == 0 && totals.room > 0 {
             let next = self.next_of(&keys, &among, &wish, now);
             for (key, explanation) in &mut among {

@@ -239,6 +239,7 @@ impl<E: Endpoint> Core<E> {
             deadline: plan
                 .deadline
                 .map_or(connecting, |deadline| deadline.min(connecting)),
+            cost: plan.request.cost.clone(),
             rank: None,
             ask: Ask {
                 key: plan.request.key,

@@ -75,6 +75,37 @@ macro_rules! id {
 
 id!(PoolId, "Name of a pool.");
 id!(EndpointId, "Name of an endpoint, unique within its pool.");
+id!(ProviderId, "Name of a provider's account.");
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for ProviderId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ProviderId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProviderId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The name of a provider",
+            "pattern": "^[A-Za-z0-9._-]{1,64}$",
+        })
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for ProviderId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Self::new(id).map_err(serde::de::Error::custom)
+    }
+}
 
 #[cfg(test)]
 mod tests {

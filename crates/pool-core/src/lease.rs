@@ -14,8 +14,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, Verdict, admission::Settle, breaker::Ticket, core::Core,
-    leak::Watch, member::Stored,
+    Endpoint, EndpointId, ErrorType, Feedback, ProviderId, Verdict, admission::Settle, breaker::Ticket,
+    core::Core, leak::Watch, member::Stored,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -34,6 +34,8 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
     since: Instant,
+    /// What was paid for it.
+    paid: u32,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
@@ -42,7 +44,7 @@ pub struct Lease<E: Endpoint> {
 impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        (key, ticket): (u32, Ticket),
+        (key, ticket, paid): (u32, Ticket, u32),
         stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
@@ -55,6 +57,7 @@ impl<E: Endpoint> Lease<E> {
             ticket,
             stored: Some(stored),
             since: now,
+            paid,
             touched: AtomicBool::new(false),
         }
     }
@@ -69,6 +72,13 @@ impl<E: Endpoint> Lease<E> {
             Some(stored) => stored,
             None => unreachable!("only the methods that consume the lease take the connection out"),
         }
+    }
+
+    /// The provider of that endpoint.
+    pub fn provider(&self) -> Option<ProviderId> {
+        let setup = self.core.setup.load();
+        let provider = setup.toll(self.key)?.provider.as_ref()?;
+        Some(provider.id().clone())
     }
 
     pub(crate) const fn key(&self) -> u32 {
@@ -106,6 +116,7 @@ impl<E: Endpoint> Lease<E> {
         } else {
             Settle::Neutral
         };
+        self.core.cool_down(self.key, verdict);
         self.report(
             Some(verdict.error_type),
             verdict.keep_connection,
@@ -116,7 +127,15 @@ impl<E: Endpoint> Lease<E> {
 
     /// The connection is fine, and nothing is to be learned from how it was used.
     pub fn neutral(mut self) {
+        self.refund_unused();
         self.finish(true, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
+    }
+
+    /// Nothing can have been sent on a connection that nobody has looked at.
+    fn refund_unused(&mut self) {
+        if !*self.touched.get_mut() {
+            self.core.refund(self.key, self.paid);
+        }
     }
 
     fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
@@ -141,7 +160,7 @@ impl<E: Endpoint> Lease<E> {
         &mut self,
         keep: bool,
         settle: Settle,
-        throttle: Option<Duration>,
+        mut throttle: Option<Duration>,
         now: Instant,
         what: Feedback,
     ) {
@@ -155,9 +174,12 @@ impl<E: Endpoint> Lease<E> {
             let survives = || stored.member.endpoint.survives(&stored.conn);
             keep || core.endpoints_bugs.call(&core.id, survives) == Some(true)
         };
-        let is_clean = || stored.member.endpoint.is_clean(&stored.conn);
-        let clean = keep.then(|| core.endpoints_bugs.call(&core.id, is_clean));
-        let clean = clean.flatten();
+        let ask = || (stored.pause(), stored.member.endpoint.is_clean(&stored.conn));
+        let (pause, clean) = keep
+            .then(|| core.endpoints_bugs.call(&core.id, ask))
+            .flatten()
+            .unzip();
+        let mut pause = pause.flatten();
         if let Some(clean) = clean {
             stored.lane.set_busy(false);
             stored.returned_at = now;
@@ -165,8 +187,13 @@ impl<E: Endpoint> Lease<E> {
                 // recycle decides, when somebody needs it
                 self.stored = None;
             }
-        } else if let Some(stored) = self.stored.take() {
+        } else if let Some(mut stored) = self.stored.take() {
+            pause = core.endpoints_bugs.call(&core.id, || stored.pause()).flatten();
             stored.close();
+        }
+        if let Some(pause) = pause {
+            core.cool_down_provider(self.key, pause);
+            throttle = throttle.max(Some(pause));
         }
         let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
         let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
@@ -209,6 +236,7 @@ impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
         if self.stored.is_some() {
             let keep = !*self.touched.get_mut();
+            self.refund_unused();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
         }
     }

@@ -37,6 +37,12 @@ impl<E: Endpoint> Stored<E> {
         foreign::close([Object::take(self.object)], &self.member.id);
     }
 
+    /// For how long the provider asked to be left alone, although it answered well.
+    #[inline]
+    pub(crate) fn pause(&mut self) -> Option<Duration> {
+        self.member.endpoint.pause(&mut self.object.conn)
+    }
+
     /// Whether it can be used as it is.
     #[inline]
     pub(crate) fn is_ready(&self, now: Instant) -> bool {

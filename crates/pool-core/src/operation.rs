@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::{Endpoint, EndpointId};
+use crate::{Cost, Endpoint, EndpointId};
 
 /// One operation that can be attempted on any connection.
 ///
@@ -42,7 +42,7 @@ pub struct Requirements {
     /// for one to get there, as long as a check can still tell before its deadline. `None`, the default: any.
     pub min_position: Option<u64>,
     /// Endpoints that are used only while no other may be picked. Ids that the pool does not have are ignored. Default:
-    /// none.
+    /// none. Endpoints of other providers than theirs are preferred.
     pub avoid: Vec<EndpointId>,
 }
 
@@ -65,6 +65,8 @@ pub struct Request {
     pub priority: Priority,
     /// What an endpoint must have. Default: nothing in particular.
     pub requirements: Requirements,
+    /// Units that each attempt takes of the quotas of its endpoint and provider. Default 1.
+    pub cost: Cost,
 }
 
 impl Default for Request {
@@ -76,6 +78,7 @@ impl Default for Request {
             key: None,
             priority: Priority::Normal,
             requirements: Requirements::default(),
+            cost: Cost::default(),
         }
     }
 }
@@ -125,6 +128,13 @@ impl Request {
     #[must_use]
     pub const fn min_position(mut self, position: u64) -> Self {
         self.requirements.min_position = Some(position);
+        self
+    }
+
+    /// Sets the units that each attempt takes of a quota.
+    #[must_use]
+    pub fn cost(mut self, cost: impl Into<Cost>) -> Self {
+        self.cost = cost.into();
         self
     }
 

@@ -14,14 +14,15 @@ use tokio::time::Instant;
 
 use crate::{
     Applied, BuildError, Endpoint, EndpointConfig, EndpointId, EndpointObserver, Event, PoolConfig,
-    PoolUpdate,
-    admission::{Gate, GateId, Reconfiguration},
+    PoolUpdate, Provider,
+    admission::{Gate, GateId, Reconfiguration, Toll},
     assembly::{Assembly, Part},
     background,
     core::Core,
     member::Member,
     setup::{Seat, Setup},
     stats::Stats,
+    tariff::Tariff,
 };
 
 /// Of so many endpoints that have left the counts are kept, for the case that they return.
@@ -38,6 +39,7 @@ struct Joiner<E> {
     /// Of the one that it replaces, or that was here before.
     stats: Option<Arc<Stats>>,
     observer: Option<Arc<dyn EndpointObserver>>,
+    toll: Toll,
 }
 
 /// What an update comes to, before anything has changed.
@@ -47,6 +49,14 @@ struct Draft<E: Endpoint> {
     joining: Vec<Joiner<E>>,
     leaving: Vec<Arc<Member<E>>>,
     applied: Applied,
+    /// Of those that stay.
+    tolls: Vec<(u32, Toll)>,
+}
+
+/// The providers that are given, then those that the pool has.
+fn all_providers<E: Endpoint>(given: Vec<Provider>, old: &Setup<E>) -> Vec<Provider> {
+    let known = old.members().filter_map(|(_, seat)| seat.toll.provider.clone());
+    given.into_iter().chain(known).collect()
 }
 
 impl<E: Endpoint> Core<E> {
@@ -62,18 +72,27 @@ impl<E: Endpoint> Core<E> {
             config,
             endpoints,
             balancer,
+            providers,
         } = update;
-        let mut draft = self.draft(&old, endpoints, &departed)?;
+        let now = Instant::now();
+        let tariff = Tariff {
+            pool: &self.id,
+            providers: &all_providers(providers, &old),
+            clock: &self.clock,
+            rearm: &self.rearm,
+            now,
+        };
+        let mut draft = self.draft(&old, endpoints, &departed, &tariff)?;
         draft.applied.settings = old.config != config;
         draft.applied.balancer = balancer.is_some();
         // asked before anything changes, because it is foreign
         let observed = balancer.as_ref().map(|balancer| balancer.observes());
 
         // nothing is refused from here on
-        let now = Instant::now();
         self.configure(&config);
         for seat in draft.seats.iter().flatten().filter(|seat| !seat.leaving) {
             seat.member.configure(&seat.config, &config);
+            seat.configure_quota(now);
         }
         let mut stats = old.stats.clone();
         let joined = self.put_together(draft.joining, &config, now);
@@ -103,6 +122,7 @@ impl<E: Endpoint> Core<E> {
             view: &new.view,
             kept: draft.kept,
             joining: joined.into_iter().map(|(id, gate, _)| (id, gate)).collect(),
+            tolls: draft.tolls,
         };
         let (effects, idle) = self.admission.reconfigure(plan, now);
         drop(idle);
@@ -142,15 +162,19 @@ impl<E: Endpoint> Core<E> {
         old: &Setup<E>,
         endpoints: Vec<(EndpointId, Option<E>, EndpointConfig)>,
         departed: &Departed,
+        tariff: &Tariff<'_>,
     ) -> Result<Draft<E>, BuildError> {
         let mut seats = old.seats.clone();
         let mut stays = vec![false; seats.len()];
         let (mut kept, mut joining, mut applied) = (Vec::new(), Vec::new(), Applied::default());
+        let mut tolls = Vec::new();
         let known: HashMap<_, _> = old
             .members()
             .map(|(key, seat)| (seat.member.id.clone(), (key, seat)))
             .collect();
         for (id, endpoint, config) in endpoints {
+            let before = known.get(&id).map(|(_, seat)| &seat.toll);
+            let toll = tariff.toll(&id, &config, before)?;
             match (endpoint, known.get(&id)) {
                 (Some(endpoint), Some((_, seat))) => {
                     applied.replaced.push(id.clone());
@@ -160,6 +184,7 @@ impl<E: Endpoint> Core<E> {
                         config,
                         stats: Some(Arc::clone(&seat.member.stats)),
                         observer: seat.member.observer.clone(),
+                        toll,
                     });
                 }
                 (Some(endpoint), None) => {
@@ -173,6 +198,7 @@ impl<E: Endpoint> Core<E> {
                         id,
                         endpoint,
                         config,
+                        toll,
                     });
                 }
                 (None, Some((key, seat))) => {
@@ -181,8 +207,9 @@ impl<E: Endpoint> Core<E> {
                     }
                     stays[*key as usize] = true;
                     kept.push((*key, config.slots()));
+                    tolls.push((*key, toll.clone()));
                     if let Some(seat) = &mut seats[*key as usize] {
-                        seat.config = config;
+                        (seat.config, seat.toll) = (config, toll);
                     }
                 }
                 (None, None) => {
@@ -207,6 +234,7 @@ impl<E: Endpoint> Core<E> {
             joining,
             leaving,
             applied,
+            tolls,
         })
     }
 
@@ -245,12 +273,14 @@ impl<E: Endpoint> Core<E> {
                 stats: joiner.stats,
                 observer: joiner.observer,
             }));
-            let entry = assembly.gate(&joiner.config, Arc::clone(&member.stats), now);
+            let entry = assembly.gate(&joiner.config, Arc::clone(&member.stats), &joiner.toll, now);
             let seat = Seat {
                 member,
                 config: joiner.config,
                 leaving: false,
+                toll: joiner.toll,
             };
+            seat.configure_quota(now);
             (gate, entry, seat)
         };
         joining.into_iter().zip(places).map(put_together).collect()

@@ -88,6 +88,7 @@ impl<E: Endpoint> Run<'_, E> {
                 min_position: self.request.requirements.min_position,
                 priority: self.request.priority,
                 deadline,
+                cost: self.request.cost.clone(),
                 rank: None,
                 ask: self.ask(),
             };

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::{
     Balancer, Endpoint, EndpointConfig, PoolConfig, Tiered,
-    admission::{Rules, View},
+    admission::{Rules, Toll, View},
     member::Member,
     stats::Stats,
 };
@@ -29,6 +31,8 @@ pub(crate) struct Seat<E: Endpoint> {
     pub(crate) config: EndpointConfig,
     /// Removed; what is under way on it may end.
     pub(crate) leaving: bool,
+    /// What requests on it pay.
+    pub(crate) toll: Toll,
 }
 
 impl<E: Endpoint> Clone for Seat<E> {
@@ -37,6 +41,16 @@ impl<E: Endpoint> Clone for Seat<E> {
             member: Arc::clone(&self.member),
             config: self.config.clone(),
             leaving: self.leaving,
+            toll: self.toll.clone(),
+        }
+    }
+}
+
+impl<E: Endpoint> Seat<E> {
+    /// Its own quota becomes what its settings say.
+    pub(crate) fn configure_quota(&self, now: Instant) {
+        if let Some(own) = &self.toll.own {
+            own.configure(self.config.quota.as_ref(), now);
         }
     }
 }
@@ -79,6 +93,21 @@ impl<E: Endpoint> Setup<E> {
     pub(crate) fn member(&self, key: u32) -> Option<&Arc<Member<E>>> {
         let seat = self.seats.get(key as usize)?.as_ref()?;
         Some(&seat.member)
+    }
+
+    /// What requests on the endpoint at this place pay.
+    pub(crate) fn toll(&self, key: u32) -> Option<&Toll> {
+        Some(&self.seats.get(key as usize)?.as_ref()?.toll)
+    }
+
+    /// Whether an endpoint belongs to the provider of one of these.
+    pub(crate) fn is_kin(&self, key: u32, avoid: &[u32]) -> bool {
+        let kin = |other: &u32| {
+            self.toll(key)
+                .zip(self.toll(*other))
+                .is_some_and(|(one, other)| one.is_of_same(other))
+        };
+        avoid.iter().any(kin)
     }
 
     /// The endpoints that belong to the pool, with their keys.

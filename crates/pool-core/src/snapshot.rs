@@ -2,7 +2,9 @@
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, ErrorType, PoolId, breaker::BreakerState, health::HealthStatus};
+use crate::{
+    EndpointId, ErrorType, PoolId, ProviderId, ThrottleCause, breaker::BreakerState, health::HealthStatus,
+};
 
 /// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
 /// `connections_active` + `connections_idle`).
@@ -77,8 +79,19 @@ pub struct EndpointSnapshot {
     pub breaker: BreakerState,
     /// Times the breaker opened, ever.
     pub breaker_opened: u64,
-    /// Until when the endpoint is throttled, if it is.
+    /// Until when the endpoint is throttled, if it is: it or its provider asked for a pause, or a quota is spent.
     pub throttled_until: Option<Instant>,
+    /// By what, if it is; what lasts longest.
+    pub throttled_by: Option<ThrottleCause>,
+    /// Times it was throttled, ever, by [`ThrottleCause::index`]: it asked for a pause (for itself, or for its provider), or
+    /// a request of this pool took the last of a quota. What was asked for in another pool is counted there.
+    pub throttles: [u64; ThrottleCause::ALL.len()],
+    /// The provider it belongs to.
+    pub provider: Option<ProviderId>,
+    /// Units that can be taken now of its own quota or its provider's, whichever has fewer; `None` without a quota.
+    pub quota_left: Option<u64>,
+    /// The most that can be left of that quota: its burst, or the day's budget if only the day is limited.
+    pub quota_limit: Option<u64>,
     /// Until when the endpoint is left out because it stands out among the others, if it is.
     pub ejected_until: Option<Instant>,
     /// Times it was left out, ever.
@@ -134,6 +147,11 @@ impl EndpointSnapshot {
             breaker: BreakerState::Closed,
             breaker_opened: 0,
             throttled_until: None,
+            throttled_by: None,
+            throttles: [0; ThrottleCause::ALL.len()],
+            provider: None,
+            quota_left: None,
+            quota_limit: None,
             ejected_until: None,
             ejections: 0,
             weight: 1.0,

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Balancer, BuildError, ConfigError, Endpoint, EndpointConfig, EndpointId, PoolConfig, PoolId};
+use crate::{
+    Balancer, BuildError, ConfigError, Endpoint, EndpointConfig, EndpointId, PoolConfig, PoolId, Provider,
+};
 
 /// What a pool shall be from now on; given to [`Pool::apply`](crate::Pool::apply). It is the whole: endpoints that it
 /// does not name leave.
@@ -11,6 +13,7 @@ pub struct PoolUpdate<E> {
     pub(crate) config: PoolConfig,
     pub(crate) endpoints: Vec<(EndpointId, Option<E>, EndpointConfig)>,
     pub(crate) balancer: Option<Arc<dyn Balancer>>,
+    pub(crate) providers: Vec<Provider>,
 }
 
 impl<E> fmt::Debug for PoolUpdate<E> {
@@ -55,6 +58,7 @@ impl<E: Endpoint> PoolUpdate<E> {
             config,
             endpoints: Vec::new(),
             balancer: None,
+            providers: Vec::new(),
         }
     }
 
@@ -68,6 +72,13 @@ impl<E: Endpoint> PoolUpdate<E> {
     /// one's connections, and the new one is checked before it is used.
     pub fn endpoint(mut self, id: EndpointId, endpoint: E, config: EndpointConfig) -> Self {
         self.endpoints.push((id, Some(endpoint), config));
+        self
+    }
+
+    /// A provider, for the endpoints that name it. One that an endpoint of the pool belongs to already need not be given
+    /// again; given another of the same name, all endpoints that name it change over to that.
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.providers.push(provider);
         self
     }
 

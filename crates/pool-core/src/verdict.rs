@@ -120,6 +120,10 @@ pub struct Verdict {
     pub maybe_executed: bool,
     /// Keep the endpoint out of the choice for so long (Retry-After, cool-down).
     pub throttle: Option<Duration>,
+    /// Is that pause meant for the whole account, and so for all endpoints of the provider
+    /// ([`ProviderConfig::shared_cool_down`](crate::ProviderConfig::shared_cool_down))? So it is with rate limits and
+    /// refused keys; an overloaded node speaks for itself.
+    pub throttles_provider: bool,
     /// Does it count towards opening the circuit breaker?
     pub counts_for_breaker: bool,
     /// May the connection be used again? `false` after a broken or half-read answer.
@@ -156,6 +160,7 @@ impl Verdict {
             } else {
                 None
             },
+            throttles_provider: matches!(error_type, ErrorType::RateLimited | ErrorType::Unauthorized),
             counts_for_breaker: node
                 && !matches!(
                     error_type,
@@ -174,6 +179,13 @@ impl Verdict {
     #[must_use]
     pub const fn with_throttle(mut self, throttle: Option<Duration>) -> Self {
         self.throttle = throttle;
+        self
+    }
+
+    /// Sets whether that pause is meant for the whole account.
+    #[must_use]
+    pub const fn with_throttles_provider(mut self, yes: bool) -> Self {
+        self.throttles_provider = yes;
         self
     }
 

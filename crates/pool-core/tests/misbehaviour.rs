@@ -156,6 +156,7 @@ fn sound() -> Script {
         // so that every return goes through a recycle
         clean: false,
         throttle: None,
+        pause: None,
         maybe_executed: true,
     }
 }

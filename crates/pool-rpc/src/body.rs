@@ -11,13 +11,18 @@ use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use crate::{client::Client, error::RpcError, malformed::Malformed, retry_after::retry_after};
+use crate::{
+    client::Client, error::RpcError, malformed::Malformed, rate_headers::nothing_left_for,
+    retry_after::retry_after,
+};
 
 /// An answer that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
+    /// For how long nothing is left of the provider's quota, as its headers say.
+    pub(crate) nothing_left_for: Option<Duration>,
     pub(crate) body: Bytes,
     /// Whether the connection is proven to be silent and to stay open.
     pub(crate) whole: bool,
@@ -28,6 +33,7 @@ pub(crate) struct Answered {
 pub(crate) struct Head {
     status: StatusCode,
     retry_after: Option<Duration>,
+    nothing_left_for: Option<Duration>,
     gzip: bool,
 }
 
@@ -37,9 +43,12 @@ impl Head {
     /// # Errors
     /// When the body has a coding that was not asked for.
     pub(crate) fn of<B>(client: &Client, response: &Response<B>) -> Result<Self, RpcError> {
+        let wall_now = client.wall_clock.now();
+        let nothing_left_for = nothing_left_for(response.headers(), wall_now);
         let head = Self {
             status: response.status(),
-            retry_after: retry_after(response.headers(), client.wall_clock.now()),
+            retry_after: retry_after(response.headers(), wall_now).or(nothing_left_for),
+            nothing_left_for,
             gzip: client.gzip && is_gzip(response.headers()),
         };
         if !head.gzip && is_encoded(response.headers()) {
@@ -53,6 +62,7 @@ impl Head {
         Answered {
             status: self.status,
             retry_after: self.retry_after,
+            nothing_left_for: self.nothing_left_for,
             body,
             whole,
         }

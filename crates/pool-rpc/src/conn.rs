@@ -1,6 +1,6 @@
 //! A leased connection: single calls and batches on it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -28,6 +28,8 @@ pub struct RpcConn {
     /// `None` only while it is being dropped.
     lane: Option<Lane>,
     clean: bool,
+    /// For how long nothing is left of the provider's quota, as the last answer said.
+    pause: Option<Duration>,
 }
 
 impl RpcConn {
@@ -37,6 +39,7 @@ impl RpcConn {
             transport,
             lane: Some(lane),
             clean: true,
+            pause: None,
         }
     }
 
@@ -126,6 +129,11 @@ impl RpcConn {
         }
     }
 
+    /// Takes for how long nothing is left of the provider's quota, as the last answer said.
+    pub(crate) fn take_pause(&mut self) -> Option<Duration> {
+        self.pause.take()
+    }
+
     /// What a node said, without the endpoint's own secrets.
     pub(crate) fn redact(&self, said: String) -> String {
         self.client.redactor.clean(said)
@@ -133,9 +141,12 @@ impl RpcConn {
 
     async fn exchange(&mut self, body: Bytes) -> Result<Answered, RpcError> {
         let was_clean = std::mem::replace(&mut self.clean, false);
+        self.pause = None;
         match self.lane.as_mut() {
             Some(lane) if (was_clean || lane.is_stream()) && lane.is_open() => {
-                exchange(&self.client, lane, body).await
+                let answered = exchange(&self.client, lane, body).await?;
+                self.pause = answered.nothing_left_for;
+                Ok(answered)
             }
             // The pool never hands out such a connection; a caller who goes on after an error may come here. That a shared
             // one takes no more requests is no fault, whoever used it.

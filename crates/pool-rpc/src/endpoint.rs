@@ -1,6 +1,6 @@
 //! The endpoint that the pool sees.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use pool_core::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Verdict};
 use tokio::sync::Mutex;
@@ -105,5 +105,14 @@ impl Endpoint for JsonRpcEndpoint {
 
     fn classify(&self, error: &RpcError) -> Verdict {
         classify(error)
+    }
+
+    /// A unit for each call of the probe.
+    fn check_cost(&self) -> u32 {
+        self.prober.calls()
+    }
+
+    fn pause(&self, conn: &mut RpcConn) -> Option<Duration> {
+        conn.take_pause()
     }
 }

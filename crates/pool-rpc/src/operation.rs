@@ -13,6 +13,7 @@ use crate::{
     error::{RpcError, RpcFailure},
     jsonrpc::{ErrorObject, RpcRequest},
     method::{Idempotency, idempotency},
+    prices::MethodCosts,
 };
 
 /// A single call, to be run by the pool on a connection of its choice.
@@ -48,9 +49,15 @@ impl RpcCall {
         idempotency(self.request.method())
     }
 
-    /// What the call needs from the pool: the defaults, with the method's idempotency.
+    /// What the call needs from the pool: the defaults, with the method's idempotency. It costs one unit.
     pub fn pool_request(&self) -> Request {
         Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+    }
+
+    /// The same, at what the method costs with each provider.
+    pub fn pool_request_at(&self, costs: &MethodCosts) -> Request {
+        self.pool_request()
+            .cost(costs.cost(std::iter::once(self.request.method())))
     }
 }
 
@@ -101,9 +108,18 @@ impl RpcBatch {
         }
     }
 
-    /// What the batch needs from the pool: the defaults, with its idempotency.
+    /// What the batch needs from the pool: the defaults, with its idempotency. Each of its requests costs one unit: providers
+    /// count what is in a batch.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        self.pool_request_at(&MethodCosts::new())
+    }
+
+    /// The same, at what its methods cost together with each provider.
+    pub fn pool_request_at(&self, costs: &MethodCosts) -> Request {
+        let methods = self.requests.iter().map(RpcRequest::method);
+        Request::new()
+            .idempotent(self.idempotency() == Idempotency::Idempotent)
+            .cost(costs.cost(methods))
     }
 }
 
@@ -149,5 +165,12 @@ mod tests {
             |calls: &[&RpcCall]| RpcBatch::new(calls.iter().map(|call| call.request.clone()).collect());
         assert!(batch(&[&read, &read]).pool_request().idempotent);
         assert!(!batch(&[&read, &write]).pool_request().idempotent);
+        assert_eq!(batch(&[&read, &write]).pool_request().cost.plain(), 2);
+        let provider = pool_core::ProviderId::new("acme").unwrap();
+        let prices = crate::PriceList::new().price("eth_send*", 9);
+        let costs = MethodCosts::new().at(provider.clone(), prices);
+        let batch = batch(&[&read, &write]).pool_request_at(&costs);
+        assert_eq!((batch.cost.of(&provider), batch.idempotent), (10, false));
+        assert_eq!(write.pool_request_at(&costs).cost.of(&provider), 9);
     }
 }

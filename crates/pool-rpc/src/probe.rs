@@ -55,6 +55,14 @@ impl Prober {
         }
     }
 
+    /// How many calls it makes at a node that is well.
+    pub(crate) const fn calls(&self) -> u32 {
+        match self.probe {
+            Probe::Evm { .. } => 3,
+            Probe::CometBft { .. } => 1,
+        }
+    }
+
     /// The report on a node at this height whose head has this time (since the Unix epoch).
     fn judge_head(&self, height: u64, head_time: Option<Duration>) -> Report {
         let age = head_time

@@ -51,7 +51,7 @@ pub(crate) fn backoff_in_data(data: &RawValue) -> Option<Duration> {
     clamp(Duration::try_from_secs_f64(data.rate.backoff_seconds).ok()?)
 }
 
-fn clamp(pause: Duration) -> Option<Duration> {
+pub(crate) fn clamp(pause: Duration) -> Option<Duration> {
     (!pause.is_zero()).then(|| pause.min(MAX_RETRY_AFTER))
 }
 

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use pool_core::{
-    Applied, BalancerKind, BuildError, CloseReport, EndpointId, Observer, Pool, PoolId, PoolUpdate,
+    Applied, BalancerKind, BuildError, CloseReport, EndpointId, Observer, Pool, PoolId, PoolUpdate, Provider,
+    ProviderId,
 };
 use tokio::task::JoinSet;
 
 use crate::{
-    JsonRpcEndpoint, RpcConfig,
-    file::{EndpointPlan, PoolPlan},
+    JsonRpcEndpoint, MethodCosts, RpcConfig,
+    file::{EndpointPlan, PoolPlan, ProviderPlan},
 };
 
 /// Why a set of pools was not started or changed.
@@ -19,6 +20,14 @@ pub enum SetError {
     /// A pool cannot be what the plan says; the source names the setting. Correct it.
     #[error(transparent)]
     Pool(#[from] BuildError),
+    /// A provider cannot be what the plan says. Correct the setting.
+    #[error("provider {provider}: {error}")]
+    Provider {
+        /// The provider.
+        provider: ProviderId,
+        /// The setting.
+        error: pool_core::ConfigError,
+    },
     /// Two pools have the same id. Metrics could not tell them apart; rename one.
     #[error("two pools are called {0}")]
     Twice(PoolId),
@@ -32,6 +41,8 @@ pub struct SetApplied {
     pub added: Vec<PoolId>,
     /// Pools that were changed, and in what.
     pub changed: Vec<(PoolId, Applied)>,
+    /// Providers that have joined, or have other settings or prices.
+    pub providers: Vec<ProviderId>,
     /// Pools that no longer belong to the set. They are still open: whoever works through them must be stopped first,
     /// then close them.
     pub removed: Vec<Pool<JsonRpcEndpoint>>,
@@ -40,7 +51,8 @@ pub struct SetApplied {
 impl SetApplied {
     /// Whether everything is as it was.
     pub fn is_nothing(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+        let pools = self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty();
+        pools && self.providers.is_empty()
     }
 }
 
@@ -51,10 +63,17 @@ struct Entry {
 }
 
 impl Entry {
-    fn build(plan: PoolPlan, observer: Option<&Arc<dyn Observer>>) -> Result<Self, BuildError> {
+    fn build(
+        plan: PoolPlan,
+        accounts: &[Account],
+        observer: Option<&Arc<dyn Observer>>,
+    ) -> Result<Self, BuildError> {
         let mut builder = Pool::builder(plan.id)
             .config(plan.settings)
             .balancer(plan.balancer.build());
+        for account in accounts {
+            builder = builder.provider(account.provider.clone());
+        }
         if let Some(observer) = observer {
             builder = builder.observer(Arc::clone(observer));
         }
@@ -77,8 +96,11 @@ impl Entry {
     }
 
     /// Endpoints that are reached as before stay, with their connections; the others join anew.
-    fn apply(&mut self, plan: PoolPlan) -> Result<Applied, BuildError> {
+    fn apply(&mut self, plan: PoolPlan, accounts: &[Account]) -> Result<Applied, BuildError> {
         let mut update = PoolUpdate::new(plan.settings);
+        for account in accounts {
+            update = update.provider(account.provider.clone());
+        }
         if self.balancer != plan.balancer {
             update = update.balancer(plan.balancer.build());
         }
@@ -104,6 +126,13 @@ impl Entry {
     }
 }
 
+/// A provider that the pools share.
+#[derive(Clone)]
+struct Account {
+    provider: Provider,
+    plan: ProviderPlan,
+}
+
 /// Named pools of JSON-RPC nodes. Dropping it drops the pools, unless others hold them too.
 ///
 /// ```no_run
@@ -124,6 +153,7 @@ impl Entry {
 /// ```
 pub struct PoolSet {
     entries: Vec<Entry>,
+    accounts: Vec<Account>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -145,6 +175,7 @@ impl PoolSet {
     ) -> Result<Self, SetError> {
         let mut set = Self {
             entries: Vec::new(),
+            accounts: Vec::new(),
             observer,
         };
         set.apply(plans)?;
@@ -154,6 +185,25 @@ impl PoolSet {
     /// The pool of this id.
     pub fn get(&self, id: &str) -> Option<&Pool<JsonRpcEndpoint>> {
         self.pools().find(|pool| pool.id().as_str() == id)
+    }
+
+    /// The provider of this id, with its numbers.
+    pub fn provider(&self, id: &str) -> Option<&Provider> {
+        self.providers().find(|provider| provider.id().as_str() == id)
+    }
+
+    /// All providers.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.accounts.iter().map(|account| &account.provider)
+    }
+
+    /// What methods cost with each provider, for [`RpcCall::pool_request_at`](crate::RpcCall::pool_request_at). A copy: ask
+    /// again when the set was changed.
+    pub fn costs(&self) -> MethodCosts {
+        let plans = self.accounts.iter().map(|account| &account.plan);
+        plans.fold(MethodCosts::new(), |costs, plan| {
+            costs.at(plan.id.clone(), plan.prices.clone())
+        })
     }
 
     /// All pools, in the order of the plan.
@@ -169,6 +219,7 @@ impl PoolSet {
     pub fn apply(&mut self, plans: impl IntoIterator<Item = PoolPlan>) -> Result<SetApplied, SetError> {
         let plans: Vec<_> = plans.into_iter().collect();
         check(&plans)?;
+        let (accounts, renewed) = self.accounts(&plans)?;
         let mut old: Vec<_> = std::mem::take(&mut self.entries).into_iter().map(Some).collect();
         let known = |old: &[Option<Entry>], id: &PoolId| {
             let of = |entry: &Entry| entry.pool.id() == id && !entry.pool.is_closed();
@@ -180,7 +231,7 @@ impl PoolSet {
         for (order, plan) in plans.into_iter().enumerate() {
             match known(&old, &plan.id) {
                 Some(at) => staying.push((order, at, plan)),
-                None => match Entry::build(plan, self.observer.as_ref()) {
+                None => match Entry::build(plan, &accounts, self.observer.as_ref()) {
                     Ok(entry) => joining.push((order, entry)),
                     Err(error) => {
                         self.entries = old.into_iter().flatten().collect();
@@ -189,7 +240,13 @@ impl PoolSet {
                 },
             }
         }
+        // nothing is refused from here on
+        for account in &accounts {
+            // validated before
+            let _same = account.provider.configure(&account.plan.config);
+        }
         let mut applied = SetApplied {
+            providers: renewed,
             added: joining.iter().map(|(_, entry)| entry.pool.id().clone()).collect(),
             ..SetApplied::default()
         };
@@ -199,7 +256,7 @@ impl PoolSet {
                 continue;
             };
             let id = plan.id.clone();
-            match entry.apply(plan) {
+            match entry.apply(plan, &accounts) {
                 Ok(change) if change.is_nothing() => {}
                 Ok(change) => applied.changed.push((id, change)),
                 // checked before: only a pool that somebody closes at this moment refuses
@@ -209,9 +266,37 @@ impl PoolSet {
         }
         entries.sort_by_key(|(order, _)| *order);
         self.entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        self.accounts = accounts;
         let gone = old.into_iter().flatten().map(|entry| entry.pool);
         applied.removed = gone.filter(|pool| !pool.is_closed()).collect();
         Ok(applied)
+    }
+
+    /// The providers of these plans, those that are known already as they are, and which of them are new or to be changed.
+    fn accounts(&self, plans: &[PoolPlan]) -> Result<(Vec<Account>, Vec<ProviderId>), SetError> {
+        let mut accounts: Vec<Account> = Vec::new();
+        let mut renewed = Vec::new();
+        for plan in plans.iter().flat_map(|plan| &plan.providers) {
+            if accounts.iter().any(|account| account.plan.id == plan.id) {
+                continue;
+            }
+            let wrong = |error| SetError::Provider {
+                provider: plan.id.clone(),
+                error,
+            };
+            plan.config.validate().map_err(wrong)?;
+            let known = self.accounts.iter().find(|account| account.plan.id == plan.id);
+            if known.is_none_or(|known| known.plan != *plan) {
+                renewed.push(plan.id.clone());
+            }
+            let provider = match known {
+                Some(known) => known.provider.clone(),
+                None => Provider::new(plan.id.clone(), &plan.config).map_err(wrong)?,
+            };
+            let plan = plan.clone();
+            accounts.push(Account { provider, plan });
+        }
+        Ok((accounts, renewed))
     }
 
     /// Closes all pools at once and gives what is under way until the end of `within`. Returns each pool's report, in
@@ -251,6 +336,19 @@ fn check(plans: &[PoolPlan]) -> Result<(), SetError> {
                 endpoint: id(),
                 error,
             })?;
+            let unknown = |name: &&ProviderId| {
+                !plans
+                    .iter()
+                    .any(|plan| plan.providers.iter().any(|provider| provider.id == **name))
+            };
+            if let Some(provider) = endpoint.config.provider.as_ref().filter(unknown) {
+                return Err(BuildError::UnknownProvider {
+                    pool: pool(),
+                    endpoint: id(),
+                    provider: provider.clone(),
+                }
+                .into());
+            }
             if plan.endpoints[..j].iter().any(|other| other.id == endpoint.id) {
                 let (pool, endpoint) = (pool(), id());
                 return Err(BuildError::Duplicate { pool, endpoint }.into());

@@ -143,3 +143,68 @@ async fn what_cannot_be_changes_nothing_and_a_closed_pool_is_built_anew() {
     let reports = set.close(Duration::from_secs(3)).await;
     assert_eq!(reports.len(), 1);
 }
+
+/// Pools by name, each with the numbers of its nodes, which all belong to one provider with this quota.
+fn of_one_provider(nodes: &[Node], quota: &str, pools: &[(&str, usize)]) -> Vec<PoolPlan> {
+    let mut text = format!(
+        "defaults: {{settings: {{health: {{interval: 1h}}}}, endpoint: {{provider: acme}}}}\n\
+         providers: [{{id: acme, quota: {quota}, costs: {{eth_blockNumber: 10}}}}]\npools:\n"
+    );
+    for (name, number) in pools {
+        let url = nodes[*number].url();
+        text += &format!(
+            "  - {{id: {name}, dialect: evm, chain_id: 1, endpoints: [{{id: n{number}, url: '{url}'}}]}}\n"
+        );
+    }
+    PoolsFile::parse::<NoSection>(&text, Path::new("pools.yaml"), |_| None)
+        .unwrap()
+        .pools
+}
+
+#[tokio::test]
+async fn pools_of_one_provider_share_its_quota_and_keep_what_was_used_when_it_changes() {
+    let nodes = nodes::<2>().await;
+    let quota = "{per_second: 0.01, burst: 30}";
+    let mut set = PoolSet::start(of_one_provider(&nodes, quota, &[("a", 0), ("b", 1)]), None).unwrap();
+    for pool in set.pools() {
+        assert!(pool.ready(Duration::from_secs(5)).await);
+    }
+    // three calls for each of the two checks
+    let left = |set: &PoolSet| set.provider("acme").unwrap().snapshot().quota_left;
+    assert_eq!(left(&set), Some(24));
+    let call = RpcCall::of("eth_blockNumber", &()).unwrap();
+    let request = call.pool_request_at(&set.costs()).timeout(Duration::from_secs(5));
+    for name in ["a", "b"] {
+        set.get(name).unwrap().run(&call, &request).await.unwrap();
+    }
+    assert_eq!(left(&set), Some(4));
+    // the last one may owe; then both pools are out
+    set.get("a").unwrap().run(&call, &request).await.unwrap();
+    for name in ["a", "b"] {
+        let refused = set.get(name).unwrap().run(&call, &request).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("its provider's quota is spent"),
+            "{refused}"
+        );
+    }
+    let unchanged = set
+        .apply(of_one_provider(&nodes, quota, &[("a", 0), ("b", 1)]))
+        .unwrap();
+    assert!(unchanged.is_nothing(), "{unchanged:?}");
+    assert_eq!(left(&set), Some(0));
+    let quota = "{per_second: 1000, burst: 30}";
+    let applied = set
+        .apply(of_one_provider(&nodes, quota, &[("a", 0), ("b", 1)]))
+        .unwrap();
+    assert_eq!(applied.providers.len(), 1);
+    set.get("b").unwrap().run(&call, &request).await.unwrap();
+
+    let mut unknown = plans(&nodes, &[("a", &[(0, 1.0)])]);
+    unknown[0].endpoints[0].config.provider = Some(pool_core::ProviderId::new("acne").unwrap());
+    let error = set.apply(unknown).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "pool a, endpoint n0: provider acne was not given to the pool"
+    );
+    assert_eq!(ids(&set), ["a", "b"]);
+}

@@ -86,6 +86,7 @@ impl Devnet {
                 endpoints: endpoints
                     .map(|(node, (provider, _))| endpoint(provider, node, &served))
                     .collect::<Result<_, _>>()?,
+                providers: Vec::new(),
                 chain: served,
             });
             pools.push(nodes);

@@ -8,7 +8,7 @@ use std::{
 
 use pool_core::{CloseReport, Explanation, Observer, Pool, PoolId};
 use pool_rpc::{
-    JsonRpcEndpoint, PoolSet, SetApplied, SetError,
+    JsonRpcEndpoint, MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -38,6 +38,7 @@ pub struct Relayer {
 struct Follower {
     chain: Chain,
     plan: FollowPlan,
+    costs: MethodCosts,
     stop: watch::Sender<bool>,
 }
 
@@ -84,7 +85,10 @@ impl Relayer {
     fn follow(&mut self, wanted: Vec<(PoolId, Chain, FollowPlan)>) {
         *self.pools.lock().unwrap_or_else(PoisonError::into_inner) = self.set.pools().cloned().collect();
         for ((id, chain, plan), seed) in wanted.into_iter().zip(self.seed..) {
-            let same = |follower: &Follower| (&follower.chain, &follower.plan) == (&chain, &plan);
+            let costs = self.set.costs();
+            let same = |follower: &Follower| {
+                (&follower.chain, &follower.plan, &follower.costs) == (&chain, &plan, &costs)
+            };
             if self.followers.get(&id).is_some_and(same) {
                 continue;
             }
@@ -93,9 +97,23 @@ impl Relayer {
             };
             let (stop, stopped) = watch::channel(false);
             let (what, on) = (plan.clone(), chain.clone());
-            follow::start(pool.clone(), on, what, seed, &stopped, &mut self.tasks);
+            follow::start(
+                pool.clone(),
+                on,
+                what,
+                costs.clone(),
+                seed,
+                &stopped,
+                &mut self.tasks,
+            );
             // the one before hears that nobody can stop it any more, which is as good
-            self.followers.insert(id, Follower { chain, plan, stop });
+            let follower = Follower {
+                chain,
+                plan,
+                costs,
+                stop,
+            };
+            self.followers.insert(id, follower);
         }
     }
 

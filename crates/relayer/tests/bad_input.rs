@@ -56,7 +56,43 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "pools:\n",
         "defaults: { endpoint: { url: x } }\npools:\n",
         "1: defaults.endpoint: unknown field `url`, expected one of `weight`, `max_connections`, `max_requests`, `tier`, \
-         `min_idle`, `http`, `gzip`, `proxy`",
+         `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`",
+    ),
+    (
+        "pools:\n",
+        "providers:\n  - id: acme\n    quota: { per_second: 0 }\npools:\n",
+        "3: providers[0].quota.per_second: 0 is not possible; allowed: 0.001 to 1000000",
+    ),
+    (
+        "pools:\n",
+        "providers:\n  - id: acme\n    quota: { per_secnd: 9 }\npools:\n",
+        "3: providers[0].quota: unknown field `per_secnd`, expected one of `per_second`, `burst`, `daily`",
+    ),
+    (
+        "pools:\n",
+        "providers:\n  - id: acme\n  - id: acme\npools:\n",
+        "3: providers[1].id: another provider is called acme already; rename one",
+    ),
+    (
+        "pools:\n",
+        "providers:\n  - id: acme\n    costs: { 'eth_*Logs': 9 }\npools:\n",
+        "3: providers[0].costs.eth_*Logs: not a method; allowed: its name, or the beginning of its name and a * at the \
+         end",
+    ),
+    (
+        "weight: 1",
+        "provider: acme",
+        "8: pools[0].endpoints[0].provider: acme is not one of the file's providers; there are none",
+    ),
+    (
+        "pools:\n",
+        "providers: [{ id: acme }]\ndefaults: { endpoint: { provider: acne } }\npools:\n",
+        "2: defaults.endpoint.provider: acne is not one of the file's providers; allowed: acme",
+    ),
+    (
+        "weight: 1",
+        "quota: { burst: 3 }",
+        "8: pools[0].endpoints[0].quota.per_second: null is not possible; allowed: a number for this or for quota.daily",
     ),
     (
         "weight: 1",
@@ -90,7 +126,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `max_requests`, `tier`, `min_idle`, `http`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`",
+         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`",
     ),
     (
         "weight: 1",

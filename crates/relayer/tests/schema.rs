@@ -50,6 +50,10 @@ fn the_example_is_valid_and_spoilt_ones_are_not() {
         ("poll_interval: 2s", "poll_interval: 2 s"),
         ("    chain_id: 1 ", "    chain: 1 "),
         ("id: own-node", "id: https://node"),
+        ("provider: provider-b", "provider: https://node"),
+        ("per_second: 300", "per_second: many"),
+        ("shared_cool_down: true", "shared_cooldown: true"),
+        ("eth_getLogs: 60", "eth_getLogs: -1"),
         ("http: auto", "http: h3"),
         ("gzip: true", "gzip: often"),
     ] {

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
-    gate::Relief, queue::Look,
+    gate::Relief,
+    queue::{Look, Queue},
 };
-use crate::Priority;
+use crate::{Cost, Priority};
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -26,8 +27,9 @@ impl<O> Admission<O> {
             return (Err(Refusal::Closed), effects);
         }
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let at_hand = at_hand.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let at_hand = at_hand.or_else(|| self.take_other(&mut state, want, now, &mut effects));
         if let Some(grant) = at_hand {
             return (Ok(Asked::Go(grant)), effects);
         }
@@ -62,9 +64,33 @@ impl<O> Admission<O> {
             return (None, effects);
         }
         let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
-        let taken = preferred.and_then(|key| self.take_on(&mut state, key, now, &mut effects));
-        let taken = taken.or_else(|| self.take_best(&mut state, want, now, &mut effects));
+        let cost = |_: &Queue<_>| want.cost.clone();
+        let taken = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
+        let taken = taken.or_else(|| self.take_other(&mut state, want, now, &mut effects));
         (taken, effects)
+    }
+
+    /// A slot on the best endpoint that has one.
+    fn take_other(
+        &self,
+        state: &mut State<O>,
+        want: &Want,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Grant<O>> {
+        loop {
+            let taken = self.take_best(state, want, now, effects);
+            if taken.is_some() || !Self::is_spent_elsewhere(state, now) {
+                return taken;
+            }
+            self.refresh(state, now, effects);
+        }
+    }
+
+    /// Whether another pool has spent a quota, or brought a cool-down about, that is not known here yet.
+    fn is_spent_elsewhere(state: &State<O>, now: Instant) -> bool {
+        let mut gates = state.eligible.iter().map(|key| &state.gates[*key as usize]);
+        gates.any(|gate| gate.toll.is_some() && gate.throttled(now).is_some())
     }
 
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
@@ -79,26 +105,37 @@ impl<O> Admission<O> {
         &self,
         state: &mut State<O>,
         key: u32,
+        cost: impl FnOnce(&Queue<Grant<O>>) -> Cost,
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
         if state.taken >= state.limit {
             return None;
         }
-        let gate = state.gates.get_mut(key as usize)?;
+        let State { gates, queue, .. } = state;
+        let gate = gates.get_mut(key as usize)?;
         if !gate.breaker.state().is_closed() {
             // time may have passed since anybody looked
             self.poll_breaker(gate, key, now, effects);
         }
-        let ticket = gate.take(now)?;
-        let half_open = !gate.breaker.state().is_closed();
+        let Some((ticket, paid)) = gate.take(|| cost(queue), now) else {
+            // another pool was faster with a quota, and may have given some back since: somebody looks once more
+            effects.rearm |= gate.toll.is_some() && gate.free() > 0;
+            return None;
+        };
+        let was_the_last = gate.was_the_last(paid, now);
         gate.stats.slot_taken();
         state.taken += 1;
-        if half_open {
-            self.refresh(state, now, effects);
+        if was_the_last {
+            self.let_in_the_last(state, key, now, effects);
         }
         let object = state.stash.pop(key);
-        Some(Grant { key, ticket, object })
+        Some(Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        })
     }
 
     pub(super) fn take_best(
@@ -114,8 +151,26 @@ impl<O> Admission<O> {
         let candidates = state.eligible.iter().copied();
         let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
         let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
-        let key = free.min_by(|a, b| self.load(state, *a, now).total_cmp(&self.load(state, *b, now)))?;
-        self.take_on(state, key, now, effects)
+        let rank = |key: &u32| {
+            let kin = Self::is_kin(state, *key, &want.avoid);
+            (kin, self.load(state, *key, now))
+        };
+        let key = free.min_by(|a, b| {
+            let ((kin_a, load_a), (kin_b, load_b)) = (rank(a), rank(b));
+            kin_a.cmp(&kin_b).then_with(|| load_a.total_cmp(&load_b))
+        })?;
+        self.take_on(state, key, |_| want.cost.clone(), now, effects)
+    }
+
+    /// Whether an endpoint belongs to the provider of one of these: what has failed there may fail here too.
+    pub(super) fn is_kin(state: &State<O>, key: u32, avoid: &[u32]) -> bool {
+        let toll = |key: u32| state.gates.get(key as usize)?.toll.as_ref();
+        let kin = |other: &u32| {
+            toll(key)
+                .zip(toll(*other))
+                .is_some_and(|(one, other)| one.is_of_same(other))
+        };
+        avoid.iter().any(kin)
     }
 
     /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
@@ -137,7 +192,7 @@ impl<O> Admission<O> {
             return None;
         }
         let members = gates.iter().filter(|gate| gate.is_member());
-        let alone = eligible.is_empty();
+        let alone = eligible.is_empty() && !gates.iter().any(|gate| gate.is_relied_on(now));
         let soonest = members.map(|gate| gate.earliest(min, now, Relief { alone, short }));
         let soonest = soonest.min();
         soonest.filter(|at| *at > now)
@@ -189,6 +244,10 @@ impl<O> Admission<O> {
                     Turn::Go(grant)
                 } else {
                     // the endpoint went bad between the grant and this moment
+                    if let Some(toll) = &gate.toll {
+                        toll.give_back(grant.paid, now);
+                    }
+                    let paid = grant.paid > 0;
                     let turn = if state.closed {
                         Turn::Closed
                     } else {
@@ -197,7 +256,10 @@ impl<O> Admission<O> {
                     };
                     self.publish_waiting(&state);
                     drop(state);
-                    return (turn, self.give_back(grant, Settle::Neutral, None, now));
+                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    // what is spent may be there sooner than was planned
+                    effects.rearm |= paid;
+                    return (turn, effects);
                 }
             }
         };

@@ -24,11 +24,12 @@ pub(crate) struct Checked {
 }
 
 impl<O> Admission<O> {
-    /// A health check begins; `latest_end` is when it must have ended. Returns a ticket if its result counts for the
-    /// breaker.
+    /// A health check begins that takes so many units of the quotas; `latest_end` is when it must have ended. Returns a
+    /// ticket if its result counts for the breaker.
     pub(crate) fn check_begins(
         &self,
         id: GateId,
+        units: u32,
         now: Instant,
         latest_end: Instant,
     ) -> (Option<Ticket>, Effects) {
@@ -39,8 +40,11 @@ impl<O> Admission<O> {
         };
         gate.next_check = latest_end;
         let ticket = gate.breaker.admit_check(now);
-        if !gate.breaker.state().is_closed() {
-            // it may have taken the last probe permit
+        if let Some(toll) = &gate.toll {
+            toll.charge(units, now);
+        }
+        if gate.was_the_last(units, now) {
+            // it may have taken the last probe permit, or the last of a quota
             self.refresh(&mut state, now, &mut effects);
         }
         (ticket, effects)
@@ -92,15 +96,15 @@ impl<O> Admission<O> {
 
     /// When the next health check starts, for those who ask whether waiting makes sense.
     ///
-    /// While the endpoint is throttled none is planned: a check would spend the quota that has run out. Returns when it
-    /// will be.
+    /// While the endpoint wants to be left alone, or its quota of the day is spent, none is planned: a check would prolong
+    /// that. Returns when it will be.
     pub(crate) fn check_planned(&self, id: GateId, at: Instant, now: Instant) -> (Instant, Effects) {
         let mut effects = Effects::default();
         let mut state = self.lock();
         let Some(gate) = Self::gate_of(&mut state, id) else {
             return (at, effects);
         };
-        gate.next_check = gate.throttled(now).map_or(at, |until| at.max(until));
+        gate.next_check = gate.rests(now).map_or(at, |until| at.max(until));
         let at = gate.next_check;
         self.refresh(&mut state, now, &mut effects);
         (at, effects)

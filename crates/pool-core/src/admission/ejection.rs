@@ -31,10 +31,10 @@ impl<O> Admission<O> {
         let mut state = self.lock();
         let members = state.gates.iter().filter(|gate| gate.is_member());
         let (all, usable) = members.fold((0, 0), |(all, usable), gate| {
-            (all + 1, usable + usize::from(gate.usable(now)))
+            (all + 1, usable + usize::from(gate.is_sound(now)))
         });
         let affordable = usable > 1 && all - usable < most_out(all);
-        let gate = Self::gate_of(&mut state, id).filter(|gate| affordable && gate.usable(now));
+        let gate = Self::gate_of(&mut state, id).filter(|gate| affordable && gate.is_sound(now));
         let Some(gate) = gate else {
             return (false, effects);
         };
@@ -62,14 +62,14 @@ impl<O> Admission<O> {
         effects
     }
 
-    /// Lets in again whose time is over; and if nobody can be picked, whoever could be.
+    /// Lets in again whose time is over; and if there is nobody else to rely on, whoever could be picked.
     pub(super) fn poll_ejections(state: &mut State<O>, now: Instant, effects: &mut Effects) {
         if state.gates.iter().all(|gate| gate.ejected.is_none()) {
             return;
         }
         let over = |gate: &Gate| gate.ejected.is_some_and(|ejected| ejected.until <= now);
         Self::readmit(state, over, now, effects);
-        if !state.gates.iter().any(|gate| gate.is_regular(now)) {
+        if !state.gates.iter().any(|gate| gate.is_relied_on(now)) {
             Self::readmit(state, |gate| gate.is_only_ejected(now), now, effects);
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Ejection;
+use super::toll::{Throttles, Toll};
 use crate::{
-    BreakerConfig, HealthConfig, NotUsable,
+    BreakerConfig, Cost, HealthConfig, NotUsable, ThrottleCause,
     breaker::{Breaker, BreakerState, Ticket},
     health::{Health, HealthStatus},
     stats::Stats,
@@ -56,7 +57,11 @@ pub(crate) struct Gate {
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
     pub(crate) breaker_opened: u64,
+    /// Until when it asked to be left alone.
     pub(crate) throttled_until: Option<Instant>,
+    /// What requests on it pay, and to whom; in most pools nothing, which costs them one look.
+    pub(crate) toll: Option<Box<Toll>>,
+    pub(crate) throttles: Throttles,
     /// Left out, because it stands out among the others.
     pub(crate) ejected: Option<Ejection>,
     pub(crate) ejections: u64,
@@ -86,6 +91,8 @@ impl Gate {
             breaker: Breaker::new(breaker, now),
             breaker_opened: 0,
             throttled_until: None,
+            toll: None,
+            throttles: Throttles::default(),
             ejected: None,
             ejections: 0,
             panic: false,
@@ -112,10 +119,38 @@ impl Gate {
         self.breaker.configure(breaker, now);
     }
 
-    /// Until when it is throttled, if it is.
+    /// Until when it is throttled, if it is: by a pause that was asked for, or by a quota that is spent.
     #[inline]
     pub(crate) fn throttled(&self, now: Instant) -> Option<Instant> {
-        self.throttled_until.filter(|until| *until > now)
+        self.asked_until(now, |toll| toll.throttled_until(now))
+    }
+
+    /// Until when it, or its provider, wants to be left alone.
+    pub(crate) fn cools(&self, now: Instant) -> Option<Instant> {
+        self.asked_until(now, |toll| toll.cools_until(now))
+    }
+
+    /// Until when it takes nothing, and should not be asked either: it wants to be left alone, or the day's budget is
+    /// spent. What comes back every second does not count: an endpoint that is always used up is a good one.
+    pub(crate) fn rests(&self, now: Instant) -> Option<Instant> {
+        self.asked_until(now, |toll| toll.rests_until(now))
+    }
+
+    #[inline]
+    fn asked_until(&self, now: Instant, of_toll: impl FnOnce(&Toll) -> Option<Instant>) -> Option<Instant> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        match &self.toll {
+            None => asked,
+            Some(toll) => asked.max(of_toll(toll)),
+        }
+    }
+
+    /// Until when and by what it is throttled, if it is.
+    pub(crate) fn throttle(&self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        let asked = self.throttled_until.filter(|until| *until > now);
+        let asked = asked.map(|until| (until, ThrottleCause::CoolDown));
+        let others = self.toll.as_ref().and_then(|toll| toll.cause(now));
+        asked.into_iter().chain(others).max_by_key(|(until, _)| *until)
     }
 
     /// Whether it is known to have got so far.
@@ -132,29 +167,37 @@ impl Gate {
 
     /// Whether it may be picked by its own record.
     pub(crate) fn is_regular(&self, now: Instant) -> bool {
-        self.ejected.is_none() && self.is_regular_or_ejected(now)
+        self.ejected.is_none() && self.works(now) && self.throttled(now).is_none()
     }
 
-    /// Whether an ejection is all that keeps it from being picked.
+    /// Whether the pool can count on it: it may be picked, or could if its quota of this second were not spent.
+    pub(crate) fn is_relied_on(&self, now: Instant) -> bool {
+        self.ejected.is_none() && self.works(now) && self.rests(now).is_none()
+    }
+
+    /// Whether an ejection is all that keeps the pool from counting on it.
     pub(crate) fn is_only_ejected(&self, now: Instant) -> bool {
-        self.ejected.is_some() && self.is_regular_or_ejected(now)
+        self.ejected.is_some() && self.works(now) && self.rests(now).is_none()
     }
 
-    fn is_regular_or_ejected(&self, now: Instant) -> bool {
-        self.is_member()
-            && self.health.status() == HealthStatus::Healthy
-            && self.throttled(now).is_none()
-            && self.breaker.admits(now)
+    fn works(&self, now: Instant) -> bool {
+        self.is_member() && self.health.status() == HealthStatus::Healthy && self.breaker.admits(now)
     }
 
     /// Whether it may be picked only because the pool is short of others.
     fn is_last_resort(&self, now: Instant) -> bool {
-        self.panic && self.is_fit(now)
+        self.panic && self.is_member() && self.health.is_fit() && self.throttled(now).is_none()
     }
 
-    /// Whether nothing but a poor record stands against it: it was fit when it last said anything, and is not throttled.
+    /// Whether nothing but a poor record stands against it: it was fit when it last said anything, and has not asked to be
+    /// left alone.
     pub(crate) fn is_fit(&self, now: Instant) -> bool {
-        self.is_member() && self.health.is_fit() && self.throttled(now).is_none()
+        self.is_member() && self.health.is_fit() && self.rests(now).is_none()
+    }
+
+    /// Whether it counts among those that the pool has left: it works by its own record, with a closed breaker.
+    pub(crate) fn is_sound(&self, now: Instant) -> bool {
+        self.is_relied_on(now) && self.breaker.state().is_closed()
     }
 
     /// Whether its slots count as capacity: it may be picked by its own record, with a closed breaker.
@@ -174,34 +217,79 @@ impl Gate {
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
     #[inline]
     pub(crate) fn still_good(&self, ticket: Ticket, now: Instant) -> bool {
-        let regular = self.is_member()
-            && self.health.status() == HealthStatus::Healthy
-            && self.throttled(now).is_none()
-            && self.ejected.is_none();
+        // what was granted is paid for: that it took the last of a quota is nothing against it
+        if self.cools(now).is_some() {
+            return false;
+        }
+        let regular =
+            self.is_member() && self.health.status() == HealthStatus::Healthy && self.ejected.is_none();
         let current = self.breaker.is_current(ticket);
-        regular && current || self.is_last_resort(now) && (current || ticket.is_bypass())
+        let last_resort = self.panic && self.is_member() && self.health.is_fit();
+        regular && current || last_resort && (current || ticket.is_bypass())
     }
 
-    /// Lets a request pass that may be picked: by the breaker, or past it when the pool is short of others.
-    pub(crate) fn admit(&mut self, now: Instant) -> Option<Ticket> {
-        let ticket = self.breaker.admit(now);
-        ticket.or_else(|| self.is_last_resort(now).then_some(Ticket::BYPASS))
-    }
-
-    /// Takes a slot, if one is free and the endpoint may be picked.
+    /// Takes a slot and pays for it, if one is free and the endpoint may be picked. Returns what was paid.
     #[inline]
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Ticket> {
+    pub(crate) fn take(&mut self, cost: impl FnOnce() -> Cost, now: Instant) -> Option<(Ticket, u32)> {
         // the breaker itself says below whether it admits
         let well = self.is_member()
             && self.health.status() == HealthStatus::Healthy
             && self.ejected.is_none()
-            && self.throttled(now).is_none();
+            && self.throttled_until.is_none_or(|until| until <= now);
         if self.free() == 0 || !well && !self.is_last_resort(now) {
             return None;
         }
-        let ticket = self.admit(now)?;
+        let entered = self.enter(cost, now)?;
         self.taken += 1;
-        Some(ticket)
+        Some(entered)
+    }
+
+    /// Lets a request pass that may be picked, and pays for it: by the breaker, or past it when the pool is short of others.
+    #[inline]
+    pub(crate) fn enter(&mut self, cost: impl FnOnce() -> Cost, now: Instant) -> Option<(Ticket, u32)> {
+        if self.toll.is_some() {
+            return self.enter_and_pay(&cost(), now);
+        }
+        Some((self.admit(now)?, 0))
+    }
+
+    #[inline]
+    fn admit(&mut self, now: Instant) -> Option<Ticket> {
+        let ticket = self.breaker.admit(now);
+        ticket.or_else(|| self.is_last_resort(now).then_some(Ticket::BYPASS))
+    }
+
+    /// The same where there is something to pay.
+    #[inline(never)]
+    fn enter_and_pay(&mut self, cost: &Cost, now: Instant) -> Option<(Ticket, u32)> {
+        if self.throttled(now).is_some() {
+            return None;
+        }
+        let ticket = self.admit(now)?;
+        let paid = self.toll.as_ref().map_or(Some(0), |toll| toll.pay(cost, now));
+        if paid.is_none() {
+            self.breaker.cancel(ticket);
+        }
+        Some((ticket, paid?))
+    }
+
+    /// Whether a request that has just been let in, and has paid so much, has changed who may be picked.
+    #[inline]
+    pub(crate) fn was_the_last(&self, paid: u32, now: Instant) -> bool {
+        !self.breaker.state().is_closed() || paid > 0 && self.is_spent(now)
+    }
+
+    #[cold]
+    fn is_spent(&self, now: Instant) -> bool {
+        let spent = |toll: &Toll| toll.spent_until(now).is_some();
+        self.toll.as_deref().is_some_and(spent)
+    }
+
+    /// Notes that a request took the last of a quota. Returns what others are to be told, if they are.
+    pub(crate) fn note_spent(&mut self, now: Instant) -> Option<(Instant, ThrottleCause)> {
+        let spent = self.toll.as_ref()?.cause(now);
+        let spent = spent.filter(|(_, cause)| cause.is_quota())?;
+        self.throttles.quota_spent(spent.1, now).then_some(spent)
     }
 
     /// Why it may not be picked by those who demand this position; `None` when it may.
@@ -209,9 +297,10 @@ impl Gate {
         if let Some(record) = self.poor_record(now).filter(|_| !self.is_last_resort(now)) {
             return Some(record);
         }
-        if let Some(until) = self.throttled(now) {
+        if let Some((until, cause)) = self.throttle(now) {
             return Some(NotUsable::Throttled {
                 wait: until.saturating_duration_since(now),
+                cause,
             });
         }
         if let Some(needed) = min_position.filter(|_| !self.reaches(min_position)) {
@@ -267,6 +356,8 @@ impl Gate {
             self.breaker.wakes_at(),
             self.breaker.probe_expires_at(),
             self.throttled(now),
+            // that ends first, perhaps, and the others are judged by it
+            self.rests(now),
             self.ejected.map(|ejected| ejected.until),
         ]
         .into_iter()

@@ -454,6 +454,7 @@ fn a_lowered_limit_is_kept_and_serves_who_waits() {
                         health: &HealthConfig::default(),
                         breaker: &BreakerConfig::default(),
                         kept: vec![(0, 1)],
+                        tolls: Vec::new(),
                         joining: Vec::new(),
                         view: &Arc::default(),
                     },
@@ -502,6 +503,7 @@ fn resize(line: &Line, slots: u32, limit: u32, now: Instant) {
         health: &HealthConfig::default(),
         breaker: &BreakerConfig::default(),
         kept: vec![(0, slots)],
+        tolls: Vec::new(),
         joining: Vec::new(),
         view: &Arc::default(),
     };
@@ -624,6 +626,7 @@ fn a_place_is_given_away_only_when_its_last_slot_is_back() {
                         health: &HealthConfig::default(),
                         breaker: &BreakerConfig::default(),
                         kept: Vec::new(),
+                        tolls: Vec::new(),
                         joining: Vec::new(),
                         view: &Arc::default(),
                     },

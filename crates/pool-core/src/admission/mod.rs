@@ -25,6 +25,7 @@ mod reconfigure;
 mod release;
 mod shortage;
 mod stash;
+mod toll;
 mod upkeep;
 
 use std::{
@@ -44,9 +45,10 @@ pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
 pub(crate) use shortage::Panic;
 use stash::Stash;
+pub(crate) use toll::Toll;
 
 use crate::{
-    Balancer, LeastRequests, Outlier,
+    Balancer, LeastRequests, Outlier, ThrottleCause,
     breaker::{Ticket, Transition},
     foreign,
     health::{HealthReason, HealthStatus},
@@ -60,6 +62,8 @@ use crate::{
 pub(crate) struct Grant<O> {
     pub(crate) key: u32,
     pub(crate) ticket: Ticket,
+    /// Units that it took of the quotas of the endpoint and its provider; what was not used is to be given back.
+    pub(crate) paid: u32,
     pub(crate) object: Option<O>,
 }
 
@@ -104,6 +108,7 @@ pub(crate) enum Change {
     },
     Throttled {
         wait: Duration,
+        cause: ThrottleCause,
     },
     Ejected {
         wait: Duration,

@@ -14,7 +14,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::lines::{Line, Lines, Link, Rank};
-use crate::{Priority, balance::Ask, moment::after};
+use crate::{Cost, Priority, balance::Ask, moment::after};
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Want {
     pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
+    /// What it takes of a quota.
+    pub(crate) cost: Cost,
     /// Its rank, if it has been given something before and has to go round again.
     pub(crate) rank: Option<Rank>,
     /// What the balancer may know.
@@ -40,6 +42,7 @@ impl Want {
             min_position: None,
             priority: Priority::Normal,
             deadline,
+            cost: Cost::ONE,
             rank: None,
             ask: Ask::NOTHING,
         }
@@ -55,7 +58,8 @@ pub(crate) struct Place {
 
 #[derive(Debug)]
 enum State<G> {
-    Waiting(Option<Waker>),
+    /// With what it costs, unless that is the usual.
+    Waiting(Option<Waker>, Option<Box<Cost>>),
     Given(G),
     Closed,
 }
@@ -209,13 +213,14 @@ impl<G> Queue<G> {
             None => ends.map(|(first, _)| first),
         };
         let deadline = want.deadline;
+        let cost = (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone()));
         let key = self.nodes.insert(Node {
             rank,
             deadline,
             prev: prev.into(),
             next: next.into(),
             line,
-            state: State::Waiting(Some(waker)),
+            state: State::Waiting(Some(waker), cost),
         }) as u32;
         self.link(key, line, (prev, next), deadline);
         Place { key, rank }
@@ -254,12 +259,29 @@ impl<G> Queue<G> {
         Some(Place { key, rank })
     }
 
+    /// What a caller takes of a quota.
+    pub(super) fn cost(&self, place: Place) -> Cost {
+        match &self.nodes[place.key as usize].state {
+            State::Waiting(_, Some(cost)) => Cost::clone(cost),
+            _ => Cost::ONE,
+        }
+    }
+
+    /// Which endpoints a waiting caller avoids.
+    pub(super) fn avoided(&self, place: Place) -> &[u32] {
+        let node = self.nodes.get(place.key as usize);
+        node.map_or(&[], |node| {
+            let group = self.lines.at(node.line).group;
+            &self.groups[group as usize].avoid
+        })
+    }
+
     /// Gives something to a waiting caller and returns its waker, to be woken outside the lock.
     pub(crate) fn give(&mut self, place: Place, what: G) -> Option<Waker> {
         self.unlink(place.key);
         let given = State::Given(what);
         match std::mem::replace(&mut self.nodes[place.key as usize].state, given) {
-            State::Waiting(waker) => waker,
+            State::Waiting(waker, _) => waker,
             State::Given(_) | State::Closed => unreachable!("only waiting callers are linked"),
         }
     }
@@ -268,7 +290,7 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return Look::Closed;
         };
-        if let State::Waiting(stored) = &mut node.state {
+        if let State::Waiting(stored, _) = &mut node.state {
             let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
             let again = stored.is_none();
             let replaced = if same { None } else { stored.replace(waker.clone()) };
@@ -281,7 +303,7 @@ impl<G> Queue<G> {
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => Look::Given(what),
-            State::Closed | State::Waiting(_) => Look::Closed,
+            State::Closed | State::Waiting(..) => Look::Closed,
         }
     }
 
@@ -295,12 +317,12 @@ impl<G> Queue<G> {
         let Some(node) = self.node(place) else {
             return (None, None);
         };
-        if matches!(node.state, State::Waiting(_)) {
+        if matches!(node.state, State::Waiting(..)) {
             self.unlink(place.key);
         }
         match self.nodes.remove(place.key as usize).state {
             State::Given(what) => (Some(what), None),
-            State::Waiting(waker) => (None, waker),
+            State::Waiting(waker, _) => (None, waker),
             State::Closed => (None, None),
         }
     }
@@ -338,7 +360,7 @@ impl<G> Queue<G> {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
                 patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
-            } else if let State::Waiting(waker) = &mut node.state {
+            } else if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
             }
             at = node.next.get();
@@ -350,7 +372,7 @@ impl<G> Queue<G> {
     pub(crate) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         for (_, node) in &mut self.nodes {
-            if let State::Waiting(waker) = &mut node.state {
+            if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
                 node.state = State::Closed;
             }

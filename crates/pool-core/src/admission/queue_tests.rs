@@ -182,6 +182,7 @@ fn behaves_like_a_plain_list() {
                     min_position: rng.bool().then(|| rng.u64(..12)),
                     priority: LASTING[rng.usize(..3)],
                     deadline: now,
+                    cost: 1.into(),
                     rank: None,
                     ask: crate::balance::Ask::NOTHING,
                 };

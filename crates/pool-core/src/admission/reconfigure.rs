@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Admission, Effects, Gate, GateId, Rules, State, View, gate::Membership};
+use super::{Admission, Effects, Gate, GateId, Rules, State, Toll, View, gate::Membership};
 use crate::{BreakerConfig, HealthConfig};
 
 /// What is to hold from now on. Endpoints that are neither kept nor joining leave.
@@ -19,6 +19,8 @@ pub(crate) struct Reconfiguration<'a> {
     pub(crate) view: &'a Arc<View>,
     /// Keys of the endpoints that stay, and their slots.
     pub(crate) kept: Vec<(u32, u32)>,
+    /// What requests on those that stay pay from now on, where that is something else.
+    pub(crate) tolls: Vec<(u32, Toll)>,
     /// At the places that [`Admission::places`] named.
     pub(crate) joining: Vec<(GateId, Gate)>,
 }
@@ -65,6 +67,11 @@ impl<O> Admission<O> {
                 }
             }
         }
+        for (key, toll) in plan.tolls {
+            if let Some(gate) = state.gates.get_mut(key as usize) {
+                gate.toll = toll.boxed();
+            }
+        }
         for (id, mut gate) in plan.joining {
             gate.serial = id.serial;
             match state.gates.get_mut(id.key as usize) {
@@ -85,6 +92,8 @@ impl<O> Admission<O> {
         let gone = gates.filter(|(gate, _)| gate.membership == Membership::Leaving && gate.taken == 0);
         gone.map(|(gate, key)| {
             gate.membership = Membership::Vacant;
+            // the setup still has it, so nothing foreign is dropped here
+            gate.toll = None;
             key
         })
         .collect()

@@ -4,7 +4,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Admission, Effects, Grant, Place, Settle, State, queue::Reach};
+use super::{
+    Admission, Effects, Grant, Place, Settle, State,
+    queue::{Queue, Reach},
+};
 use crate::breaker::Ticket;
 
 impl<O> Admission<O> {
@@ -21,6 +24,7 @@ impl<O> Admission<O> {
             key,
             ticket,
             mut object,
+            ..
         } = grant;
         self.release((key, ticket), &mut object, (outcome, throttle), now)
     }
@@ -66,6 +70,18 @@ impl<O> Admission<O> {
         }
     }
 
+    /// What was paid for a slot that is still held goes back into the quotas: nothing was sent.
+    pub(crate) fn refund(&self, key: u32, paid: u32, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if let Some(toll) = &state.gates[key as usize].toll {
+            toll.give_back(paid, now);
+            self.refresh(&mut state, now, &mut effects);
+            self.serve(&mut state, now, &mut effects);
+        }
+        effects
+    }
+
     /// Hands the slot, which stays taken, and the connection to the oldest caller who may use this endpoint.
     pub(super) fn hand_over(
         &self,
@@ -85,14 +101,20 @@ impl<O> Admission<O> {
         let Some(place) = Self::oldest_for(state, key) else {
             return false;
         };
-        let Some(ticket) = state.gates[key as usize].admit(now) else {
+        let State { gates, queue, .. } = &mut *state;
+        let Some((ticket, paid)) = gates[key as usize].enter(|| queue.cost(place), now) else {
             return false;
         };
         let object = object.take().or_else(|| state.stash.pop(key));
-        let grant = Grant { key, ticket, object };
+        let grant = Grant {
+            key,
+            ticket,
+            paid,
+            object,
+        };
         effects.wake(state.queue.give(place, grant));
-        if !state.gates[key as usize].breaker.state().is_closed() {
-            self.refresh(state, now, effects);
+        if state.gates[key as usize].was_the_last(paid, now) {
+            self.let_in_the_last(state, key, now, effects);
         }
         true
     }
@@ -128,14 +150,17 @@ impl<O> Admission<O> {
             let turns = free.filter_map(|key| Self::oldest_for(state, key).map(|place| (place, key)));
             let next = turns.min_by(|(a, on_a), (b, on_b)| {
                 let load = |key: &u32| self.load(state, *key, now);
+                let kin = |place, key: &u32| Self::is_kin(state, *key, state.queue.avoided(place));
                 a.rank
                     .cmp(&b.rank)
+                    .then_with(|| kin(*a, on_a).cmp(&kin(*b, on_b)))
                     .then_with(|| load(on_a).total_cmp(&load(on_b)))
             });
             let Some((place, key)) = next else {
                 break;
             };
-            let Some(grant) = self.take_on(state, key, now, effects) else {
+            let cost = |queue: &Queue<_>| queue.cost(place);
+            let Some(grant) = self.take_on(state, key, cost, now, effects) else {
                 self.refresh(state, now, effects);
                 if !state.eligible.contains(&key) {
                     continue;

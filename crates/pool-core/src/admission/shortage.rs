@@ -5,7 +5,8 @@
 //! open breaker, an ejection, checks that fail or have not passed often enough. Never for *hard* ones, because wrong
 //! answers are worse than none: who said at its last answered check that it serves another chain, syncs or is behind, and
 //! who has never passed a check at all, since nobody knows its chain. And never while its provider asked for a pause:
-//! that would spend the quota of all, and be refused.
+//! that would spend the quota of all, and be refused. An endpoint
+//! whose quota of this second is spent counts as usable: that it is used up says nothing of the others.
 //!
 //! The breaker of an endpoint that is used like this hears only what it admitted itself: a request past an open breaker
 //! is neutral to it (`Ticket::BYPASS`), one that a half-open breaker takes as a probe is a probe.
@@ -30,13 +31,13 @@ impl<O> Admission<O> {
         };
         let members = state.gates.iter().filter(|gate| gate.is_member());
         let (all, usable) = members.fold((0, 0), |(all, usable), gate| {
-            (all + 1, usable + usize::from(gate.usable(now)))
+            (all + 1, usable + usize::from(gate.is_sound(now)))
         });
         state.short = (usable as f64) < least * all as f64;
         let mut gained = state
             .gates
             .iter()
-            .filter(|gate| gate.is_fit(now) && !gate.is_regular(now));
+            .filter(|gate| gate.is_fit(now) && !gate.is_relied_on(now));
         let panic = state.short && gained.next().is_some();
         Self::set_panic(state, panic, (usable, all), effects);
     }

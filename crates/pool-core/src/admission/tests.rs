@@ -13,11 +13,50 @@ use std::{
 use tokio::time::Instant;
 
 use super::*;
-use crate::{BreakerConfig, EndpointId, HealthConfig, Priority, Unfit, stats::Stats};
+use crate::{
+    BreakerConfig, EndpointId, HealthConfig, Priority, Provider, ProviderConfig, ProviderId, QuotaConfig,
+    Unfit, WallClock, quota::Meter, stats::Stats,
+};
 
 const SLOTS: [u32; 3] = [1, 2, 3];
 const MAX_WAITERS: usize = 12;
 const AGEING: Duration = Duration::from_secs(1);
+/// Requests cost less than this.
+const TOO_DEAR: u32 = 4;
+/// Units a second and at once: of the provider of the first two endpoints, and of the third one's own quota.
+const QUOTAS: [(f64, u32); 2] = [(2.0, 4), (4.0, 3)];
+
+/// What was taken of a quota and has not come back yet, as plainly as it can be said.
+struct Account {
+    quota: (f64, u32),
+    out: f64,
+    at: Instant,
+}
+
+impl Account {
+    fn pass(&mut self, now: Instant) {
+        let came = self.quota.0 * now.duration_since(self.at).as_secs_f64();
+        (self.out, self.at) = ((self.out - came).max(0.0), now);
+    }
+
+    fn pay(&mut self, units: u32, now: Instant) {
+        self.pass(now);
+        self.out += f64::from(units);
+        // all of a burst but one unit, and then the dearest request
+        let most = self.quota.1 - 1 + TOO_DEAR - 1;
+        let most = most.max(self.quota.1);
+        assert!(
+            self.out <= f64::from(most) + 1e-3,
+            "{} of {most} units are out",
+            self.out
+        );
+    }
+
+    fn get_back(&mut self, units: u32, now: Instant) {
+        self.pass(now);
+        self.out = (self.out - f64::from(units)).max(0.0);
+    }
+}
 
 /// A connection of the storage. It must be back before its slot is free, or lie ready from then on.
 #[derive(Debug)]
@@ -105,6 +144,10 @@ struct Model {
     rearm: bool,
     /// When it wakes by itself.
     next_tick: Option<Instant>,
+    provider: Provider,
+    accounts: [Account; 2],
+    /// What those paid who were given something and have not looked yet, by their numbers.
+    paid: std::collections::BTreeMap<u64, u32>,
 }
 
 impl Model {
@@ -124,9 +167,22 @@ impl Model {
                 Arc::new(Stats::new(id, 1.0, *slots))
             })
             .collect();
-        let gates = SLOTS.iter().zip(&stats).map(|(slots, stats)| {
+        let [theirs, own] = QUOTAS.map(|(rate, burst)| QuotaConfig::per_second(rate).burst(burst));
+        let clock = WallClock::new(|| Duration::ZERO);
+        let provider = ProviderConfig::default().quota(theirs);
+        let provider =
+            Provider::with_clock(ProviderId::new("acme").unwrap(), &provider, clock.clone()).unwrap();
+        let own = Arc::new(Meter::new(Some(&own), clock, now));
+        let gates = SLOTS.iter().zip(&stats).enumerate().map(|(key, (slots, stats))| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
-            Gate::new(stats, *slots, &health, breaker.clone(), now)
+            let mut gate = Gate::new(stats, *slots, &health, breaker.clone(), now);
+            let (own, provider) = if key == 2 {
+                (Some(Arc::clone(&own)), None)
+            } else {
+                (None, Some(provider.clone()))
+            };
+            gate.toll = Toll { own, provider }.boxed();
+            gate
         });
         let panic_below = [None, Some(0.5), Some(1.0)][(seed % 3) as usize];
         let rules = Rules {
@@ -153,6 +209,13 @@ impl Model {
             closed: false,
             rearm: true,
             next_tick: None,
+            provider,
+            accounts: QUOTAS.map(|quota| Account {
+                quota,
+                out: 0.0,
+                at: now,
+            }),
+            paid: Default::default(),
         };
         for key in 0..3 {
             model.check(key, Ok(()));
@@ -171,7 +234,7 @@ impl Model {
     }
 
     fn check_begins(&mut self, key: u32) {
-        let (ticket, effects) = self.admission.check_begins(key.into(), self.now, self.now);
+        let (ticket, effects) = self.admission.check_begins(key.into(), 1, self.now, self.now);
         self.apply(effects);
         self.checking[key as usize] = Some(ticket);
     }
@@ -225,6 +288,7 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            cost: rng.u32(..TOO_DEAR).into(),
             rank: None,
             ask: crate::balance::Ask::NOTHING,
         }
@@ -254,6 +318,10 @@ impl Model {
                     .map(|(position, _)| position);
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
+                let units = want.cost.plain();
+                let now = self.now;
+                assert_eq!(grant.paid, units);
+                self.account(grant.key).pay(units, now);
                 self.hold(grant);
             }
             Ok(Asked::Stand(place)) => self.line.push(Waiter { place, want, flag }),
@@ -261,6 +329,58 @@ impl Model {
                 self.timeouts += u64::from(refusal == Refusal::Hopeless);
                 assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}");
             }
+        }
+    }
+
+    fn account(&mut self, key: u32) -> &mut Account {
+        &mut self.accounts[key as usize / 2]
+    }
+
+    /// Gives back what was not used.
+    fn give_back(&mut self, grant: Grant<Object>) {
+        let (now, units) = (self.now, grant.paid);
+        self.account(grant.key).get_back(units, now);
+        let effects = self.admission.refund(grant.key, units, self.now);
+        self.apply(effects);
+        // who was served from what came back has paid by now
+        self.note_paid();
+        let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
+        self.apply(effects);
+    }
+
+    /// Those pay who are given something.
+    fn note_paid(&mut self) {
+        let given: Vec<(u64, u32, u32)> = {
+            let state = self.admission.lock();
+            let given = state.queue.given().into_iter();
+            given
+                .map(|(rank, grant)| (rank.seq, grant.key, grant.paid))
+                .collect()
+        };
+        for (seq, key, paid) in given {
+            if !self.paid.contains_key(&seq) {
+                let waiter = self.line.iter().find(|waiter| waiter.place.rank.seq == seq);
+                let units = waiter.expect("who is given something waits").want.cost.plain();
+                assert_eq!(units, paid);
+                self.paid.insert(seq, units);
+                let now = self.now;
+                self.account(key).pay(units, now);
+            }
+        }
+    }
+
+    /// Another pool's request, or the provider's answer to one.
+    fn elsewhere(&mut self) {
+        if self.rng.u8(..4) == 0 {
+            let wait = Duration::from_millis(self.rng.u64(..2_000));
+            self.provider.cool_down_from(self.now, wait);
+            // which wakes the pool
+            self.rearm = true;
+            return;
+        }
+        let units = self.rng.u32(..TOO_DEAR);
+        if self.provider.meter().take(units, self.now) {
+            self.accounts[0].pay(units, self.now);
         }
     }
 
@@ -304,7 +424,19 @@ impl Model {
         if self.line.is_empty() {
             return;
         }
+        self.note_paid();
         let at = self.rng.usize(..self.line.len());
+        let seq = self.line[at].place.rank.seq;
+        let before = self.paid.remove(&seq);
+        let was_given = {
+            let state = self.admission.lock();
+            let given = state.queue.given();
+            given
+                .iter()
+                .find(|(rank, _)| rank.seq == seq)
+                .map(|(_, grant)| grant.key)
+        };
+        assert_eq!(before.is_some(), was_given.is_some());
         let waiter = &mut self.line[at];
         waiter.flag.0.store(false, SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.flag));
@@ -312,9 +444,17 @@ impl Model {
             .admission
             .look(&mut waiter.place, &waker, &waiter.want, self.now);
         self.apply(effects);
+        if let (Some(key), Some(units), false) = (was_given, before, matches!(turn, Turn::Go(_))) {
+            // it was of no use any more
+            let now = self.now;
+            self.account(key).get_back(units, now);
+        }
         match turn {
             Turn::Wait => return,
-            Turn::Go(grant) => self.hold(grant),
+            Turn::Go(grant) => {
+                assert_eq!(Some(grant.paid), before);
+                self.hold(grant);
+            }
             Turn::Hopeless => self.timeouts += 1,
             Turn::Closed => assert!(self.closed),
         }
@@ -326,7 +466,9 @@ impl Model {
         if self.line.is_empty() {
             return;
         }
+        self.note_paid();
         let waiter = self.line.swap_remove(self.rng.usize(..self.line.len()));
+        let units = self.paid.remove(&waiter.place.rank.seq);
         let given = if self.rng.bool() {
             self.admission.leave(waiter.place)
         } else {
@@ -339,8 +481,8 @@ impl Model {
             given
         };
         if let Some(grant) = given {
-            let effects = self.admission.give_back(grant, Settle::Neutral, None, self.now);
-            self.apply(effects);
+            assert_eq!(Some(grant.paid), units);
+            self.give_back(grant);
         }
     }
 
@@ -353,6 +495,9 @@ impl Model {
             // destroyed, which comes before the release
             grant.object = None;
         }
+        if self.rng.u8(..6) == 0 {
+            return self.give_back(grant);
+        }
         let outcome = match self.rng.u8(..8) {
             0..4 => Settle::Success,
             4..6 => Settle::Failure,
@@ -364,7 +509,8 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..17) {
+        match self.rng.u8(..19) {
+            17.. => self.elsewhere(),
             16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
@@ -402,7 +548,7 @@ impl Model {
         let usable = |model: &Self| {
             let state = model.admission.lock();
             let gates = state.gates.iter();
-            gates.map(|gate| gate.usable(model.now)).collect::<Vec<_>>()
+            gates.map(|gate| gate.is_sound(model.now)).collect::<Vec<_>>()
         };
         let before = usable(self);
         let out = before.iter().filter(|usable| !**usable).count();
@@ -432,9 +578,14 @@ impl Model {
             "a moment in the past would be waited for again and again"
         );
         self.next_tick = next;
+        if self.rearm {
+            // what was served may have taken the last of a quota
+            self.tick();
+        }
     }
 
     fn invariants(&mut self) {
+        self.note_paid();
         let state = self.admission.lock();
         let given = state.queue.given();
         let line = state.queue.line();
@@ -474,12 +625,33 @@ impl Model {
         let usable: Vec<_> = (0..3_u32)
             .filter(|key| state.gates[*key as usize].eligible(self.now))
             .collect();
-        assert_eq!(usable, state.eligible);
+        // what another pool has spent is seen when it is looked at
+        let may = |key: &&u32| state.gates[**key as usize].eligible(self.now);
+        assert_eq!(
+            usable,
+            state.eligible.iter().filter(may).copied().collect::<Vec<_>>()
+        );
         self.who_may_be_picked(&state);
         for (rank, avoid, min) in &line {
             let could = Self::may_use(&state, avoid, *min);
-            let could = could.iter().find(|key| state.gates[**key as usize].free() > 0);
+            let mut could = could.iter().filter(may);
+            let could = could.find(|key| state.gates[**key as usize].free() > 0);
             assert_eq!(could, None, "{rank:?} waits although a slot is free");
+        }
+        let is_waited_for = |(key, gate): &(usize, &Gate)| {
+            let works = gate.health.status() == HealthStatus::Healthy && gate.breaker.admits(self.now);
+            let mut line = line.iter();
+            let wanted = line.any(|(_, avoid, min)| gate.reaches(*min) && !avoid.contains(&(*key as u32)));
+            works && gate.ejected.is_none() && gate.free() > 0 && wanted
+        };
+        let waited_for = state.gates.iter().enumerate().filter(is_waited_for);
+        let over = waited_for.filter_map(|(_, gate)| gate.throttled(self.now)).min();
+        if let Some(over) = over {
+            assert!(
+                self.next_tick.is_some_and(|at| at <= over),
+                "a throttle ends and nobody looks: {:?}, {over:?}",
+                self.next_tick
+            );
         }
         for (rank, grant) in &given {
             if self.given_before.contains(&rank.seq) {
@@ -503,12 +675,15 @@ impl Model {
 
     /// The rules for ejections and panic, as plainly as they can be said.
     fn who_may_be_picked(&self, state: &State<Object>) {
-        let proper = |gate: &Gate| {
+        // a quota that comes back by itself makes nobody else more welcome
+        let relied_on = |gate: &Gate| {
             gate.health.status() == HealthStatus::Healthy
-                && gate.throttled(self.now).is_none()
+                && gate.rests(self.now).is_none()
                 && gate.breaker.admits(self.now)
         };
-        let closed = |gate: &Gate| proper(gate) && gate.breaker.state().is_closed() && gate.ejected.is_none();
+        let proper = |gate: &Gate| relied_on(gate) && gate.throttled(self.now).is_none();
+        let closed =
+            |gate: &Gate| relied_on(gate) && gate.breaker.state().is_closed() && gate.ejected.is_none();
         let usable = state.gates.iter().filter(|gate| closed(gate)).count();
         let short = self
             .panic_below
@@ -516,14 +691,14 @@ impl Model {
         let any = state
             .gates
             .iter()
-            .any(|gate| proper(gate) && gate.ejected.is_none());
+            .any(|gate| relied_on(gate) && gate.ejected.is_none());
         for (gate, fit) in state.gates.iter().zip(self.fit) {
             let key = &gate.stats.id;
             let throttled = gate.throttled(self.now).is_some();
             let expected = proper(gate) && gate.ejected.is_none() || short && fit && !throttled;
             assert_eq!(gate.eligible(self.now), expected, "{key}: {gate:?}");
             assert!(
-                any || !proper(gate),
+                any || !relied_on(gate),
                 "{key} is left out although nobody else is left"
             );
         }
@@ -547,6 +722,9 @@ impl Model {
                 self.check(key, Ok(()));
             }
         }
+        // what the checks took has come back
+        self.now += Duration::from_secs(60);
+        self.tick();
         let all: u32 = SLOTS.iter().sum();
         for _ in 0..all {
             let (asked, effects) =
@@ -612,7 +790,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     let mut model = Model::new(1);
     let (now, old) = (model.now, GateId::from(0));
     let (health, breaker) = (HealthConfig::default(), BreakerConfig::default());
-    let (ticket, effects) = model.admission.check_begins(old, now, now);
+    let (ticket, effects) = model.admission.check_begins(old, 1, now, now);
     model.apply(effects);
     let view = Arc::default();
     let plan = |kept: &[(u32, u32)], joining| Reconfiguration {
@@ -625,6 +803,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
         health: &health,
         breaker: &breaker,
         kept: kept.to_vec(),
+        tolls: Vec::new(),
         joining,
         view: &view,
     };

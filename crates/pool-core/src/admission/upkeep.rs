@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, Change, Effects, Gate, Settle, State};
+use super::{Admission, Change, Effects, Gate, Settle, State, Toll};
 use crate::{
+    ThrottleCause,
     breaker::{BreakerState, Ticket, Transition},
     moment::after,
 };
@@ -69,9 +70,32 @@ impl<O> Admission<O> {
         let until = after(now, wait);
         if gate.throttled_until.is_none_or(|old| old < until) {
             gate.throttled_until = Some(until);
-            effects.change(key, Change::Throttled { wait });
+            let of_provider = |toll: &Toll| toll.cools_until(now).is_some();
+            let cause = if gate.toll.as_deref().is_some_and(of_provider) {
+                ThrottleCause::ProviderCoolDown
+            } else {
+                ThrottleCause::CoolDown
+            };
+            gate.throttles.count(cause);
+            effects.change(key, Change::Throttled { wait, cause });
             self.refresh(state, now, effects);
         }
+    }
+
+    /// A request was let in after which the endpoint may not be picked any more, perhaps: the last probe of a breaker, or
+    /// what took the last of a quota.
+    pub(super) fn let_in_the_last(
+        &self,
+        state: &mut State<O>,
+        key: u32,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        if let Some((until, cause)) = state.gates[key as usize].note_spent(now) {
+            let wait = until.saturating_duration_since(now);
+            effects.change(key, Change::Throttled { wait, cause });
+        }
+        self.refresh(state, now, effects);
     }
 
     /// Recomputes who may be picked, after anything that bears on it.
@@ -126,8 +150,9 @@ impl<O> Admission<O> {
             self.poll_breaker(&mut state.gates[key], key as u32, now, &mut effects);
         }
         self.refresh(&mut state, now, &mut effects);
-        self.serve(&mut state, now, &mut effects);
+        // what serving changes is looked at once more
         effects.rearm = false;
+        self.serve(&mut state, now, &mut effects);
         (
             state.gates.iter().filter_map(|gate| gate.wakes_at(now)).min(),
             effects,

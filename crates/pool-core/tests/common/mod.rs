@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) clean: bool,
     pub(crate) throttle: Option<Duration>,
     pub(crate) maybe_executed: bool,
+    /// What a good answer says of the quota.
+    pub(crate) pause: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +88,7 @@ impl Node {
                 clean: true,
                 throttle: None,
                 maybe_executed: true,
+                pause: None,
             }),
             counts: Counts::default(),
         }))
@@ -272,6 +275,10 @@ impl Endpoint for Fake {
 
     fn classify(&self, error: &Oops) -> Verdict {
         error.0.clone()
+    }
+
+    fn pause(&self, line: &mut Line) -> Option<Duration> {
+        line.node.script().pause
     }
 }
 

@@ -3,7 +3,7 @@
 use pool_core::{EndpointConfig, EndpointId};
 
 use super::{
-    Chain, ConfigProblem, Context, EndpointPlan, raw,
+    Chain, ConfigProblem, Context, EndpointPlan, ProviderPlan, provider, raw,
     resolve::{is_not, timeouts},
 };
 use crate::{ConfigError, EndpointUrl, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
@@ -12,11 +12,17 @@ pub(super) fn resolve(
     id: EndpointId,
     endpoint: &raw::Endpoint,
     chain: &Chain,
-    (defaults, of_pool): (&raw::Shares, Timeouts),
+    (defaults, providers, of_pool): (&raw::Shares, &[ProviderPlan], Timeouts),
     path: &str,
     context: &Context<'_>,
 ) -> Result<EndpointPlan, ConfigProblem> {
-    let config = settings(endpoint, defaults);
+    let mut config = settings(endpoint, defaults);
+    if let Some(name) = endpoint.provider.as_ref().or(defaults.provider.as_ref()) {
+        let own = format!("{path}.provider");
+        let shared = "defaults.endpoint.provider";
+        let path = if endpoint.provider.is_some() { &own } else { shared };
+        config.provider = Some(provider::named(name, providers, path, context)?);
+    }
     config
         .validate()
         .map_err(|error| context.problem(&format!("{path}.{}", error.field), is_not(&error)))?;
@@ -72,6 +78,7 @@ fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
         .unwrap_or(config.max_connections);
     config.max_requests = own.max_requests.or(all.max_requests);
     config.tier = own.tier.or(all.tier).unwrap_or(config.tier);
+    config.quota = own.quota.clone().or_else(|| all.quota.clone());
     config.min_idle = own.min_idle.or(all.min_idle).unwrap_or(config.min_idle);
     config
 }

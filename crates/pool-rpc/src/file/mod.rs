@@ -14,6 +14,7 @@ mod lines;
 mod merge;
 mod pool;
 mod problem;
+mod provider;
 mod raw;
 mod resolve;
 #[cfg(feature = "schema")]
@@ -22,7 +23,7 @@ mod settings;
 
 use std::path::Path;
 
-use pool_core::{BalancerKind, EndpointConfig, EndpointId, PoolConfig, PoolId};
+use pool_core::{BalancerKind, EndpointConfig, EndpointId, PoolConfig, PoolId, ProviderConfig, ProviderId};
 
 pub use chain::{Chain, Dialect};
 pub use pool::{NoSection, Section};
@@ -31,7 +32,7 @@ pub use resolve::{Context, LONGEST_RESPONSE};
 #[cfg(feature = "schema")]
 pub use schema::schema;
 
-use crate::{ConfigError, JsonRpcEndpoint, RpcConfig};
+use crate::{ConfigError, JsonRpcEndpoint, PriceList, RpcConfig};
 
 /// Everything a file says, with what an application keeps in it for each pool.
 #[derive(Debug)]
@@ -53,8 +54,21 @@ pub struct PoolPlan<P = ()> {
     pub settings: PoolConfig,
     /// The nodes, at least one.
     pub endpoints: Vec<EndpointPlan>,
+    /// The providers that its nodes may belong to; the same for all pools of a file.
+    pub providers: Vec<ProviderPlan>,
     /// What the application wants of it.
     pub plan: P,
+}
+
+/// A provider's account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderPlan {
+    /// Its name.
+    pub id: ProviderId,
+    /// Its settings.
+    pub config: ProviderConfig,
+    /// What methods cost with it.
+    pub prices: PriceList,
 }
 
 /// One node of a pool.
@@ -79,6 +93,7 @@ impl<P> PoolPlan<P> {
             balancer: self.balancer,
             settings: self.settings,
             endpoints: self.endpoints,
+            providers: self.providers,
             plan: (),
         };
         (plan, self.plan)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use pool_core::PoolConfig;
+use pool_core::{PoolConfig, QuotaConfig};
 use serde::{
     Deserialize, Deserializer,
     de::{self, Visitor},
@@ -17,7 +17,23 @@ use crate::{HttpVersion, Secret};
 pub(super) struct File<S> {
     #[serde(default)]
     pub(super) defaults: Defaults,
+    #[serde(default)]
+    pub(super) providers: Vec<Provider>,
     pub(super) pools: Vec<Pool<S>>,
+}
+
+/// A provider's account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a provider: a mapping with id")]
+pub(super) struct Provider {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) quota: Option<QuotaConfig>,
+    #[serde(default)]
+    pub(super) shared_cool_down: Option<bool>,
+    /// Units by method.
+    #[serde(default)]
+    pub(super) costs: BTreeMap<String, u32>,
 }
 
 /// What holds for all pools and endpoints that do not say otherwise.
@@ -73,6 +89,8 @@ pub(super) struct Shares {
     pub(super) max_requests: Option<u32>,
     pub(super) tier: Option<u8>,
     pub(super) min_idle: Option<u32>,
+    pub(super) provider: Option<String>,
+    pub(super) quota: Option<QuotaConfig>,
     pub(super) http: Http,
     pub(super) gzip: Option<bool>,
     #[serde(deserialize_with = "some_secret")]
@@ -96,6 +114,9 @@ pub(super) struct Endpoint {
     #[serde(default)]
     pub(super) min_idle: Option<u32>,
     #[serde(default)]
+    pub(super) provider: Option<String>,
+    #[serde(default)]
+    pub(super) quota: Option<QuotaConfig>,
     pub(super) http: Http,
     #[serde(default)]
     pub(super) gzip: Option<bool>,

@@ -6,8 +6,8 @@ use pool_core::{EndpointId, InvalidId, PoolId};
 use serde_yaml::Value;
 
 use super::{
-    Chain, ConfigProblem, Dialect, EndpointPlan, PoolPlan, PoolsFile, Section, endpoint, lines::Lines, merge,
-    pool::Pool, raw,
+    Chain, ConfigProblem, Dialect, EndpointPlan, PoolPlan, PoolsFile, ProviderPlan, Section, endpoint,
+    lines::Lines, merge, pool::Pool, provider, raw,
 };
 use crate::Timeouts;
 
@@ -62,9 +62,10 @@ pub(super) fn resolve<S: Section>(
     if raw.pools.is_empty() {
         return Err(context.problem("pools", "there are no pools; give at least one"));
     }
+    let providers = provider::resolve_all(raw.providers, context)?;
     let mut pools: Vec<PoolPlan<S::Plan>> = Vec::with_capacity(raw.pools.len());
     for (index, pool) in raw.pools.into_iter().enumerate() {
-        let plan = resolve_pool(pool, (&raw.defaults, values), index, context)?;
+        let plan = resolve_pool(pool, (&raw.defaults, &providers, values), index, context)?;
         if pools.iter().any(|other| other.id == plan.id) {
             let path = format!("pools[{index}].id");
             let what = format_args!(
@@ -80,7 +81,7 @@ pub(super) fn resolve<S: Section>(
 
 fn resolve_pool<S: Section>(
     pool: Pool<S>,
-    (defaults, values): (&raw::Defaults, &Value),
+    (defaults, providers, values): (&raw::Defaults, &[ProviderPlan], &Value),
     index: usize,
     context: &Context<'_>,
 ) -> Result<PoolPlan<S::Plan>, ConfigProblem> {
@@ -123,7 +124,7 @@ fn resolve_pool<S: Section>(
             let what = format_args!("another endpoint of this pool is called {id} already; rename one");
             return Err(context.problem(&format!("{path}.id"), what));
         }
-        let shared = (&defaults.endpoint, timeouts);
+        let shared = (&defaults.endpoint, providers, timeouts);
         endpoints.push(endpoint::resolve(id, endpoint, &chain, shared, &path, context)?);
     }
     Ok(PoolPlan {
@@ -132,6 +133,7 @@ fn resolve_pool<S: Section>(
         balancer: pool.balancer.0.or(defaults.balancer.0).unwrap_or_default(),
         settings,
         endpoints,
+        providers: providers.to_vec(),
         plan,
     })
 }

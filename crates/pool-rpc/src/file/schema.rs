@@ -1,6 +1,6 @@
 //! A JSON Schema of the file, for editors (feature `schema`).
 
-use pool_core::{BalancerKind, EndpointConfig, PoolConfig};
+use pool_core::{BalancerKind, EndpointConfig, PoolConfig, ProviderConfig};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -75,8 +75,10 @@ pub fn schema(section: Option<(&str, Value)>) -> Value {
     ]);
     let mut defaults = object(&defaults, &[]);
     defaults["description"] = json!("What holds for all pools that do not say otherwise, key by key.");
+    let providers = providers(&mut generator);
     let properties = Map::from_iter([
         ("defaults".to_owned(), defaults),
+        ("providers".to_owned(), providers),
         (
             "pools".to_owned(),
             list(&pool, &["id", "dialect", "chain_id", "endpoints"]),
@@ -119,6 +121,26 @@ fn without_link(text: &str) -> String {
         rest = target.map_or(after, |(_, after)| after);
     }
     clean + rest
+}
+
+/// The providers' settings, and what methods cost with them.
+fn providers(generator: &mut schemars::SchemaGenerator) -> Value {
+    let whole = generator.root_schema_for::<ProviderConfig>().to_value();
+    let mut provider = whole["properties"].as_object().cloned().unwrap_or_default();
+    let what = "The provider's name, as endpoints give it under `provider`.";
+    let costs = json!({
+        "type": "object",
+        "description": "Units that methods cost, by name; a * at the end stands for any ending, and * alone for all other \
+                        methods. A method without a price costs 1.",
+        "additionalProperties": {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+    });
+    provider.extend([("id".to_owned(), id(what)), ("costs".to_owned(), costs)]);
+    let items = object(&provider, &["id"]);
+    json!({
+        "type": "array",
+        "description": "Accounts with providers: what their endpoints share, over all pools.",
+        "items": items,
+    })
 }
 
 /// An endpoint's settings in its pool; any of them may be left to the defaults.

@@ -336,3 +336,25 @@ async fn a_transaction_refused_inside_a_good_answer_is_an_error() {
         "a connection hands over results as they are"
     );
 }
+
+#[tokio::test]
+async fn rate_headers_of_a_good_answer_are_told_to_the_pool_once() {
+    let spent = "content-length: {length}\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 30\r\n";
+    let server = Server::start(Reply::Bytes(http(spent, GOOD))).await;
+    let endpoint = endpoint(&server.url());
+    let mut conn = endpoint.dial().await.unwrap();
+    assert_eq!(call(&mut conn).await.unwrap(), "\"0x1f\"");
+    assert_eq!(endpoint.pause(&mut conn), Some(Duration::from_secs(30)));
+    assert_eq!(endpoint.pause(&mut conn), None);
+    // where the answer is a refusal, that is how long
+    let refused = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nratelimit: \"d\";r=0;t=20\r\n\r\n";
+    let server = Server::start(Reply::Bytes(refused.to_owned())).await;
+    let mut conn = pool_rpc::JsonRpcEndpoint::new(&config(&server.url()))
+        .unwrap()
+        .dial()
+        .await
+        .unwrap();
+    let verdict = pool_rpc::classify(&call(&mut conn).await.unwrap_err());
+    assert_eq!(verdict.throttle, Some(Duration::from_secs(20)));
+    assert!(verdict.throttles_provider);
+}

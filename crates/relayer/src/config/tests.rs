@@ -39,7 +39,23 @@ fn the_example_is_valid_and_says_what_it_claims() {
         .collect();
     assert_eq!(ids, ["provider-a", "provider-b", "own-node"]);
     assert_eq!(ethereum.endpoints[0].config.weight, 2.0);
-    assert_eq!(ethereum.endpoints[1].config, EndpointConfig::default());
+    let name = |id| pool_core::ProviderId::new(id).unwrap();
+    let second = EndpointConfig::default()
+        .provider(name("provider-b"))
+        .quota(pool_core::QuotaConfig::per_second(25.0));
+    assert_eq!(ethereum.endpoints[1].config, second);
+    assert_eq!(ethereum.providers, cosmos.providers);
+    let [first, other] = &ethereum.providers[..] else {
+        panic!("two providers")
+    };
+    assert_eq!((&first.id, &other.id), (&name("provider-a"), &name("provider-b")));
+    let quota = pool_core::QuotaConfig::per_second(300.0)
+        .burst(600)
+        .daily(10_000_000);
+    assert_eq!(first.config.quota, Some(quota));
+    assert_eq!(other.config, pool_core::ProviderConfig::default());
+    assert_eq!(first.prices.of("debug_traceCall"), 100);
+    assert_eq!(cosmos.endpoints[0].config.provider, Some(first.id.clone()));
     assert!(matches!(&ethereum.plan.escrow, Some(Escrow::Evm { topics, .. }) if topics.len() == 2));
     assert_eq!(
         cosmos.plan.escrow,

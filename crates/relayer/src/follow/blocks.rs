@@ -1,8 +1,11 @@
 //! Heads and logs of one chain.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    iter,
+    sync::{Arc, atomic::Ordering},
+};
 
-use pool_core::{Request, RunError};
+use pool_core::RunError;
 use pool_rpc::{Class, RpcError};
 use tokio::{
     sync::watch,
@@ -88,8 +91,14 @@ impl Blocks {
         self.requests.spawn(async move {
             let what = "asking for the head";
             let head = match follower.chain {
-                Chain::Evm { .. } => follower.run(what, &evm::Head, Request::new()).await,
-                Chain::CometBft { .. } => follower.run(what, &comet::Head, Request::new()).await,
+                Chain::Evm { .. } => {
+                    let request = follower.request(iter::once("eth_blockNumber"));
+                    follower.run(what, &evm::Head, request).await
+                }
+                Chain::CometBft { .. } => {
+                    let request = follower.request(iter::once("status"));
+                    follower.run(what, &comet::Head, request).await
+                }
             };
             Done::Head(head.ok())
         });
@@ -195,16 +204,20 @@ async fn look_once(follower: &Follower, range: BlockRange, escrow: &Escrow) -> R
     let what = "asking for the escrow's logs";
     let result = match escrow {
         Escrow::Evm { address, topics, .. } => match evm::Logs::new(range, address, topics) {
-            Ok(logs) => follower.run(what, &logs, Request::new()).await,
+            Ok(logs) => {
+                let request = follower.request(["eth_blockNumber", "eth_getLogs"].into_iter());
+                follower.run(what, &logs, request).await
+            }
             Err(error) => {
                 tracing::error!(%error, "the request for logs can't be written");
                 return Err(Failed::Other);
             }
         },
         Escrow::CometBft { events } => {
-            follower
-                .run(what, &comet::Events::new(range, events), Request::new())
-                .await
+            let blocks = (range.to - range.from + 1) as usize;
+            let request = follower.request(iter::repeat_n("block_results", blocks));
+            let events = comet::Events::new(range, events);
+            follower.run(what, &events, request).await
         }
     };
     result.map_err(|error| match error {

@@ -25,7 +25,7 @@ use std::{
 };
 
 use pool_core::{AcquireError, Operation, Pool, Request, RunError};
-use pool_rpc::{JsonRpcEndpoint, RpcError};
+use pool_rpc::{JsonRpcEndpoint, MethodCosts, RpcError};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 pub use failures::Failures;
@@ -52,6 +52,7 @@ struct Follower {
     pool: Pool<JsonRpcEndpoint>,
     chain: Chain,
     plan: FollowPlan,
+    costs: MethodCosts,
     failures: Mutex<Failures>,
     /// The highest head seen; 0 before the first.
     head: AtomicU64,
@@ -67,6 +68,7 @@ pub fn start(
     pool: Pool<JsonRpcEndpoint>,
     chain: Chain,
     plan: FollowPlan,
+    costs: MethodCosts,
     seed: u64,
     stop: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
@@ -75,6 +77,7 @@ pub fn start(
         pool,
         chain,
         plan,
+        costs,
         failures: Mutex::default(),
         head: AtomicU64::new(0),
         complete_to: AtomicU64::new(0),
@@ -88,6 +91,11 @@ pub fn start(
 }
 
 impl Follower {
+    /// What asking a node for these methods needs from the pool.
+    fn request<'a>(&self, methods: impl Iterator<Item = &'a str> + Clone) -> Request {
+        Request::new().cost(self.costs.cost(methods))
+    }
+
     /// Runs a read with the plan's deadline. Failures are logged here.
     async fn run<O: Operation<JsonRpcEndpoint>>(
         &self,

@@ -89,7 +89,7 @@ fn spawn(
 }
 
 async fn run(follower: &Follower, call: &RpcCall) {
-    let request = call.pool_request();
+    let request = call.pool_request_at(&follower.costs);
     if request.idempotent {
         // a read's failure has been logged, and a read has no other consequence
         let _read = follower.run("a read", call, request).await;

@@ -119,6 +119,7 @@ async fn follow_all(chain: Chain, nodes: &[Node], escrow: Escrow) -> Follower {
         .build()
         .unwrap();
     let follower = Arc::new(Follower {
+        costs: Default::default(),
         pool,
         chain,
         plan: FollowPlan {
