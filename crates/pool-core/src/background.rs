@@ -8,6 +8,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -105,6 +106,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
     core.apply(effects);
     let cx = CheckCx {
         timeout: config.timeout,
+        head_age: config.max_lag_time.is_some(),
     };
     let check = caught(async {
         let checked = member.endpoint.check(&cx).await;
@@ -114,6 +116,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
     let now = Instant::now();
     let failed = |reason| Checked {
         position: None,
+        age: None,
         outcome: Settle::Failure,
         throttle: None,
         result: Err(reason),
@@ -146,14 +149,17 @@ fn judge<E: Endpoint>(
     config: &HealthConfig,
     now: Instant,
 ) -> Checked {
-    let (position, result) = match report.unfit {
+    let Report { position, age, unfit } = report;
+    let (position, age, result) = match unfit {
         // what a node of another chain says of its height says nothing of ours
-        Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
-        Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
-        None => (report.position, lag(core, key, report.position, config, now)),
+        Some(unfit @ Unfit::WrongChain { .. }) => (None, None, Err(unfit)),
+        Some(unfit) => (position, age, Err(unfit)),
+        None => (position, age, behind(core, key, (position, age), config, now)),
     };
+    let result = result.map_err(HealthReason::Unfit);
     Checked {
         position,
+        age,
         outcome: if result.is_ok() {
             Settle::Success
         } else {
@@ -178,24 +184,29 @@ async fn caught<F: Future>(future: F) -> std::thread::Result<F::Output> {
     .await
 }
 
-/// Holds the position against the other endpoints'.
-fn lag<E: Endpoint>(
+/// Holds the position and its age against the other endpoints'.
+fn behind<E: Endpoint>(
     core: &Core<E>,
     key: u32,
-    position: Option<u64>,
+    (position, age): (Option<u64>, Option<Duration>),
     config: &HealthConfig,
     now: Instant,
-) -> Result<(), HealthReason> {
-    let (Some(position), Some(most)) = (position, config.max_lag) else {
-        return Ok(());
-    };
-    let fresh_since = now.checked_sub(config.interval.saturating_mul(3)).unwrap_or(now);
-    let blocks = core.admission.lag(key, position, fresh_since);
-    if blocks > most {
-        Err(HealthReason::Unfit(Unfit::Lagging { blocks }))
-    } else {
-        Ok(())
+) -> Result<(), Unfit> {
+    let fresh_since = config.fresh_since(now);
+    if let (Some(position), Some(most)) = (position, config.max_lag) {
+        let blocks = core.admission.lag(key, position, fresh_since);
+        if blocks > most {
+            return Err(Unfit::Lagging { blocks });
+        }
     }
+    if let (Some(age), Some(most)) = (age, config.max_lag_time) {
+        let reference = core.admission.reference_age(Some((key, age)), fresh_since, now);
+        let reference = reference.unwrap_or(age);
+        if age.saturating_sub(reference) > most {
+            return Err(Unfit::Stale { age, reference });
+        }
+    }
+    Ok(())
 }
 
 /// Opens breakers half, ends throttles, serves the line: whatever changes by time alone.

@@ -328,10 +328,13 @@ impl<E: Endpoint> Source for Core<E> {
                     0.0
                 },
                 position: gate.position.map(|(position, _)| position),
+                head_age: gate.head_age(now),
             });
         });
         let (hedges, hedges_won) = self.effort.hedges();
+        let fresh_since = setup.config.health.fresh_since(now);
         PoolSnapshot {
+            head_age: self.admission.reference_age(None, fresh_since, now),
             id: self.id.clone(),
             taken_at: now,
             queue_size: totals.queue_size as u64,

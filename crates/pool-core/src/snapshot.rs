@@ -1,5 +1,7 @@
 //! What the pool looks like at one moment: the source of all gauges and counters.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -43,6 +45,10 @@ pub struct PoolSnapshot {
     /// Whether endpoints with a poor record are used, because too few others are left. Their slots are not among the
     /// usable ones: they are no capacity to count on.
     pub panicking: bool,
+    /// How old the reference head is: with one vote for each provider, the age that a majority stays below. `None` while no
+    /// endpoint tells its head's age. It grows when the chain stands still, or all nodes at once; nobody is unhealthy for
+    /// that alone.
+    pub head_age: Option<Duration>,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -100,6 +106,8 @@ pub struct EndpointSnapshot {
     pub weight: f64,
     /// Block height of the newest successful health check.
     pub position: Option<u64>,
+    /// How old its head is now, as far as the newest health check that told it knows.
+    pub head_age: Option<Duration>,
 }
 
 impl PoolSnapshot {
@@ -122,6 +130,7 @@ impl PoolSnapshot {
             budget_exhausted: 0,
             leaks: 0,
             panicking: false,
+            head_age: None,
         }
     }
 }
@@ -156,6 +165,7 @@ impl EndpointSnapshot {
             ejections: 0,
             weight: 1.0,
             position: None,
+            head_age: None,
         }
     }
 
