@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pool_core::{EndpointId, PoolId, Reasons, Unusable};
+use pool_core::{EndpointId, PoolId, Reasons, ThrottleCause, Unusable};
 
 use super::*;
 use crate::{error::RpcFailure, taxonomy::classify};
@@ -77,7 +77,11 @@ fn only_what_was_never_sent_may_be_sent_by_a_layer_above() {
         }
         other => panic!("{other:?}"),
     };
-    assert_eq!(status(unusable(NotUsable::Throttled { wait }, false)), Some(429));
+    let cause = ThrottleCause::ProviderQuota;
+    assert_eq!(
+        status(unusable(NotUsable::Throttled { wait, cause }, false)),
+        Some(429)
+    );
     assert_eq!(
         status(unusable(NotUsable::BreakerOpen { wait: Some(wait) }, false)),
         Some(503)
@@ -86,7 +90,7 @@ fn only_what_was_never_sent_may_be_sent_by_a_layer_above() {
         status(unusable(NotUsable::Unhealthy { reason: None }, false)),
         None
     );
-    assert_eq!(status(unusable(NotUsable::Throttled { wait }, true)), None);
+    assert_eq!(status(unusable(NotUsable::Throttled { wait, cause }, true)), None);
     assert_eq!(status(out_of_time()), None);
     assert_eq!(status(answered(-32005, "limit exceeded")), None);
 }
