@@ -141,7 +141,8 @@ const SPOILT: &[(&str, &str, &str)] = &[
     (
         "weight: 1",
         "http2: { ping_interval: 15 }",
-        "8: pools[0].endpoints[0].http2.ping_interval: invalid type: integer `15`, expected a duration: a number with a unit, such as 250ms, 5s, 1m30s, 2h, 1d",
+        "8: pools[0].endpoints[0].http2.ping_interval: `15` is not a duration; write a number with a unit: 250ms, 5s, \
+         1m30s, 2h, 1d",
     ),
     (
         "weight: 1",

@@ -6,6 +6,7 @@
 //! cargo bench -p pool-rpc --bench http -- --workers 2      the same with two
 //! cargo bench -p pool-rpc --bench http -- --rounds 3       fewer rounds; the default is 9
 //! cargo bench -p pool-rpc --bench http -- --only pool --at 16
+//! ... -- --only "pool, HTTP/1.1" --at 16 --calls 3000      so many calls and no figures: for valgrind --tool=callgrind
 //! ```
 //!
 //! The server is a process of its own, so that the client's processor time can be told. Figures are medians of rounds;
@@ -37,6 +38,8 @@ struct Options {
     rounds: usize,
     only: Option<String>,
     at: Option<u32>,
+    /// For each caller.
+    calls: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn options(args: &[String]) -> Options {
         rounds: number("--rounds").unwrap_or(9),
         only: value("--only"),
         at: value("--at").and_then(|at| at.parse().ok()),
+        calls: number("--calls"),
     }
 }
 
@@ -116,15 +120,21 @@ async fn rows(options: &Options, in_flight: u32) -> Result<(), Failure> {
             });
         }
     }
+    if let Some(calls) = options.calls {
+        for row in &rows {
+            turn(&row.client, in_flight, TURN * 1000, calls).await?;
+        }
+        return Ok(());
+    }
     // connections are opened, and caches are warm
     for row in &mut rows {
-        turn(&row.client, in_flight, TURN / 2).await?;
+        turn(&row.client, in_flight, TURN / 2, usize::MAX).await?;
     }
     let count = rows.len();
     for round in 0..options.rounds {
         for place in 0..count {
             let row = &mut rows[(round + place) % count];
-            let (took, figures) = turn(&row.client, in_flight, TURN).await?;
+            let (took, figures) = turn(&row.client, in_flight, TURN, usize::MAX).await?;
             row.rounds.push(figures);
             row.latencies.extend(took);
         }
@@ -135,12 +145,13 @@ async fn rows(options: &Options, in_flight: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lets so many tasks call one after the other for a while. Returns how long each call took, calls a second, and processor
+/// Lets so many tasks call one after the other for a while, `most` times at the most. Returns how long each call took, calls a second, and processor
 /// time in microseconds for each call.
 async fn turn(
     client: &Client,
     in_flight: u32,
     time: Duration,
+    most: usize,
 ) -> Result<(Vec<Duration>, (f64, f64)), Failure> {
     let (cpu, begun) = (cpu(), Instant::now());
     let mut tasks = JoinSet::new();
@@ -149,7 +160,7 @@ async fn turn(
         tasks.spawn(async move {
             let mut took = Vec::with_capacity(50_000);
             let mut now = Instant::now();
-            while now - begun < time {
+            while now - begun < time && took.len() < most {
                 caller.call().await?;
                 let ended = Instant::now();
                 took.push(ended - now);

@@ -34,7 +34,9 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
+        // under valgrind `current_exe` would be valgrind
+        let program = std::env::args_os().next().ok_or("there is no program's name")?;
+        let mut child = Command::new(program)
             .arg(ARGUMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -101,7 +101,7 @@ async fn the_heads_age_is_told_where_the_pool_asks_for_it() {
     let report = endpoint.check(&cx).await.unwrap();
     let age = report.age.unwrap();
     assert!(
-        report.unfit.is_none() && age <= Duration::from_secs(5000) && age > Duration::from_secs(4000),
+        report.unfit.is_none() && age <= Duration::from_secs(5000) && age > Duration::from_secs(1000),
         "{report:?}"
     );
 
