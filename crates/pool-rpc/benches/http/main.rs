@@ -153,7 +153,9 @@ async fn turn(
     time: Duration,
     most: usize,
 ) -> Result<(Vec<Duration>, (f64, f64)), Failure> {
-    let (cpu, begun) = (cpu(), Instant::now());
+    // valgrind hides from rustix what it needs to tell the time
+    let cpu = || if most == usize::MAX { cpu() } else { Duration::ZERO };
+    let (used, begun) = (cpu(), Instant::now());
     let mut tasks = JoinSet::new();
     for number in 0..in_flight {
         let mut caller = client.caller(number);
@@ -174,7 +176,7 @@ async fn turn(
         took.extend(task??);
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let used = (self::cpu() - cpu).as_secs_f64();
+    let used = (cpu() - used).as_secs_f64();
     let calls = took.len() as f64;
     Ok((took, (calls / seconds, used * 1e6 / calls)))
 }
