@@ -12,9 +12,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Phase, PickCx, Reasons,
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase, PickCx, Reasons,
     Request,
-    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Turn},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -37,15 +37,21 @@ impl<E: Endpoint> Core<E> {
         mut now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        self.consult(wish.terms.need);
         let came = now;
         loop {
             // in line from the first: what comes before the next poll wakes the task
             let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
             let mut held = match asked {
-                Ok(Asked::Go(grant)) => Held::of(self, grant),
+                Ok(Asked::Go(grant)) => Held::of(self, grant, wish),
                 Ok(Asked::Stand(place)) => self.wait(wish, place, &mut now).await?,
                 Err(refusal) => return Err(self.refused(&refusal, wish, now)),
             };
+            if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
+                // it has joined meanwhile, and was given before it was asked what it offers
+                now = self.goes_round(wish, &held, came);
+                continue;
+            }
             let key = held.key;
             held.start();
             if let Some(lease) = held.lease_at_hand(now, location) {
@@ -57,7 +63,7 @@ impl<E: Endpoint> Core<E> {
                     if !wish.avoid.contains(&key) {
                         wish.avoid.push(key);
                     }
-                    if !self.another(&wish.avoid, wish.min_position) {
+                    if !self.another(&wish.avoid, wish.min_position, &wish.terms) {
                         return Err(error);
                     }
                 }
@@ -65,11 +71,15 @@ impl<E: Endpoint> Core<E> {
                 // the endpoint has left: another, or the same question again
                 Err(Failed::Gone) => {}
             }
-            // whoever has to go round again is not behind those who came later
-            let rank = wish.rank.or(held.rank);
-            wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
-            now = Instant::now();
+            now = self.goes_round(wish, &held, came);
         }
+    }
+
+    /// Whoever has to go round again is not behind those who came later.
+    fn goes_round(&self, wish: &mut Wish, held: &Held<'_, E>, came: Instant) -> Instant {
+        let rank = wish.rank.or(held.rank);
+        wish.rank = rank.or_else(|| Some(self.admission.rank(wish.priority, came)));
+        Instant::now()
     }
 
     /// Gets a connection on a slot that is free now, on none of the endpoints to avoid. Never waits in line.
@@ -81,7 +91,7 @@ impl<E: Endpoint> Core<E> {
         let now = Instant::now();
         let (taken, effects) = self.admission.ask_at_once(self.pick(wish, now), wish, now);
         self.apply(effects);
-        let mut held = Held::of(self, taken?);
+        let mut held = Held::of(self, taken?, wish);
         // what is to be avoided is given when nothing else is left; it goes back
         if wish.avoid.contains(&held.key) {
             return None;
@@ -133,7 +143,7 @@ impl<E: Endpoint> Core<E> {
         })
         .await;
         let mut held = match turn {
-            Some(Ok(grant)) => Held::of(self, grant),
+            Some(Ok(grant)) => Held::of(self, grant, wish),
             Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
             None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
         };
@@ -146,6 +156,7 @@ impl<E: Endpoint> Core<E> {
         Wish {
             avoid: self.avoided(request),
             min_position: request.requirements.min_position,
+            terms: Terms::from(&request.requirements),
             priority: request.priority,
             deadline,
             cost: request.cost.clone(),
@@ -171,34 +182,21 @@ impl<E: Endpoint> Core<E> {
             .collect()
     }
 
-    /// Whether an endpoint that has got so far may be picked now, apart from these.
-    pub(crate) fn another(&self, avoid: &[u32], min_position: Option<u64>) -> bool {
-        let other = |key: &u32| !avoid.contains(key);
-        match min_position {
-            None => self.admission.roster().keys.iter().any(other),
-            Some(min) => self.admission.eligible_from(min).iter().any(other),
-        }
-    }
-
     /// Asks the balancer, outside all locks.
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
-        let roster = self.admission.roster();
-        let (all, view) = (&roster.keys, &roster.view);
-        let choose = |keys: &[u32]| {
-            let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
-            // who panics has picked nobody: the least loaded is taken
-            let pick = || view.balancer.pick(&candidates, &cx);
-            let picked = self.balancers_bugs.call(&self.id, pick);
-            picked.flatten().and_then(|index| keys.get(index).copied())
-        };
-        if wish.avoid.is_empty() && wish.min_position.is_none() {
-            return choose(all);
+        let anybody = wish.min_position.is_none() && !self.admission.restricts(&wish.terms);
+        if wish.avoid.is_empty() && anybody {
+            let roster = self.admission.roster();
+            return self.choose(&roster.keys, &roster.view, wish, now);
         }
         with_list(|keys| {
-            match wish.min_position {
-                None => keys.extend(all),
-                Some(min) => keys.extend(self.admission.eligible_from(min)),
+            if !anybody {
+                keys.extend(self.admission.eligible_for(wish.min_position, &wish.terms));
+            }
+            // read after those keys: who may be picked is always in it
+            let roster = self.admission.roster();
+            if anybody {
+                keys.extend(&roster.keys);
             }
             if keys.iter().any(|key| !wish.avoid.contains(key)) {
                 keys.retain(|key| !wish.avoid.contains(key));
@@ -206,8 +204,19 @@ impl<E: Endpoint> Core<E> {
             if !wish.avoid.is_empty() {
                 self.prefer_other_providers(keys, &wish.avoid);
             }
-            choose(keys)
+            self.choose(keys, &roster.view, wish, now)
         })
+    }
+
+    /// Asks the balancer to choose among these.
+    #[inline]
+    pub(crate) fn choose(&self, keys: &[u32], view: &View, wish: &Wish, now: Instant) -> Option<u32> {
+        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
+        let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
+        // who panics has picked nobody: the least loaded is taken
+        let pick = || view.balancer.pick(&candidates, &cx);
+        let picked = self.balancers_bugs.call(&self.id, pick);
+        picked.flatten().and_then(|index| keys.get(index).copied())
     }
 
     /// What has failed with one provider is better tried with another.
@@ -228,14 +237,14 @@ impl<E: Endpoint> Core<E> {
             Refusal::Closed => AcquireError::Closed { pool },
             Refusal::Hopeless => AcquireError::NoHealthyEndpoint {
                 pool,
-                reasons: Reasons(self.admission.reasons(wish.min_position, now)),
+                reasons: Reasons(self.admission.reasons(wish.min_position, &wish.terms, now)),
             },
         }
     }
 
     fn out_of_time(&self, wish: &Wish, since: Instant) -> AcquireError<E::Error> {
         let now = Instant::now();
-        if !self.another(&[], wish.min_position) {
+        if !self.another(&[], wish.min_position, &wish.terms) {
             return self.refused(&Refusal::Hopeless, wish, now);
         }
         AcquireError::QueueTimeout {
@@ -352,7 +361,7 @@ impl<'a, E: Endpoint> Waiter<'a, '_, E> {
     fn time_out(&mut self) -> Option<Held<'a, E>> {
         let place = self.place.take()?;
         let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let held = Held::of(self.core, given?);
+        let held = Held::of(self.core, given?, self.want);
         // one that may not be used any more is given back by the drop
         good.then_some(held)
     }
@@ -365,7 +374,7 @@ impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
             .take()
             .and_then(|place| self.core.admission.leave(place))
         {
-            drop(Held::of(self.core, grant));
+            drop(Held::of(self.core, grant, self.want));
         }
     }
 }
@@ -375,6 +384,8 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    /// What is needed that not every endpoint offers.
+    need: Option<Need>,
     /// What was paid for it.
     paid: u32,
     /// Its rank, if it stood in line for it.
@@ -390,7 +401,7 @@ struct Held<'a, E: Endpoint> {
 }
 
 impl<'a, E: Endpoint> Held<'a, E> {
-    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>) -> Self {
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>, wish: &Wish) -> Self {
         let Grant {
             key,
             ticket,
@@ -401,6 +412,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             core,
             key,
             ticket,
+            need: wish.terms.need,
             paid,
             rank: None,
             stored: object,
@@ -439,7 +451,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
     ) -> Lease<E> {
         self.open = false;
         let slot = (self.key, self.ticket, self.paid);
-        Lease::new(Arc::clone(self.core), slot, stored, now, location)
+        Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
     }
 
     async fn connect(

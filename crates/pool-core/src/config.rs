@@ -273,6 +273,13 @@ pub struct PoolConfig {
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub hang_after: Duration,
+    /// An endpoint that was found to lack what a request needed ([`Verdict::lacks`](crate::Verdict::lacks): a method that it
+    /// does not offer) gets no more such requests for so long, unless all endpoints lack it. Default 10 min: a provider
+    /// that rolls out an update or changes a plan is found out within that time, and one call in ten minutes in vain costs
+    /// next to nothing.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
+    pub lacks_for: Duration,
     /// A lease that is held for so long is told of as [`Event::Leak`](crate::Event::Leak), with the place where it was
     /// acquired; noticed within a second. `None`, the default, does not look: only the caller knows how long it may work.
     #[cfg_attr(feature = "serde", serde(with = "duration::option"))]
@@ -304,6 +311,7 @@ impl Default for PoolConfig {
             budget: BudgetConfig::default(),
             hedge: None,
             hang_after: Duration::from_secs(2),
+            lacks_for: Duration::from_secs(600),
             leak_after: None,
         }
     }
@@ -328,6 +336,7 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
             ("hang_after", self.hang_after),
+            ("lacks_for", self.lacks_for),
             ("leak_after", self.leak_after.unwrap_or(LONGEST)),
             ("keepalive", self.keepalive.unwrap_or(LONGEST)),
         ] {

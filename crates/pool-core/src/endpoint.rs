@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::Verdict;
+use crate::{Need, Verdict};
 
 /// One remote endpoint: how to connect to it, how to tell whether it works and what its errors mean.
 ///
@@ -69,6 +69,13 @@ pub trait Endpoint: Send + Sync + 'static {
     ///
     /// Cancelled by dropping when [`CheckCx::timeout`] has passed or the pool is closed.
     fn check(&self, cx: &CheckCx) -> impl Future<Output = Result<Report, Self::Error>> + Send;
+
+    /// Whether it offers what a request [needs](crate::Requirements::need). Asked once for each need, outside all locks;
+    /// the answer stands until the endpoint is replaced. By default it offers everything.
+    fn offers(&self, need: Need) -> bool {
+        let _ = need;
+        true
+    }
 
     /// Judges an error.
     fn classify(&self, error: &Self::Error) -> Verdict;

@@ -119,6 +119,13 @@ pub enum NotUsable {
         /// What is demanded.
         needed: u64,
     },
+    /// The request does not allow it.
+    Excluded,
+    /// It does not offer what the request needs.
+    Lacks {
+        /// It is asked for it again after so long; `None` if it said so itself.
+        wait: Option<Duration>,
+    },
     /// All its slots are taken.
     Full {
         /// So many.
@@ -143,6 +150,11 @@ impl fmt::Display for NotUsable {
                 position: None,
                 needed,
             } => write!(f, "position unknown, {needed} needed"),
+            Self::Excluded => f.write_str("not allowed by the request"),
+            Self::Lacks { wait: Some(wait) } => {
+                write!(f, "does not offer what is needed, asked again in {wait:.1?}")
+            }
+            Self::Lacks { wait: None } => f.write_str("does not offer what is needed"),
             Self::Full { slots } => write!(f, "all {slots} slots taken"),
         }
     }
@@ -275,6 +287,7 @@ impl<X> AcquireError<X> {
         let waits = reasons.0.iter().filter_map(|unusable| match unusable.reason {
             NotUsable::BreakerOpen { wait } => wait,
             NotUsable::Throttled { wait, .. } | NotUsable::Ejected { wait, .. } => Some(wait),
+            // what an endpoint lacks is asked of others, and they tell when
             _ => None,
         });
         waits.min()

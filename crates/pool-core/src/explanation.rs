@@ -77,7 +77,7 @@ impl Explanation {
         let stats = &gate.stats;
         Self {
             endpoint: stats.id.clone(),
-            not_usable: gate.why_not(wish.min_position, now),
+            not_usable: gate.why_not(wish.min_position, &wish.terms, now),
             next: false,
             avoided: false,
             tier: stats.tier(),
@@ -100,17 +100,19 @@ impl Explanation {
 }
 
 impl<E: Endpoint> Core<E> {
-    /// Looks at each endpoint for such a request, and changes nothing.
+    /// Looks at each endpoint for such a request, and changes nothing. Endpoints that have not been asked yet whether they
+    /// offer what it needs are.
     pub(crate) fn explain(&self, request: &Request) -> Vec<Explanation> {
         let now = Instant::now();
         let wish = self.wish(request, now);
+        self.consult(wish.terms.need);
         let mut keys: Vec<u32> = Vec::new();
         let mut among: Vec<(u32, Explanation)> = Vec::new();
         let totals = self.admission.read(now, |key, gate| {
             let key = key as u32;
             let mut explanation = Explanation::of(gate, &wish, now);
             explanation.avoided = wish.avoid.contains(&key);
-            if gate.eligible(now) && gate.reaches(wish.min_position) {
+            if gate.eligible(now) && gate.meets(wish.min_position, &wish.terms) {
                 keys.push(key);
             }
             among.push((key, explanation));

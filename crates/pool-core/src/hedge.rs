@@ -15,8 +15,8 @@ use std::{panic::Location, pin::pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    ConfigError, Endpoint, Fault, Lease, Operation, Purpose, Request, acquire::Wish, balance::Ask,
-    config::LONGEST, core::Core, moment::after,
+    ConfigError, Endpoint, Fault, Lease, Operation, Purpose, Request, acquire::Wish, admission::Terms,
+    balance::Ask, config::LONGEST, core::Core, moment::after,
 };
 
 /// When an attempt is doubled. Only requests that are [idempotent](crate::Request::idempotent) and have an attempt left
@@ -223,7 +223,9 @@ impl<E: Endpoint> Core<E> {
     ) -> Option<End<E, O::Output>> {
         let mut avoid = plan.avoid.to_vec();
         avoid.push(first);
-        if self.admission.roster().keys.iter().all(|key| avoid.contains(key)) {
+        let requirements = &plan.request.requirements;
+        let terms = Terms::from(requirements);
+        if !self.another(&avoid, requirements.min_position, &terms) {
             return None;
         }
         let Some(permit) = self.budget.withdraw(Instant::now()) else {
@@ -234,7 +236,8 @@ impl<E: Endpoint> Core<E> {
         let connecting = after(Instant::now(), self.setup.load().config.acquire_timeout);
         let wish = Wish {
             avoid,
-            min_position: plan.request.requirements.min_position,
+            min_position: requirements.min_position,
+            terms,
             priority: plan.request.priority,
             deadline: plan
                 .deadline

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     ops::{Deref, DerefMut},
     panic::Location,
     sync::{
@@ -14,8 +15,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Endpoint, EndpointId, ErrorType, Feedback, ProviderId, Verdict, admission::Settle, breaker::Ticket,
-    core::Core, leak::Watch, member::Stored,
+    Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, Verdict, admission::Settle, breaker::Ticket,
+    core::Core, leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -34,6 +35,10 @@ pub struct Lease<E: Endpoint> {
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
     since: Instant,
+    /// After so many microseconds the answer was there, if that is not when it is reported. A lease is moved often: few bytes.
+    answered: Option<NonZeroU32>,
+    /// What the request needs that not every endpoint offers.
+    need: Option<Need>,
     /// What was paid for it.
     paid: u32,
     touched: AtomicBool,
@@ -45,6 +50,7 @@ impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
         (key, ticket, paid): (u32, Ticket, u32),
+        need: Option<Need>,
         stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
@@ -57,6 +63,8 @@ impl<E: Endpoint> Lease<E> {
             ticket,
             stored: Some(stored),
             since: now,
+            answered: None,
+            need,
             paid,
             touched: AtomicBool::new(false),
         }
@@ -87,7 +95,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// The request succeeded.
     pub fn succeed(mut self) {
-        self.report(None, true, Settle::Success, None);
+        self.report(None, true, Settle::Success, (None, false));
     }
 
     /// The request failed. The endpoint's own judgement decides what follows from it, and is returned.
@@ -97,9 +105,24 @@ impl<E: Endpoint> Lease<E> {
         verdict
     }
 
-    /// What the endpoint says of the error.
-    pub(crate) fn judge(&self, error: &E::Error) -> Verdict {
+    /// What the endpoint says of the error. Reports nothing.
+    pub fn judge(&self, error: &E::Error) -> Verdict {
         self.stored().member.endpoint.classify(error)
+    }
+
+    /// The answer is there, and how it went will be reported later: when others' answers are known, for example. The time
+    /// until then does not count as the attempt's latency.
+    pub fn answered(&mut self) {
+        let micros = u32::try_from(self.held().as_micros()).unwrap_or(u32::MAX);
+        self.answered = Some(NonZeroU32::MIN.saturating_add(micros));
+    }
+
+    /// The caller's deadline has cut the request off. The connection is destroyed. It is held against the endpoint only if
+    /// that had `hang_after` to answer, or [`BreakerConfig::slow_call`](crate::BreakerConfig::slow_call) if that is
+    /// shorter.
+    pub fn cut_off(self) {
+        let hung = self.held() >= self.core.setup.load().config.hangs_after();
+        self.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
     }
 
     /// Since it was leased.
@@ -107,7 +130,12 @@ impl<E: Endpoint> Lease<E> {
         self.since.elapsed()
     }
 
-    pub(crate) fn fail_with(mut self, verdict: &Verdict) {
+    /// The request failed, in the caller's own judgement: an answer that the endpoint takes for good, for example, and that
+    /// other endpoints contradict.
+    pub fn fail_with(mut self, verdict: &Verdict) {
+        if verdict.lacks {
+            self.lacks();
+        }
         let settle = if verdict.counts_for_breaker {
             Settle::Failure
         } else if verdict.fault() == crate::Fault::Caller {
@@ -121,8 +149,21 @@ impl<E: Endpoint> Lease<E> {
             Some(verdict.error_type),
             verdict.keep_connection,
             settle,
-            verdict.throttle,
+            (verdict.throttle, verdict.lacks),
         );
+    }
+
+    /// The endpoint lacks what the request needed. Noted before the slot is given back: it would go to the next who needs
+    /// the same.
+    #[cold]
+    fn lacks(&self) {
+        let Some(need) = self.need else { return };
+        let now = Instant::now();
+        let until = after(now, self.core.setup.load().config.lacks_for);
+        let endpoint = self.endpoint();
+        tracing::info!(pool = %self.core.id, %endpoint, need = need.number(), "the endpoint lacks what is needed");
+        let effects = self.core.admission.found_lacking(self.key, need, until, now);
+        self.core.apply(effects);
     }
 
     /// The connection is fine, and nothing is to be learned from how it was used.
@@ -138,12 +179,24 @@ impl<E: Endpoint> Lease<E> {
         }
     }
 
-    fn report(&mut self, error: Option<ErrorType>, keep: bool, settle: Settle, throttle: Option<Duration>) {
+    #[inline]
+    fn report(
+        &mut self,
+        error: Option<ErrorType>,
+        keep: bool,
+        settle: Settle,
+        (throttle, lacking): (Option<Duration>, bool),
+    ) {
         let member = &self.stored().member;
         let now = Instant::now();
-        let latency = now.saturating_duration_since(self.since);
+        let latency = match self.answered {
+            None => now.saturating_duration_since(self.since),
+            Some(micros) => Duration::from_micros(micros.get().into()),
+        };
         member.stats.attempt_ended(error);
-        member.stats.latency.ended(error, latency, now);
+        if !lacking {
+            member.stats.latency.ended(error, latency, now);
+        }
         if let Some(observer) = &member.observer {
             let core = &self.core;
             core.observers_bugs
@@ -152,7 +205,13 @@ impl<E: Endpoint> Lease<E> {
         let outcome = error.into();
         let slow = settle == Settle::Success && latency >= self.core.knobs.slow_call.get();
         let settle = if slow { Settle::Slow } else { settle };
-        self.finish(keep, settle, throttle, now, Feedback::Done { latency, outcome });
+        let what = if lacking {
+            // a refusal at once says nothing of how fast it works
+            Feedback::Cancelled
+        } else {
+            Feedback::Done { latency, outcome }
+        };
+        self.finish(keep, settle, throttle, now, what);
     }
 
     /// The one exit. What can still be used goes to the next caller or into the storage; the rest is closed.

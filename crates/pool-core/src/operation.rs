@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::{Cost, Endpoint, EndpointId};
+use crate::{Cost, Endpoint, EndpointId, Need};
 
 /// One operation that can be attempted on any connection.
 ///
@@ -44,6 +44,13 @@ pub struct Requirements {
     /// Endpoints that are used only while no other may be picked. Ids that the pool does not have are ignored. Default:
     /// none. Endpoints of other providers than theirs are preferred.
     pub avoid: Vec<EndpointId>,
+    /// Only these endpoints are used. Empty, the default: any.
+    pub only: Vec<EndpointId>,
+    /// These endpoints are not used, whatever else is down. Default: none.
+    pub never: Vec<EndpointId>,
+    /// Only endpoints that [offer](Endpoint::offers) this, and have not lately been found to lack it, are used. `None`, the
+    /// default: nothing that not every endpoint offers.
+    pub need: Option<Need>,
 }
 
 /// What an operation needs from the pool.
@@ -142,6 +149,27 @@ impl Request {
     #[must_use]
     pub fn avoid(mut self, endpoint: EndpointId) -> Self {
         self.requirements.avoid.push(endpoint);
+        self
+    }
+
+    /// Adds an endpoint to the only ones that are used.
+    #[must_use]
+    pub fn only(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.only.push(endpoint);
+        self
+    }
+
+    /// Adds an endpoint that is not used, whatever else is down.
+    #[must_use]
+    pub fn never(mut self, endpoint: EndpointId) -> Self {
+        self.requirements.never.push(endpoint);
+        self
+    }
+
+    /// Demands endpoints that offer this; `None` demands nothing.
+    #[must_use]
+    pub const fn need(mut self, need: Option<Need>) -> Self {
+        self.requirements.need = need;
         self
     }
 }

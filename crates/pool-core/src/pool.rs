@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Applied, BuildError, Endpoint, Event, Explanation, Lease, Operation, PoolBuilder, PoolId,
-    PoolSnapshot, PoolUpdate, Request, RunError, Source, acquire::Wish, core::Core, moment::after,
+    AcquireError, Applied, BuildError, Endpoint, EndpointId, Event, Explanation, Lease, Operation,
+    PoolBuilder, PoolId, PoolSnapshot, PoolUpdate, Request, RunError, Source, acquire::Wish, core::Core,
+    moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -158,6 +159,13 @@ impl<E: Endpoint> Pool<E> {
     /// Where the [`Observer`](crate::Observer) panics when it is told of an endpoint that joins; nothing has changed then.
     pub fn apply(&self, update: PoolUpdate<E>) -> Result<Applied, BuildError> {
         self.handle.core.reconfigure(update)
+    }
+
+    /// The endpoints that may be picked for this request now, the balancer's first choice first. For callers who ask
+    /// several endpoints side by side: each is then leased by [`acquire_with`](Self::acquire_with) and
+    /// [`Request::only`]. Endpoints whose slots are all taken come after the others, and those to avoid last.
+    pub fn candidates(&self, request: &Request) -> Vec<EndpointId> {
+        self.handle.core.candidates(request)
     }
 
     /// The pool's numbers now.

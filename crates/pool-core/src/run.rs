@@ -5,9 +5,9 @@ use std::{panic::Location, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    AcquireError, Endpoint, EndpointId, ErrorType, Lease, Operation, Phase, Purpose, Request, RunError,
-    Verdict,
+    AcquireError, Endpoint, EndpointId, Lease, Operation, Phase, Purpose, Request, RunError, Verdict,
     acquire::Wish,
+    admission::Terms,
     balance::Ask,
     budget::Permit,
     core::Core,
@@ -24,6 +24,8 @@ struct Run<'a, E: Endpoint> {
     attempts: u32,
     /// Endpoints that have failed it.
     avoid: Vec<u32>,
+    /// What an endpoint must be or offer.
+    terms: Terms,
     /// The error of the attempt before.
     last: Option<E::Error>,
     /// Paid for the next attempt; goes back into the budget if there is none.
@@ -60,6 +62,7 @@ impl<E: Endpoint> Core<E> {
             most,
             attempts: 0,
             avoid: self.avoided(request),
+            terms: Terms::from(&request.requirements),
             last: None,
             permit: None,
             location,
@@ -86,6 +89,7 @@ impl<E: Endpoint> Run<'_, E> {
             let mut wish = Wish {
                 avoid: std::mem::take(&mut self.avoid),
                 min_position: self.request.requirements.min_position,
+                terms: std::mem::take(&mut self.terms),
                 priority: self.request.priority,
                 deadline,
                 cost: self.request.cost.clone(),
@@ -93,7 +97,7 @@ impl<E: Endpoint> Run<'_, E> {
                 ask: self.ask(),
             };
             let result = self.core.acquire(&mut wish, now, self.location).await;
-            self.avoid = wish.avoid;
+            (self.avoid, self.terms) = (wish.avoid, wish.terms);
             let error = match result {
                 Ok(lease) => return Ok(lease),
                 Err(error) => error,
@@ -198,8 +202,7 @@ impl<E: Endpoint> Run<'_, E> {
             }
             None => {
                 // the caller's impatience is not the node's fault, but a node that hangs must be noticed
-                let hung = lease.held() >= self.core.setup.load().config.hangs_after();
-                lease.fail_with(&Verdict::of(ErrorType::Deadline).with_counts_for_breaker(hung));
+                lease.cut_off();
                 None
             }
         }
@@ -266,7 +269,7 @@ impl<E: Endpoint> Run<'_, E> {
             return false;
         }
         let min_position = self.request.requirements.min_position;
-        let elsewhere = self.core.another(&self.avoid, min_position);
+        let elsewhere = self.core.another(&self.avoid, min_position, &self.terms);
         if elsewhere {
             verdict.retry_elsewhere
         } else {

@@ -128,6 +128,9 @@ pub struct Verdict {
     pub counts_for_breaker: bool,
     /// May the connection be used again? `false` after a broken or half-read answer.
     pub keep_connection: bool,
+    /// Does the endpoint lack what the request [needed](crate::Requirements::need)? Then requests with the same need go
+    /// elsewhere for a while (`lacks_for`), and neither breaker nor latency estimate hear of it.
+    pub lacks: bool,
 }
 
 impl Verdict {
@@ -167,6 +170,7 @@ impl Verdict {
                     ErrorType::RateLimited | ErrorType::Unsupported | ErrorType::Unavailable
                 ),
             keep_connection: !broken,
+            lacks: false,
         }
     }
 
@@ -214,6 +218,13 @@ impl Verdict {
     #[must_use]
     pub const fn with_keep_connection(mut self, yes: bool) -> Self {
         self.keep_connection = yes;
+        self
+    }
+
+    /// Sets whether the endpoint lacks what the request needed.
+    #[must_use]
+    pub const fn with_lacks(mut self, yes: bool) -> Self {
+        self.lacks = yes;
         self
     }
 

@@ -81,6 +81,36 @@ fn no_balancer_makes_an_acquire_allocate() {
     }
 }
 
+/// A need that every endpoint offers costs nothing either, once they have been asked.
+#[test]
+fn a_need_that_all_offer_does_not_allocate() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let nodes = nodes::<3>();
+    let request = Request::new().need(Need::new(3));
+    let pool = runtime.block_on(async {
+        let pool = pool(&nodes, 16, |_| {}).await;
+        let leases = leases(&pool, 48).await;
+        leases.into_iter().for_each(Lease::succeed);
+        pool
+    });
+    let cost = |rounds: usize| {
+        measure(|| {
+            runtime.block_on(async {
+                for _ in 0..rounds {
+                    pool.acquire_with(&request).await.unwrap().succeed();
+                }
+            });
+        })
+    };
+    cost(200);
+    let (idle, busy) = (cost(0), cost(1_000));
+    assert_eq!(busy.count_total, idle.count_total, "{busy:?}");
+}
+
 /// What 100,000 callers in line cost, beside their futures.
 #[test]
 fn a_caller_in_line_costs_about_a_hundred_bytes() {

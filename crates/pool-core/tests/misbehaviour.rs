@@ -158,6 +158,8 @@ fn sound() -> Script {
         throttle: None,
         pause: None,
         maybe_executed: true,
+        lacks: Vec::new(),
+        lacking: false,
     }
 }
 

@@ -56,8 +56,9 @@ use send::Sender;
 /// | nothing was sent: queue full, or no slot or endpoint in time | `Custom` |
 ///
 /// **Filters** belong to the node that made them, and two nodes may give the same id to two filters. So the transport
-/// hands out ids of its own, and asks the endpoint that made the filter. When that endpoint is unhealthy or its breaker
-/// is open, the answer is the `filter not found` that a node gives for a filter it has forgotten: alloy's pollers then
+/// hands out ids of its own, and asks the endpoint that made the filter, and no other. When that endpoint is unhealthy,
+/// its breaker is open or it is left out as an outlier, the answer is the `filter not found` that a node gives for a filter
+/// it has forgotten: alloy's pollers then
 /// end their stream, and the caller makes a new filter on an endpoint that works. A filter's id means nothing to another
 /// transport. At most 4096 filters are known at a time; the one that was not asked for the longest is forgotten first.
 ///

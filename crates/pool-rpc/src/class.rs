@@ -1,6 +1,6 @@
 //! Classes of JSON-RPC errors, and what each means to the pool.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use pool_core::{ErrorType, Verdict};
 
@@ -59,6 +59,95 @@ pub const DEFAULT_THROTTLE: Duration = Duration::from_secs(1);
 pub const QUOTA_THROTTLE: Duration = crate::retry_after::MAX_RETRY_AFTER;
 
 impl Class {
+    /// All classes.
+    pub const ALL: [Self; 21] = [
+        Self::Reverted,
+        Self::AlreadyKnown,
+        Self::NonceTooLow,
+        Self::ReplacementUnderpriced,
+        Self::Underpriced,
+        Self::InsufficientFunds,
+        Self::TxInvalid,
+        Self::RangeTooLarge,
+        Self::QuotaSpent,
+        Self::RateLimited,
+        Self::Unauthorized,
+        Self::Syncing,
+        Self::Pruned,
+        Self::UnknownBlock,
+        Self::Unsupported,
+        Self::InvalidRequest,
+        Self::Timeout,
+        Self::PoolFull,
+        Self::Overloaded,
+        Self::Internal,
+        Self::Unknown,
+    ];
+
+    /// Its name, in lower case with underscores.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reverted => "reverted",
+            Self::AlreadyKnown => "already_known",
+            Self::NonceTooLow => "nonce_too_low",
+            Self::ReplacementUnderpriced => "replacement_underpriced",
+            Self::Underpriced => "underpriced",
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::TxInvalid => "tx_invalid",
+            Self::RangeTooLarge => "range_too_large",
+            Self::QuotaSpent => "quota_spent",
+            Self::RateLimited => "rate_limited",
+            Self::Unauthorized => "unauthorized",
+            Self::Syncing => "syncing",
+            Self::Pruned => "pruned",
+            Self::UnknownBlock => "unknown_block",
+            Self::Unsupported => "unsupported",
+            Self::InvalidRequest => "invalid_request",
+            Self::Timeout => "timeout",
+            Self::PoolFull => "pool_full",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What it says and what to do, in one line.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Reverted => {
+                "the execution reverted; the data holds the reason, which is the same everywhere"
+            }
+            Self::AlreadyKnown => "the node has this very transaction already: a success",
+            Self::NonceTooLow => {
+                "the nonce has been used: fetch it again, or find that the transaction was mined"
+            }
+            Self::ReplacementUnderpriced => {
+                "a pending transaction with this nonce is not outbid: add a tenth at least"
+            }
+            Self::Underpriced => "the price is too low for this chain now: raise it",
+            Self::InsufficientFunds => "the sender cannot pay: fund the account",
+            Self::TxInvalid => "the transaction is wrong or refused for another reason of its own",
+            Self::RangeTooLarge => "more blocks or results than this provider gives at once: split the range",
+            Self::QuotaSpent => "the quota of the day, the month or the plan is spent",
+            Self::RateLimited => "too many requests now",
+            Self::Unauthorized => "key or plan were refused: check the endpoint's URL and headers",
+            Self::Syncing => "the node is syncing",
+            Self::Pruned => "the node has pruned, or never had, the state or block: an archive node has it",
+            Self::UnknownBlock => "the node does not know this block, perhaps not yet",
+            Self::Unsupported => {
+                "the node does not offer the method, and is not asked for it for a while, or not what was asked of it"
+            }
+            Self::InvalidRequest => "the request is wrong wherever it is sent: mend it",
+            Self::Timeout => "the node gave up because the request took too long",
+            Self::PoolFull => "the node's transaction pool is full",
+            Self::Overloaded => "the node or its gateway is overloaded or has no working backend",
+            Self::Internal => "the node failed inside",
+            Self::Unknown => {
+                "no row matches: taken for this node's fault, tried elsewhere, held against no breaker"
+            }
+        }
+    }
+
     /// Label value of errors of this class.
     pub const fn error_type(self) -> ErrorType {
         match self {
@@ -102,5 +191,11 @@ impl Class {
             Self::Unsupported | Self::Unauthorized => verdict.with_maybe_executed(false),
             _ => verdict,
         }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

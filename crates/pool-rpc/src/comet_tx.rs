@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     class::Class,
     jsonrpc::{ErrorObject, shorten},
+    rules::SDK_CODES,
 };
 
 /// A transaction that the application refused: `broadcast_tx_sync` and its kin answer with a *result* whose `code` is
@@ -44,23 +45,20 @@ impl TxRefusal {
     /// What the refusal says: by the code where the SDK numbered it, else by its words. What neither tells is the
     /// transaction's own fault.
     pub fn class(&self) -> Class {
-        match (self.codespace.as_str(), self.code) {
-            ("sdk", 19) => Class::AlreadyKnown,
-            ("sdk", 3 | 32) => Class::NonceTooLow,
-            ("sdk", 5) => Class::InsufficientFunds,
-            ("sdk", 13) => Class::Underpriced,
-            ("sdk", 20) => Class::PoolFull,
-            _ => {
-                let said = ErrorObject {
-                    code: 0,
-                    message: self.log.clone(),
-                    data: None,
-                };
-                match said.class() {
-                    Class::Unknown => Class::TxInvalid,
-                    class => class,
-                }
-            }
+        let numbered = SDK_CODES
+            .iter()
+            .find(|(code, _)| self.codespace == "sdk" && *code == self.code);
+        if let Some((_, class)) = numbered {
+            return *class;
+        }
+        let said = ErrorObject {
+            code: 0,
+            message: self.log.clone(),
+            data: None,
+        };
+        match said.class() {
+            Class::Unknown => Class::TxInvalid,
+            class => class,
         }
     }
 }
@@ -124,6 +122,20 @@ mod tests {
                 read(result).map(|refusal| refusal.class()),
                 Some(class),
                 "{result}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_mean_something_only_in_their_codespace() {
+        for (code, class) in SDK_CODES {
+            let sdk = format!(r#"{{"code":{code},"codespace":"sdk","log":"x"}}"#);
+            let other = format!(r#"{{"code":{code},"codespace":"wasm","log":"x"}}"#);
+            assert_eq!(read(&sdk).map(|refusal| refusal.class()), Some(*class), "{code}");
+            assert_eq!(
+                read(&other).map(|refusal| refusal.class()),
+                Some(Class::TxInvalid),
+                "{code}"
             );
         }
     }

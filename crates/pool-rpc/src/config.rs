@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{
     clock::WallClock,
     http_config::{Http2Config, HttpVersion},
+    method_rules::MethodRules,
     probe::Probe,
     proxy::ProxySetting,
     secret::Secret,
@@ -61,6 +62,14 @@ pub enum ConfigError {
     /// The TLS library refused its own defaults. Report it.
     #[error("TLS could not be set up")]
     TlsSetup,
+    /// A pattern of methods is none. Write a method's name, a beginning and `*`, or a group (archive, debug, logs, trace).
+    #[error(
+        "{pattern:?} is no pattern of methods; write a name (eth_getLogs), a beginning (trace_*) or a group (archive, debug, logs, trace)"
+    )]
+    MethodPattern {
+        /// The pattern, cut at 64 characters.
+        pattern: String,
+    },
     /// A time-out or limit is zero.
     #[error("{name} must be more than zero")]
     Zero {
@@ -121,6 +130,7 @@ pub struct RpcConfig {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) max_head_age: Option<Duration>,
     pub(crate) wall_clock: WallClock,
+    pub(crate) methods: MethodRules,
     pub(crate) http_version: HttpVersion,
     pub(crate) http2: Http2Config,
     pub(crate) gzip: bool,
@@ -141,6 +151,7 @@ impl RpcConfig {
             tcp_keepalive: Some(Duration::from_secs(15)),
             max_head_age: None,
             wall_clock: WallClock::system(),
+            methods: MethodRules::new(),
             http_version: HttpVersion::Auto,
             http2: Http2Config::default(),
             gzip: true,
@@ -214,6 +225,13 @@ impl RpcConfig {
         self
     }
 
+    /// Sets which methods the endpoint is asked for. Default: all.
+    #[must_use]
+    pub fn methods(mut self, rules: MethodRules) -> Self {
+        self.methods = rules;
+        self
+    }
+
     /// Whether nodes are reached in the same way. The clock is not looked at.
     #[cfg(feature = "file")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -228,6 +246,7 @@ impl RpcConfig {
             tcp_keepalive,
             max_head_age,
             wall_clock: _,
+            methods,
             http_version,
             http2,
             gzip,
@@ -241,6 +260,7 @@ impl RpcConfig {
             && *max_response_bytes == other.max_response_bytes
             && *tcp_keepalive == other.tcp_keepalive
             && *max_head_age == other.max_head_age
+            && *methods == other.methods
             && *http_version == other.http_version
             && *http2 == other.http2
             && *gzip == other.gzip
@@ -295,6 +315,7 @@ impl fmt::Debug for RpcConfig {
             .field("timeouts", &self.timeouts)
             .field("max_response_bytes", &self.max_response_bytes)
             .field("tcp_keepalive", &self.tcp_keepalive)
+            .field("methods", &self.methods)
             .field("max_head_age", &self.max_head_age)
             .field("http_version", &self.http_version)
             .field("http2", &self.http2)

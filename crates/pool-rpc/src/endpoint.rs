@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pool_core::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Verdict};
+use pool_core::{CheckCx, ConnectCx, Endpoint, Need, RecycleCx, Report, Verdict};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -10,6 +10,8 @@ use crate::{
     config::{ConfigError, RpcConfig},
     conn::RpcConn,
     error::RpcError,
+    method_need::is_offered,
+    method_rules::MethodRules,
     probe::Prober,
     taxonomy::classify,
     transport::RpcTransport,
@@ -23,6 +25,7 @@ use crate::{
 pub struct JsonRpcEndpoint {
     client: Arc<Client>,
     prober: Prober,
+    methods: MethodRules,
     probe_conn: Mutex<Option<RpcConn>>,
 }
 
@@ -35,6 +38,7 @@ impl JsonRpcEndpoint {
         Ok(Self {
             client: Arc::new(Client::new(config)?),
             prober: Prober::new(config),
+            methods: config.methods.clone(),
             probe_conn: Mutex::new(None),
         })
     }
@@ -103,6 +107,11 @@ impl Endpoint for JsonRpcEndpoint {
         *kept = None;
         let conn = kept.insert(self.dial().await?);
         self.prober.run(conn, cx.head_age).await
+    }
+
+    /// Whether the rules of [`RpcConfig::methods`] let the method through that the need stands for.
+    fn offers(&self, need: Need) -> bool {
+        is_offered(&self.methods, need)
     }
 
     fn classify(&self, error: &RpcError) -> Verdict {

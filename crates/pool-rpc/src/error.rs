@@ -197,6 +197,11 @@ impl RpcError {
         self.class() == Some(Class::AlreadyKnown)
     }
 
+    /// Whether the node's error holds these words, in lower case.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.object().is_some_and(|object| object.says(words))
+    }
+
     /// What went wrong on the way to the proxy.
     pub(crate) fn at_proxy(self) -> Self {
         match self {

@@ -10,6 +10,7 @@
 //! * [`RpcConn`] carries single calls and batches. Ids are matched, results stay raw. A connection is used again only
 //!   when the bytes on the wire prove that nothing of an earlier exchange is left.
 //! * [`classify`] and [`Class`] sort errors: whose fault, retry or not, what to hold against the node.
+//! * [`Broadcast`] sends one transaction to several nodes; [`Quorum`] believes a read only when enough nodes agree.
 //! * [`Probe`] checks health: the right chain, in sync, and how far.
 //! * With the feature `deadpool`, `database::DeadpoolEndpoint` makes an endpoint of any [deadpool] manager; the features
 //!   `postgres` and `redis` add what those servers' errors mean, and health checks that know primary and replica.
@@ -51,6 +52,7 @@
 #[cfg(feature = "alloy")]
 mod alloy;
 mod body;
+mod broadcast;
 mod class;
 mod client;
 mod clock;
@@ -60,12 +62,18 @@ mod conn;
 #[cfg(feature = "deadpool")]
 pub mod database;
 mod dial;
+mod distinct;
 mod endpoint;
 mod env;
 mod error;
+#[cfg(test)]
+mod errors_page;
 mod exchange;
+mod fan;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(test)]
+mod fixtures;
 mod frames;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -77,10 +85,13 @@ mod jsonrpc;
 mod link;
 mod malformed;
 mod method;
+mod method_need;
+mod method_rules;
 mod operation;
 mod prices;
 mod probe;
 mod proxy;
+mod quorum;
 mod rate_headers;
 mod redact;
 mod retry_after;
@@ -99,11 +110,16 @@ mod wire;
 
 #[cfg(feature = "alloy")]
 pub use alloy::{PoolHints, PoolTransport, PoolTransportError};
+pub use broadcast::{
+    Broadcast, BroadcastAnswer, BroadcastError, BroadcastSaid, DEFAULT_BROADCAST, RawTx, RawTxError, Rest,
+    Sent,
+};
 pub use class::{Class, DEFAULT_THROTTLE, QUOTA_THROTTLE};
 pub use clock::WallClock;
 pub use comet_tx::TxRefusal;
 pub use config::{ConfigError, RpcConfig, Timeouts};
 pub use conn::RpcConn;
+pub use distinct::Distinct;
 pub use endpoint::JsonRpcEndpoint;
 pub use env::{EnvError, expand_env};
 pub use error::{ConnectPhase, Phase, Progress, RpcError, RpcFailure};
@@ -111,10 +127,14 @@ pub use http_config::{Http2Config, HttpVersion};
 pub use jsonrpc::{ErrorObject, RpcRequest};
 pub use malformed::Malformed;
 pub use method::{Idempotency, idempotency};
+pub use method_rules::MethodRules;
 pub use operation::{RpcBatch, RpcCall};
 pub use prices::{MethodCosts, PriceList};
 pub use probe::Probe;
 pub use proxy::ProxySetting;
+pub use quorum::{
+    Agreed, Dissents, InvalidQuorum, Quorum, QuorumAnswer, QuorumCounts, QuorumError, QuorumSaid,
+};
 pub use retry_after::MAX_RETRY_AFTER;
 pub use secret::Secret;
 #[cfg(feature = "file")]

@@ -41,6 +41,9 @@ pub enum Malformed {
         /// Requests in the batch.
         of: usize,
     },
+    /// A node took a transaction and named it by another hash than its own.
+    #[error("the node names the transaction by another hash")]
+    OtherHash,
     /// The result of a health probe's call is not what the method returns.
     #[error("the result of {method} is not what the method returns")]
     Result {

@@ -13,6 +13,7 @@ use crate::{
     error::{RpcError, RpcFailure},
     jsonrpc::{ErrorObject, RpcRequest},
     method::{Idempotency, idempotency},
+    method_need::{need_of, need_of_all},
     prices::MethodCosts,
 };
 
@@ -44,14 +45,26 @@ impl RpcCall {
         Ok(Self::new(RpcRequest::new(method, params)?))
     }
 
+    /// What is called.
+    pub const fn request(&self) -> &RpcRequest {
+        &self.request
+    }
+
     /// Whether the method may be sent again when a node may already have acted on it.
     pub fn idempotency(&self) -> Idempotency {
         idempotency(self.request.method())
     }
 
-    /// What the call needs from the pool: the defaults, with the method's idempotency. It costs one unit.
+    /// What the call needs from the pool: the defaults, with the method's idempotency, and endpoints that offer the method.
+    /// It costs one unit.
     pub fn pool_request(&self) -> Request {
-        Request::new().idempotent(self.idempotency() == Idempotency::Idempotent)
+        let idempotent = self.idempotency() == Idempotency::Idempotent;
+        self.needing(&Request::new().idempotent(idempotent))
+    }
+
+    /// The request, for endpoints that offer the method.
+    pub(crate) fn needing(&self, request: &Request) -> Request {
+        request.clone().need(need_of(self.request.method()))
     }
 
     /// The same, at what the method costs with each provider.
@@ -108,8 +121,8 @@ impl RpcBatch {
         }
     }
 
-    /// What the batch needs from the pool: the defaults, with its idempotency. Each of its requests costs one unit: providers
-    /// count what is in a batch.
+    /// What the batch needs from the pool: the defaults, with its idempotency, and endpoints that offer all its methods.
+    /// Each of its requests costs one unit: providers count what is in a batch.
     pub fn pool_request(&self) -> Request {
         self.pool_request_at(&MethodCosts::new())
     }
@@ -119,6 +132,7 @@ impl RpcBatch {
         let methods = self.requests.iter().map(RpcRequest::method);
         Request::new()
             .idempotent(self.idempotency() == Idempotency::Idempotent)
+            .need(need_of_all(&self.requests))
             .cost(costs.cost(methods))
     }
 }

@@ -63,7 +63,7 @@ pub(crate) const RULES: &[Rule] = &[
     words(Class::Underpriced, &[
         "transaction underpriced", "max fee per gas less than block base fee", "less than block base fee",
         "fee cap less than block", "feetoolow", "fee too low", "insufficient fee", "gas price too low",
-        "gas price below", "gas tip cap",
+        "gas price below", "gas tip cap", "max fee per blob gas less than",
     ]),
     words(Class::InsufficientFunds, &[
         "insufficient funds", "insufficientfunds", "insufficient balance for transfer", "doesn't have enough funds",
@@ -74,7 +74,9 @@ pub(crate) const RULES: &[Rule] = &[
         "nonce gap", "gas required exceeds", "out of gas", "invalid sender", "invalid signature",
         "invalid chain id for signer", "transaction type not supported", "rlp:", "typed transaction too short",
         "oversized data", "tx too large", "exceeds the configured cap", "only replay-protected", "invalid transaction",
-        "max initcode size exceeded",
+        "max initcode size exceeded", "max priority fee per gas higher than max fee", "gas uint64 overflow",
+        "gas limit too high", "sender not an eoa", "address already reserved", "delegated account",
+        "future transaction tries to replace",
     ]),
 
     // "Block range" also stands where the head is meant, and where the range is upside down.
@@ -85,7 +87,7 @@ pub(crate) const RULES: &[Rule] = &[
         "range too wide", "too many blocks", "exceeds the range", "is limited to", "limited to a ", "max range",
         "maximum range", "range limit", "response size exceeded", "response size should", "response is too big",
         "response too large", "exceeds max results", "exceeds limit of results", "matched by query exceeds limit",
-        "more than 10000 results", "more than 10,000 results",
+        "more than 10000 results", "more than 10,000 results", "batch too large", "batch size", "batch limit",
     ]),
 
     words(Class::QuotaSpent, &[
@@ -145,8 +147,28 @@ pub(crate) const RULES: &[Rule] = &[
     code(Class::InvalidRequest, &[-32600, -32602, -32700, -32006]),
     words(Class::InvalidRequest, &[
         "invalid argument", "missing value for required argument", "invalid params", "invalid parameter",
-        "parse error", "cannot unmarshal", "filter not found", "filter with id", "invalid hex", "hex string", "invalid request", "invalid address",
+        "parse error", "cannot unmarshal", "invalid hex", "hex string", "invalid request", "invalid address",
+        // it lives on the node that made it, if it lives
+        "filter not found", "filter with id",
     ]),
     code(Class::TxInvalid, &[-32003]),
     code(Class::Internal, &[-32603]),
+];
+
+/// Codes of the Cosmos SDK (codespace `sdk`) in results of `broadcast_tx_*`. What is not listed is sorted by its words.
+#[rustfmt::skip]
+pub(crate) const SDK_CODES: &[(u32, Class)] = &[
+    (2, Class::TxInvalid),           // cannot be decoded
+    (3, Class::NonceTooLow),         // invalid sequence
+    (4, Class::TxInvalid),           // signature not accepted
+    (5, Class::InsufficientFunds),
+    (11, Class::TxInvalid),          // out of gas
+    (12, Class::TxInvalid),          // memo too large
+    (13, Class::Underpriced),        // insufficient fee
+    (19, Class::AlreadyKnown),       // in the mempool's cache
+    (20, Class::PoolFull),
+    (21, Class::TxInvalid),          // too large
+    (28, Class::TxInvalid),          // of another chain
+    (30, Class::TxInvalid),          // beyond its timeout height
+    (32, Class::NonceTooLow),        // wrong sequence
 ];

@@ -23,7 +23,7 @@ impl ErrorObject {
     }
 
     /// Index of the matching row.
-    fn row(&self) -> Option<usize> {
+    pub(crate) fn row(&self) -> Option<usize> {
         let message = self.message.trim().to_lowercase();
         let detail = self.detail();
         let holds = |word: &&str| match word.strip_prefix('^') {
@@ -34,6 +34,17 @@ impl ErrorObject {
             (codes.is_empty() || codes.contains(&self.code)) && (words.is_empty() || words.iter().any(holds))
         };
         RULES.iter().position(|rule| matches(rule.codes, rule.words))
+    }
+
+    /// Whether message or data hold these words, in lower case.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.message.to_lowercase().contains(words) || self.detail().contains(words)
+    }
+
+    /// Whether what is not supported is the method itself. A block tag or parameter that a node does not support, or a
+    /// plan that does not cover old blocks, says nothing of the method's other uses.
+    fn lacks_method(&self) -> bool {
+        matches!(self.code, -32601 | -32004) || self.says("method")
     }
 
     /// Data that is a short text, in lower case.
@@ -129,7 +140,8 @@ fn of_failure(failure: &RpcFailure) -> Verdict {
         (class, _) => class,
     };
     let hint = failure.object.data.as_deref().and_then(backoff_in_data);
-    class.verdict(failure.retry_after.or(hint))
+    let lacks = class == Class::Unsupported && failure.object.lacks_method();
+    class.verdict(failure.retry_after.or(hint)).with_lacks(lacks)
 }
 
 #[cfg(test)]

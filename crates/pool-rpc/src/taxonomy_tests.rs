@@ -4,7 +4,7 @@ use pool_core::Fault;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::{class::DEFAULT_THROTTLE, malformed::Malformed, retry_after::MAX_RETRY_AFTER};
+use crate::{class::DEFAULT_THROTTLE, fixtures::SENT, malformed::Malformed, retry_after::MAX_RETRY_AFTER};
 
 fn object(code: i64, message: &str, data: Option<&str>) -> ErrorObject {
     let data = data.map(|data| RawValue::from_string(data.to_owned()).unwrap());
@@ -15,103 +15,6 @@ fn object(code: i64, message: &str, data: Option<&str>) -> ErrorObject {
     }
 }
 
-/// What providers send, row by row: code, message, data, class.
-#[rustfmt::skip]
-const SENT: &[(i64, &str, Option<&str>, Class)] = &[
-    // reverts, with whatever words the contract chose
-    (3, "execution reverted: rate limit exceeded", Some("\"0x08c379a0\""), Class::Reverted),
-    (3, "x", Some("\"0x\""), Class::Reverted),
-    (-32000, "execution reverted: insufficient funds", None, Class::Reverted),
-    (-32603, "Error: VM Exception while processing transaction: reverted with reason string 'x'", None, Class::Reverted),
-    (-32015, "x", None, Class::Reverted),
-    (-32015, "VM execution error.", Some("\"Reverted 0x08c379a0\""), Class::Reverted),
-    (-32000, "invalid opcode: INVALID", None, Class::Reverted),
-    (-32015, "request timed out", None, Class::Timeout),
-    // transactions
-    (-32000, "already known", None, Class::AlreadyKnown),
-    (-32000, "known transaction: 5f0a", None, Class::AlreadyKnown),
-    (-32010, "Transaction with the same hash was already imported.", None, Class::AlreadyKnown),
-    (-32000, "AlreadyKnown, Hash: 0xaa", None, Class::AlreadyKnown),
-    (-32603, "Internal error", Some("\"tx already exists in cache\""), Class::AlreadyKnown),
-    (-32000, "nonce too low: next nonce 7, tx nonce 5", None, Class::NonceTooLow),
-    (-32003, "nonce too low", None, Class::NonceTooLow),
-    (-32010, "OldNonce, Current nonce: 7", None, Class::NonceTooLow),
-    (-32603, "Internal error", Some("\"account sequence mismatch, expected 7, got 5\""), Class::NonceTooLow),
-    (-32000, "replacement transaction underpriced", None, Class::ReplacementUnderpriced),
-    (-32000, "transaction underpriced", None, Class::Underpriced),
-    (-32000, "max fee per gas less than block base fee: address 0x0, maxFeePerGas: 1", None, Class::Underpriced),
-    (-32000, "insufficient funds for gas * price + value: balance 0", None, Class::InsufficientFunds),
-    (-32003, "insufficient funds for transfer", None, Class::InsufficientFunds),
-    (-32000, "intrinsic gas too low: gas 1, minimum needed 21000", None, Class::TxInvalid),
-    (-32000, "gas required exceeds allowance (21000)", None, Class::TxInvalid),
-    (-32000, "exceeds block gas limit", None, Class::TxInvalid),
-    (-32000, "invalid sender", None, Class::TxInvalid),
-    (-32003, "transaction rejected", None, Class::TxInvalid),
-    // -32005 in its two meanings, and other limits on what one request may ask for
-    (-32005, "query returned more than 10000 results. Try with this block range [0x1, 0x2].", None, Class::RangeTooLarge),
-    (-32005, "logs matched by query exceeds limit of 10000", None, Class::RangeTooLarge),
-    (-32602, "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range", None, Class::RangeTooLarge),
-    (-32600, "Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range.", None, Class::RangeTooLarge),
-    (-32614, "eth_getLogs is limited to a 10,000 range", None, Class::RangeTooLarge),
-    (-32000, "exceed maximum block range: 5000", None, Class::RangeTooLarge),
-    (-32600, "query timeout exceeded. Consider reducing your block range.", None, Class::RangeTooLarge),
-    (-32005, "limit exceeded", None, Class::RateLimited),
-    (-32005, "project ID request rate exceeded", None, Class::RateLimited),
-    (-32005, "x", None, Class::RateLimited),
-    (-32007, "50/second request limit reached - reduce calls per second or upgrade your account", None, Class::RateLimited),
-    (-32016, "over rate limit", None, Class::RateLimited),
-    (-32029, "slow down", None, Class::RateLimited),
-    (429, "Your app has exceeded its compute units per second capacity.", None, Class::RateLimited),
-    (-32090, "Too many requests, reason: call rate limit exhausted", None, Class::RateLimited),
-    (-32012, "usage beyond plan: credits", None, Class::QuotaSpent),
-    (-32005, "daily request count exceeded, request rate limited", None, Class::QuotaSpent),
-    (429, "Monthly capacity limit exceeded. Visit the dashboard to upgrade.", None, Class::QuotaSpent),
-    (-32012, "credits limit for this plan is spent", None, Class::QuotaSpent),
-    // credentials
-    (-32600, "Must be authenticated!", None, Class::Unauthorized),
-    (-32000, "invalid api key", None, Class::Unauthorized),
-    (-32002, "invalid project id", None, Class::Unauthorized),
-    (0, "unauthorized", None, Class::Unauthorized),
-    // what the node lacks
-    (-32000, "missing trie node 5f0a (path ) state 0xaa is not available", None, Class::Pruned),
-    (-32000, "required historical state unavailable (reexec=128)", None, Class::Pruned),
-    (4444, "pruned history unavailable", None, Class::Pruned),
-    (-32603, "Internal error", Some("\"height 5 is not available, lowest height is 100\""), Class::Pruned),
-    (-32000, "header not found", None, Class::UnknownBlock),
-    (-32001, "Resource not found.", None, Class::UnknownBlock),
-    (-32000, "Unknown block", None, Class::UnknownBlock),
-    (-32602, "block range extends beyond current head block", None, Class::UnknownBlock),
-    (-32603, "Internal error", Some("\"height 9 must be less than or equal to the current blockchain height 7\""), Class::UnknownBlock),
-    (-32000, "node is syncing", None, Class::Syncing),
-    (-32014, "no data", None, Class::Pruned),
-    (-32019, "x", None, Class::UnknownBlock),
-    (-32000, "unknown transaction: 5f0a", None, Class::Unknown),
-    // methods and requests
-    (-32601, "the method trace_block does not exist/is not available", None, Class::Unsupported),
-    (-32004, "Method not supported", None, Class::Unsupported),
-    (-32000, "the method trace_block does not exist/is not available", None, Class::Unsupported),
-    (-32004, "x", None, Class::Unsupported),
-    (-32601, "x", None, Class::Unsupported),
-    (-32000, "method is disabled", None, Class::Unsupported),
-    (-32602, "invalid argument 0: hex string without 0x prefix", None, Class::InvalidRequest),
-    (-32000, "invalid block range params", None, Class::InvalidRequest),
-    (-32000, "invalid argument 0", None, Class::InvalidRequest),
-    (-32602, "x", None, Class::InvalidRequest),
-    (-32600, "Invalid Request", None, Class::InvalidRequest),
-    (-32700, "Parse error", None, Class::InvalidRequest),
-    // the node's own trouble
-    (-32000, "execution timeout", None, Class::Timeout),
-    (-32000, "txpool is full", None, Class::PoolFull),
-    (-32603, "Internal error", Some("\"mempool is full: number of txs 5000 (max: 5000)\""), Class::PoolFull),
-    (-32011, "no backend is currently healthy to serve traffic", None, Class::Overloaded),
-    (-32011, "x", None, Class::Overloaded),
-    (-32603, "Internal error", None, Class::Internal),
-    (-32603, "Internal error", Some("{\"a\":1}"), Class::Internal),
-    // the default
-    (-32000, "flux capacitor", None, Class::Unknown),
-    (12345, "", None, Class::Unknown),
-];
-
 #[test]
 fn messages_are_sorted() {
     for (code, message, data, expected) in SENT {
@@ -121,6 +24,28 @@ fn messages_are_sorted() {
             "{code} {message:?} {data:?}"
         );
     }
+}
+
+/// A word that an earlier row swallows is dead, and its row says what is not so.
+#[test]
+fn no_word_is_hidden_by_an_earlier_row() {
+    for rule in RULES {
+        let code = rule.codes.first().copied().unwrap_or(-32000);
+        for word in rule.words {
+            let message = match word.strip_prefix('^') {
+                Some(start) => format!("{start} 5"),
+                None => format!("so {word} 5"),
+            };
+            assert_eq!(object(code, &message, None).class(), rule.class, "{word:?}");
+        }
+    }
+}
+
+#[test]
+fn every_class_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+    assert_eq!(names.len(), Class::ALL.len());
+    assert!(CLASSES.iter().map(|(class, _)| *class).eq(Class::ALL));
 }
 
 #[test]
@@ -287,6 +212,25 @@ fn a_pause_in_the_error_data_counts() {
         Some(Duration::from_secs(30))
     );
     assert!(DEFAULT_THROTTLE < MAX_RETRY_AFTER);
+}
+
+#[test]
+fn only_a_method_that_is_missing_is_remembered() {
+    for (code, message, lacks) in [
+        (
+            -32601,
+            "the method trace_block does not exist/is not available",
+            true,
+        ),
+        (-32004, "x", true),
+        (-32000, "Unsupported method: eth_getLogs", true),
+        (-32000, "block tag 'safe' is not supported", false),
+        (-32000, "archive blocks are not available on the free tier", false),
+        (-32000, "header not found", false),
+    ] {
+        let verdict = classify(&rpc(200, code, message, None));
+        assert_eq!(verdict.lacks, lacks, "{code} {message}");
+    }
 }
 
 #[test]

@@ -126,7 +126,8 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `http2`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`",
+         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `http2`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`, \
+         `methods`",
     ),
     (
         "weight: 1",

@@ -1,15 +1,18 @@
 //! Those who ask: a slot at once, a place in line, a look whether the turn has come, and leaving.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Turn, Want,
+    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Terms, Turn, Want,
     gate::Relief,
     queue::{Look, Queue},
 };
-use crate::{Cost, Priority};
+use crate::{Cost, Priority, moment::after};
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -33,7 +36,7 @@ impl<O> Admission<O> {
         if let Some(grant) = at_hand {
             return (Ok(Asked::Go(grant)), effects);
         }
-        if want.avoid.is_empty() && want.min_position.is_none() {
+        if want.avoid.is_empty() && want.min_position.is_none() && !self.restricts(&want.terms) {
             self.set_crowded(true);
         }
         if Self::is_hopeless(&state, want, now) {
@@ -96,7 +99,7 @@ impl<O> Admission<O> {
     /// What the balancer saw may be old: an endpoint that time has made usable since belongs to those in line.
     pub(super) fn may_prefer(state: &State<O>, key: u32, want: &Want) -> bool {
         let gate = state.gates.get(key as usize);
-        gate.is_some_and(|gate| gate.reaches(want.min_position))
+        gate.is_some_and(|gate| gate.meets(want.min_position, &want.terms))
             && (state.queue.waiting() == 0 || state.eligible.contains(&key))
     }
 
@@ -145,11 +148,11 @@ impl<O> Admission<O> {
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
-        let reached = |key: &u32| state.gates[*key as usize].reaches(want.min_position);
-        let preferable = |key: &u32| reached(key) && !want.avoid.contains(key);
+        let meets = |key: &u32| state.gates[*key as usize].meets(want.min_position, &want.terms);
+        let preferable = |key: &u32| meets(key) && !want.avoid.contains(key);
         let others = !want.avoid.is_empty() && state.eligible.iter().any(preferable);
         let candidates = state.eligible.iter().copied();
-        let candidates = candidates.filter(|key| reached(key) && !(others && want.avoid.contains(key)));
+        let candidates = candidates.filter(|key| meets(key) && !(others && want.avoid.contains(key)));
         let free = candidates.filter(|key| state.gates[*key as usize].free() > 0);
         let rank = |key: &u32| {
             let kin = Self::is_kin(state, *key, &want.avoid);
@@ -179,23 +182,25 @@ impl<O> Admission<O> {
         Load(stats.tier(), f64::from(taken + 1) / stats.weight(now))
     }
 
-    /// When the first endpoint can become usable for those who demand this position, if none is: then whoever gives up
-    /// before that waits in vain.
+    /// When the first endpoint can become usable for those who demand this position and have these terms, if none is:
+    /// then whoever gives up before that waits in vain.
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
         short: bool,
-        min: Option<u64>,
+        (min, terms): (Option<u64>, &Terms),
         now: Instant,
     ) -> Option<Instant> {
-        if eligible.iter().any(|key| gates[*key as usize].reaches(min)) {
+        if eligible.iter().any(|key| gates[*key as usize].meets(min, terms)) {
             return None;
         }
-        let members = gates.iter().filter(|gate| gate.is_member());
+        let mut members = gates.iter().filter(|gate| gate.is_member()).peekable();
+        members.peek()?;
         let alone = eligible.is_empty() && !gates.iter().any(|gate| gate.is_relied_on(now));
-        let soonest = members.map(|gate| gate.earliest(min, now, Relief { alone, short }));
-        let soonest = soonest.min();
-        soonest.filter(|at| *at > now)
+        let earliest = |gate: &Gate| gate.earliest(min, terms, now, Relief { alone, short });
+        let soonest = members.filter_map(earliest).min();
+        // where none ever can, nobody's patience is long enough
+        soonest.map_or_else(|| Some(after(now, FOREVER)), |at| (at > now).then_some(at))
     }
 
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
@@ -205,7 +210,8 @@ impl<O> Admission<O> {
             short,
             ..
         } = state;
-        Self::hopeless_before(gates, eligible, *short, want.min_position, now)
+        let wanted = (want.min_position, &want.terms);
+        Self::hopeless_before(gates, eligible, *short, wanted, now)
             .is_some_and(|soonest| want.deadline < soonest)
     }
 
@@ -239,7 +245,7 @@ impl<O> Admission<O> {
             Look::Closed => Turn::Closed,
             Look::Given(mut grant) => {
                 let gate = &state.gates[grant.key as usize];
-                if gate.still_good(grant.ticket, now) && gate.reaches(want.min_position) {
+                if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
                     Self::complete(&mut state, &mut grant);
                     Turn::Go(grant)
                 } else {
@@ -257,6 +263,10 @@ impl<O> Admission<O> {
                     self.publish_waiting(&state);
                     drop(state);
                     let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+                    if matches!(turn, Turn::Wait) {
+                        // others may use what it was given, and a slot that it may use may have been free all along
+                        self.serve(&mut self.lock(), now, &mut effects);
+                    }
                     // what is spent may be there sooner than was planned
                     effects.rearm |= paid;
                     return (turn, effects);
@@ -293,7 +303,7 @@ impl<O> Admission<O> {
         let (mut given, waker) = state.queue.leave(place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
-            gate.still_good(grant.ticket, now) && gate.reaches(want.min_position)
+            gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms)
         });
         state.timeouts += u64::from(!good);
         if let Some(grant) = given.as_mut().filter(|_| good) {

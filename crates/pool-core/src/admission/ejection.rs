@@ -46,6 +46,8 @@ impl<O> Admission<O> {
         };
         effects.change(id.key, change);
         self.refresh(&mut state, now, &mut effects);
+        // for who has no other left now, what was to be avoided gives way
+        self.serve(&mut state, now, &mut effects);
         (true, effects)
     }
 

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Ejection;
-use super::toll::{Throttles, Toll};
+use super::{
+    Ejection,
+    terms::{Lacks, Terms},
+    toll::{Throttles, Toll},
+};
 use crate::{
     BreakerConfig, Cost, HealthConfig, NotUsable, Provider, ThrottleCause,
     breaker::{Breaker, BreakerState, Ticket},
@@ -73,6 +76,8 @@ pub(crate) struct Gate {
     pub(crate) position: Option<(u64, Instant)>,
     /// How old the newest position was, and when that was seen.
     pub(crate) head: Option<(Duration, Instant)>,
+    /// What it is known not to offer.
+    pub(crate) lacks: Lacks,
 }
 
 impl Gate {
@@ -101,6 +106,7 @@ impl Gate {
             next_check: now,
             position: None,
             head: None,
+            lacks: Lacks::default(),
         }
     }
 
@@ -306,8 +312,16 @@ impl Gate {
         self.throttles.quota_spent(spent.1, now).then_some(spent)
     }
 
-    /// Why it may not be picked by those who demand this position; `None` when it may.
-    pub(crate) fn why_not(&self, min_position: Option<u64>, now: Instant) -> Option<NotUsable> {
+    /// Why it may not be picked by those who demand this position and have these terms; `None` when it may.
+    pub(crate) fn why_not(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<NotUsable> {
+        if let Some(why) = self.why_unsuited(terms, now) {
+            return Some(why);
+        }
         if let Some(record) = self.poor_record(now).filter(|_| !self.is_last_resort(now)) {
             return Some(record);
         }
@@ -346,9 +360,16 @@ impl Gate {
         })
     }
 
-    /// The earliest moment at which those who demand this position can pick it, as far as one can know.
-    pub(crate) fn earliest(&self, min_position: Option<u64>, now: Instant, relief: Relief) -> Instant {
-        let mut at = now;
+    /// The earliest moment at which those who demand this position and have these terms can pick it, as far as one can
+    /// know; `None` if never.
+    pub(crate) fn earliest(
+        &self,
+        min_position: Option<u64>,
+        terms: &Terms,
+        now: Instant,
+        relief: Relief,
+    ) -> Option<Instant> {
+        let mut at = self.suits_from(terms, now)?;
         let forgiven = relief.short && self.health.is_fit();
         let healthy = self.health.status() == HealthStatus::Healthy || forgiven;
         // only a check makes it healthy, or tells of a new position
@@ -361,7 +382,7 @@ impl Gate {
         if let Some(ejected) = self.ejected.filter(|_| !forgiven && !relief.alone) {
             at = at.max(ejected.until);
         }
-        self.throttled(now).map_or(at, |until| at.max(until))
+        Some(self.throttled(now).map_or(at, |until| at.max(until)))
     }
 
     /// When time alone changes whether it may be picked.
@@ -373,6 +394,7 @@ impl Gate {
             // that ends first, perhaps, and the others are judged by it
             self.rests(now),
             self.ejected.map(|ejected| ejected.until),
+            self.lacks.next(),
         ]
         .into_iter()
         .flatten()

@@ -19,12 +19,14 @@ mod checks;
 mod ejection;
 mod gate;
 mod lines;
+mod offers;
 mod queue;
 mod read;
 mod reconfigure;
 mod release;
 mod shortage;
 mod stash;
+mod terms;
 mod toll;
 mod upkeep;
 
@@ -45,6 +47,7 @@ pub(crate) use queue::Want;
 pub(crate) use reconfigure::Reconfiguration;
 pub(crate) use shortage::Panic;
 use stash::Stash;
+pub(crate) use terms::Terms;
 pub(crate) use toll::Toll;
 
 use crate::{
@@ -52,6 +55,7 @@ use crate::{
     breaker::{Ticket, Transition},
     foreign,
     health::{HealthReason, HealthStatus},
+    need::NeedHint,
     stats::Stats,
     sync::{AtomicUsize, Loaded, Mutex, MutexGuard, Published},
 };
@@ -276,6 +280,9 @@ pub(crate) struct Admission<O> {
     waiting: AtomicUsize,
     /// 1 since somebody who would have taken any slot found none, until one may be free again; a hint that saves a pick.
     crowded: AtomicUsize,
+    /// Needs that some endpoint lacks, and those that every endpoint has been asked about; hints.
+    lacked: NeedHint,
+    known: NeedHint,
 }
 
 impl<O> Admission<O> {
@@ -306,6 +313,8 @@ impl<O> Admission<O> {
             }),
             waiting: AtomicUsize::new(0),
             crowded: AtomicUsize::new(0),
+            lacked: NeedHint::default(),
+            known: NeedHint::default(),
         }
     }
 
@@ -335,11 +344,11 @@ impl<O> Admission<O> {
         });
     }
 
-    /// Keys of the endpoints that may be picked now and have got as far as this.
-    pub(crate) fn eligible_from(&self, min_position: u64) -> Vec<u32> {
+    /// Keys of the endpoints that may be picked now, have got as far as this and suit these terms.
+    pub(crate) fn eligible_for(&self, min_position: Option<u64>, terms: &Terms) -> Vec<u32> {
         let state = self.lock();
-        let reaches = |key: &u32| state.gates[*key as usize].reaches(Some(min_position));
-        state.eligible.iter().copied().filter(reaches).collect()
+        let meets = |key: &u32| state.gates[*key as usize].meets(min_position, terms);
+        state.eligible.iter().copied().filter(meets).collect()
     }
 
     /// Whether there is a line or no slot, so that it does not matter whom a balancer would pick; a hint.

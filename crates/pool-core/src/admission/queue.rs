@@ -13,8 +13,16 @@ use std::{task::Waker, time::Duration};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::lines::{Line, Lines, Link, Rank};
-use crate::{Cost, Priority, balance::Ask, moment::after};
+use super::{
+    Terms,
+    lines::{Line, Lines, Link, Rank},
+};
+use crate::{
+    Cost, Priority,
+    balance::Ask,
+    moment::after,
+    need::{Need, NeedSet},
+};
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -23,6 +31,8 @@ pub(crate) struct Want {
     pub(crate) avoid: Vec<u32>,
     /// It takes only endpoints that are known to have got so far.
     pub(crate) min_position: Option<u64>,
+    /// It takes only endpoints that suit these.
+    pub(crate) terms: Terms,
     pub(crate) priority: Priority,
     /// When it gives up.
     pub(crate) deadline: Instant,
@@ -40,6 +50,7 @@ impl Want {
         Self {
             avoid: Vec::new(),
             min_position: None,
+            terms: Terms::NONE,
             priority: Priority::Normal,
             deadline,
             cost: Cost::ONE,
@@ -94,10 +105,11 @@ struct Node<G> {
     state: State<G>,
 }
 
-/// Lines of one priority that avoid the same endpoints.
+/// Lines of one priority and the same terms that avoid the same endpoints.
 #[derive(Debug)]
 struct Group {
     avoid: Vec<u32>,
+    terms: Terms,
     priority: Priority,
     /// The line of those who demand no position.
     plain: Link,
@@ -115,6 +127,15 @@ pub(super) struct Reach {
     pub(super) above: Option<u64>,
     /// ...and at most this; none if the endpoint's position is not known.
     pub(super) up_to: Option<u64>,
+}
+
+impl Reach {
+    /// None at all.
+    pub(super) const NOBODY: Self = Self {
+        plain: false,
+        above: None,
+        up_to: None,
+    };
 }
 
 /// What a caller finds when it looks.
@@ -140,13 +161,15 @@ pub(crate) struct Queue<G> {
     delays: [Duration; 3],
     /// The newest moment anybody came at, so that ranks rise with numbers.
     newest: Option<Instant>,
+    /// Needs that some endpoint lacks: only these set their callers apart.
+    routed: NeedSet,
 }
 
 fn delays(ageing: Duration) -> [Duration; 3] {
     LASTING.map(|priority| ageing.saturating_mul(priority as u32))
 }
 
-/// The groups that avoid nothing stay for good, at the index of their priority.
+/// The groups that avoid nothing and have no terms stay for good, at the index of their priority.
 const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl<G> Queue<G> {
@@ -156,7 +179,7 @@ impl<G> Queue<G> {
     }
 
     pub(crate) fn new(ageing: Duration) -> Self {
-        let groups = LASTING.map(|priority| Group::new(Vec::new(), priority));
+        let groups = LASTING.map(|priority| Group::new(Vec::new(), Terms::NONE, priority));
         Self {
             nodes: Slab::new(),
             lines: Lines::new(),
@@ -165,6 +188,7 @@ impl<G> Queue<G> {
             waiting: 0,
             delays: delays(ageing),
             newest: None,
+            routed: NeedSet::default(),
         }
     }
 
@@ -226,8 +250,15 @@ impl<G> Queue<G> {
         Place { key, rank }
     }
 
-    /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints which lines.
-    pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32]) -> Reach) -> Option<Place> {
+    /// Whether some endpoint lacks this. Those who wait already stay where they are: whoever is given an endpoint that
+    /// does not suit it stands in line again, among its own.
+    pub(super) fn route(&mut self, need: Need, lacked: bool) {
+        self.routed.set(need, lacked);
+    }
+
+    /// The oldest waiting caller whom an endpoint may serve; `reach` says for each list of avoided endpoints and terms which
+    /// lines.
+    pub(super) fn oldest(&self, mut reach: impl FnMut(&[u32], &Terms) -> Reach) -> Option<Place> {
         let mut best: Option<(Rank, u32)> = None;
         let mut consider = |found: Option<(Rank, u32)>| {
             if let Some(found) = found
@@ -246,7 +277,7 @@ impl<G> Queue<G> {
                 continue;
             }
             unseen -= group.waiting;
-            let reach = reach(&group.avoid);
+            let reach = reach(&group.avoid, &group.terms);
             if let Some(id) = group.plain.filter(|_| reach.plain) {
                 consider(self.lines.at(id).first.map(|rank| (rank, id)));
             }
@@ -328,16 +359,17 @@ impl<G> Queue<G> {
     }
 
     /// Takes the wakers of those who wait in vain, so that they look once more; `soonest` says for a demanded position
-    /// before which moment nothing can come, if there is one.
+    /// and terms before which moment nothing can come, if there is one.
     pub(crate) fn wake_hopeless(
         &mut self,
-        mut soonest: impl FnMut(Option<u64>) -> Option<Instant>,
+        mut soonest: impl FnMut((Option<u64>, &Terms)) -> Option<Instant>,
         wakers: &mut Vec<Waker>,
     ) {
         let mut affected = Vec::new();
         let mut visit = |id: u32| {
             let line = self.lines.at(id);
-            let moment = line.patience.and_then(|_| soonest(line.min_position));
+            let terms = &self.groups[line.group as usize].terms;
+            let moment = line.patience.and_then(|_| soonest((line.min_position, terms)));
             if let (Some(patience), Some(moment)) = (line.patience, moment)
                 && patience < moment
             {
@@ -460,17 +492,21 @@ impl<G> Queue<G> {
     }
 
     fn group(&mut self, want: &Want) -> u32 {
-        if want.avoid.is_empty() {
+        let need = want.terms.need.filter(|need| self.routed.has(*need));
+        if want.avoid.is_empty() && need.is_none() && !want.terms.name_endpoints() {
             return want.priority as u32;
         }
+        let terms = want.terms.with_need(need);
         let alike = |group: &Group| {
             group.priority == want.priority
+                && group.terms == terms
                 && group.avoid.iter().all(|key| want.avoid.contains(key))
                 && want.avoid.iter().all(|key| group.avoid.contains(key))
         };
         let there = self.groups.iter().find(|(_, group)| alike(group));
         let id = there.map(|(id, _)| id);
-        id.unwrap_or_else(|| self.groups.insert(Group::new(want.avoid.clone(), want.priority))) as u32
+        let new = || Group::new(want.avoid.clone(), terms, want.priority);
+        id.unwrap_or_else(|| self.groups.insert(new())) as u32
     }
 
     /// Somebody else is the first of the line, or nobody.
@@ -501,9 +537,10 @@ impl<G> Queue<G> {
 }
 
 impl Group {
-    const fn new(avoid: Vec<u32>, priority: Priority) -> Self {
+    const fn new(avoid: Vec<u32>, terms: Terms, priority: Priority) -> Self {
         Self {
             avoid,
+            terms,
             priority,
             plain: None,
             tree: None,

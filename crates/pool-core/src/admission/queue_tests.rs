@@ -23,14 +23,14 @@ impl<G> Queue<G> {
         ranks
     }
 
-    /// Those who wait: rank, what they avoid, what position they demand.
-    pub(in super::super) fn line(&self) -> Vec<(Rank, Vec<u32>, Option<u64>)> {
+    /// Those who wait: rank, what they avoid, what position they demand, their terms.
+    pub(in super::super) fn line(&self) -> Vec<(Rank, Vec<u32>, Option<u64>, Terms)> {
         let mut all = Vec::new();
         for id in self.lines() {
             let line = self.lines.at(id);
-            let avoid = &self.groups[line.group as usize].avoid;
+            let Group { avoid, terms, .. } = &self.groups[line.group as usize];
             let ranks = self.members(id).into_iter();
-            all.extend(ranks.map(|rank| (rank, avoid.clone(), line.min_position)));
+            all.extend(ranks.map(|rank| (rank, avoid.clone(), line.min_position, terms.clone())));
         }
         all
     }
@@ -90,7 +90,7 @@ fn queue() -> Queue<u32> {
 
 fn numbers(queue: &Queue<u32>) -> Vec<u64> {
     queue.check();
-    let mut numbers: Vec<u64> = queue.line().iter().map(|(rank, _, _)| rank.seq).collect();
+    let mut numbers: Vec<u64> = queue.line().iter().map(|(rank, ..)| rank.seq).collect();
     numbers.sort_unstable();
     numbers
 }
@@ -113,7 +113,7 @@ fn the_middle_leaves_and_returns_to_its_old_place() {
     assert_eq!(numbers(&queue), [0, 1, 3, 4]);
     queue.give(places[0], 8);
     assert_eq!(queue.leave(places[0]).0, Some(8), "what was given comes back");
-    let first = queue.oldest(|_| ANYTHING).unwrap();
+    let first = queue.oldest(|_, _| ANYTHING).unwrap();
     assert_eq!(first.rank.seq, 1);
 }
 
@@ -184,6 +184,7 @@ fn behaves_like_a_plain_list() {
                     deadline: now,
                     cost: 1.into(),
                     rank: None,
+                    terms: Terms::NONE,
                     ask: crate::balance::Ask::NOTHING,
                 };
                 let place = queue.push(&want, Waker::noop().clone(), now);
@@ -209,7 +210,7 @@ fn behaves_like_a_plain_list() {
                     }
                 };
                 let first = model.values().find(|(_, want)| may(want)).cloned();
-                let found = queue.oldest(reach);
+                let found = queue.oldest(|avoid, _| reach(avoid));
                 assert_eq!(found, first.as_ref().map(|(place, _)| *place));
                 if let Some((place, want)) = first {
                     model.remove(&place.rank);
@@ -234,7 +235,7 @@ fn behaves_like_a_plain_list() {
             continue;
         }
         queue.check();
-        assert!(queue.line().iter().all(|(rank, _, _)| model.contains_key(rank)));
+        assert!(queue.line().iter().all(|(rank, ..)| model.contains_key(rank)));
     }
 }
 
@@ -260,7 +261,7 @@ fn steps_to_drain(callers: u64, demands: u64) -> u64 {
             above: None,
             up_to: Some(up_to),
         };
-        while let Some(place) = queue.oldest(|_| reach) {
+        while let Some(place) = queue.oldest(|_, _| reach) {
             queue.give(place, 0);
             queue.look(place, Waker::noop());
         }

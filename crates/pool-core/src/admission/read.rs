@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::{Admission, Gate};
-use crate::{Unusable, health::HealthStatus};
+use super::{Admission, Gate, Terms};
+use crate::{EndpointId, Unusable, health::HealthStatus};
 
 /// Numbers read under one lock.
 pub(crate) struct Totals {
@@ -19,17 +19,24 @@ pub(crate) struct Totals {
 }
 
 impl<O> Admission<O> {
-    /// Why each endpoint may not be picked by those who demand this position, or may.
-    pub(crate) fn reasons(&self, min_position: Option<u64>, now: Instant) -> Vec<Unusable> {
+    /// Why each endpoint may not be picked by those who demand this position and have these terms.
+    pub(crate) fn reasons(&self, min_position: Option<u64>, terms: &Terms, now: Instant) -> Vec<Unusable> {
         let state = self.lock();
         let members = state.gates.iter().filter(|gate| gate.is_member());
         let reasons = members.filter_map(|gate| {
-            gate.why_not(min_position, now).map(|reason| Unusable {
+            gate.why_not(min_position, terms, now).map(|reason| Unusable {
                 endpoint: gate.stats.id.clone(),
                 reason,
             })
         });
         reasons.collect()
+    }
+
+    /// The endpoints that have no slot to give.
+    pub(crate) fn full(&self) -> Vec<EndpointId> {
+        let state = self.lock();
+        let full = state.gates.iter().filter(|gate| gate.free() == 0);
+        full.map(|gate| gate.stats.id.clone()).collect()
     }
 
     /// Slots that are taken, over all endpoints.

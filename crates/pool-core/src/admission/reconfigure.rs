@@ -72,6 +72,10 @@ impl<O> Admission<O> {
                 gate.toll = toll.boxed();
             }
         }
+        if !plan.joining.is_empty() {
+            // those who join have not been asked what they offer
+            self.known.clear();
+        }
         for (id, mut gate) in plan.joining {
             gate.serial = id.serial;
             match state.gates.get_mut(id.key as usize) {
@@ -79,6 +83,7 @@ impl<O> Admission<O> {
                 None => state.gates.push(gate),
             }
         }
+        self.reconsider_lacks(&mut state);
         self.publish_roster(&state);
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);

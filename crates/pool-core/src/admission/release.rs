@@ -123,8 +123,15 @@ impl<O> Admission<O> {
     pub(super) fn oldest_for(state: &State<O>, key: u32) -> Option<Place> {
         let position = |key: u32| state.gates[key as usize].position.map(|(position, _)| position);
         let up_to = position(key);
-        state.queue.oldest(|avoid| {
-            let mut others = state.eligible.iter().filter(|other| !avoid.contains(other));
+        state.queue.oldest(|avoid, terms| {
+            let suits = |key: u32| state.gates[key as usize].suits(terms);
+            if !suits(key) {
+                return Reach::NOBODY;
+            }
+            let mut others = state
+                .eligible
+                .iter()
+                .filter(|other| !avoid.contains(other) && suits(**other));
             if !avoid.contains(&key) || others.clone().next().is_none() {
                 return Reach {
                     plain: true,

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    BreakerConfig, EndpointId, HealthConfig, Priority, Provider, ProviderConfig, ProviderId, QuotaConfig,
-    Unfit, WallClock, quota::Meter, stats::Stats,
+    BreakerConfig, EndpointId, HealthConfig, Need, Priority, Provider, ProviderConfig, ProviderId,
+    QuotaConfig, Unfit, WallClock, quota::Meter, stats::Stats,
 };
 
 const SLOTS: [u32; 3] = [1, 2, 3];
@@ -115,6 +115,10 @@ impl Wake for Flag {
     }
 }
 
+fn id(key: u32) -> EndpointId {
+    EndpointId::new(format!("e{key}")).unwrap()
+}
+
 struct Waiter {
     place: Place,
     want: Want,
@@ -162,10 +166,7 @@ impl Model {
         let stats: Vec<_> = SLOTS
             .iter()
             .enumerate()
-            .map(|(key, slots)| {
-                let id = EndpointId::new(format!("e{key}")).unwrap();
-                Arc::new(Stats::new(id, 1.0, *slots))
-            })
+            .map(|(key, slots)| Arc::new(Stats::new(id(key as u32), 1.0, *slots)))
             .collect();
         let [theirs, own] = QUOTAS.map(|(rate, burst)| QuotaConfig::per_second(rate).burst(burst));
         let clock = WallClock::new(|| Duration::ZERO);
@@ -270,10 +271,12 @@ impl Model {
     }
 
     /// Which endpoints a caller may use, as plainly as it can be said.
-    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>) -> Vec<u32> {
+    fn may_use(state: &State<Object>, avoid: &[u32], min_position: Option<u64>, terms: &Terms) -> Vec<u32> {
         let reached = |key: &u32| {
             let position = state.gates[*key as usize].position;
-            min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min))
+            let reached =
+                min_position.is_none_or(|min| position.is_some_and(|(position, _)| position >= min));
+            reached && state.gates[*key as usize].suits(terms)
         };
         let all: Vec<u32> = state.eligible.iter().copied().filter(reached).collect();
         let others: Vec<u32> = all.iter().copied().filter(|key| !avoid.contains(key)).collect();
@@ -288,6 +291,11 @@ impl Model {
             min_position: (rng.u8(..3) == 0).then(|| height + rng.u64(..8)),
             priority: [Priority::High, Priority::Normal, Priority::Low][rng.usize(..3)],
             deadline: self.now + Duration::from_millis(rng.u64(..20_000)),
+            terms: Terms::new(
+                &[],
+                &(0..3).filter(|_| rng.u8(..12) == 0).map(id).collect::<Vec<_>>(),
+                (rng.u8(..2) == 0).then(|| Need::new(rng.u32(..2)).unwrap()),
+            ),
             cost: rng.u32(..TOO_DEAR).into(),
             rank: None,
             ask: crate::balance::Ask::NOTHING,
@@ -300,7 +308,8 @@ impl Model {
         let theirs: Vec<(Rank, Vec<u32>)> = {
             let state = self.admission.lock();
             let line = state.queue.line().into_iter();
-            let line = line.map(|(rank, avoid, min)| (rank, Self::may_use(&state, &avoid, min)));
+            let line =
+                line.map(|(rank, avoid, min, terms)| (rank, Self::may_use(&state, &avoid, min, &terms)));
             line.collect()
         };
         let flag = Arc::<Flag>::default();
@@ -316,6 +325,7 @@ impl Model {
                 let position = state.gates[grant.key as usize]
                     .position
                     .map(|(position, _)| position);
+                assert!(state.gates[grant.key as usize].suits(&want.terms), "{want:?}");
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
                 let units = want.cost.plain();
@@ -452,6 +462,8 @@ impl Model {
         match turn {
             Turn::Wait => return,
             Turn::Go(grant) => {
+                let terms = &self.line[at].want.terms;
+                assert!(self.admission.suits(grant.key, terms), "{terms:?}");
                 assert_eq!(Some(grant.paid), before);
                 self.hold(grant);
             }
@@ -508,9 +520,21 @@ impl Model {
         self.apply(effects);
     }
 
+    /// An endpoint is found to lack something, or says so itself.
+    fn lacks(&mut self) {
+        let (key, need) = (self.rng.u32(..3), Need::new(self.rng.u32(..2)).unwrap());
+        let effects = if self.rng.u8(..20) == 0 {
+            self.admission.told(key.into(), need, false, self.now)
+        } else {
+            let until = self.now + Duration::from_millis(self.rng.u64(1..6_000));
+            self.admission.found_lacking(key, need, until, self.now)
+        };
+        self.apply(effects);
+    }
+
     fn step(&mut self) {
-        match self.rng.u8(..19) {
-            17.. => self.elsewhere(),
+        match self.rng.u8(..20) {
+            18.. => self.elsewhere(),
             16 => self.put_back(),
             0..5 => self.acquire(),
             5..9 => self.look(),
@@ -531,6 +555,7 @@ impl Model {
                 }
             }
             15 if self.rng.bool() => self.eject(),
+            17 => self.lacks(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
                 self.apply(effects);
@@ -632,8 +657,8 @@ impl Model {
             state.eligible.iter().filter(may).copied().collect::<Vec<_>>()
         );
         self.who_may_be_picked(&state);
-        for (rank, avoid, min) in &line {
-            let could = Self::may_use(&state, avoid, *min);
+        for (rank, avoid, min, terms) in &line {
+            let could = Self::may_use(&state, avoid, *min, terms);
             let mut could = could.iter().filter(may);
             let could = could.find(|key| state.gates[**key as usize].free() > 0);
             assert_eq!(could, None, "{rank:?} waits although a slot is free");
@@ -641,7 +666,8 @@ impl Model {
         let is_waited_for = |(key, gate): &(usize, &Gate)| {
             let works = gate.health.status() == HealthStatus::Healthy && gate.breaker.admits(self.now);
             let mut line = line.iter();
-            let wanted = line.any(|(_, avoid, min)| gate.reaches(*min) && !avoid.contains(&(*key as u32)));
+            let wanted =
+                line.any(|(_, avoid, min, terms)| gate.meets(*min, terms) && !avoid.contains(&(*key as u32)));
             works && gate.ejected.is_none() && gate.free() > 0 && wanted
         };
         let waited_for = state.gates.iter().enumerate().filter(is_waited_for);
@@ -658,8 +684,9 @@ impl Model {
                 continue;
             }
             // whoever avoids the endpoint may have had others a moment ago
-            let before = line.iter().find(|(other, avoid, min)| {
-                other < rank && !avoid.contains(&grant.key) && state.gates[grant.key as usize].reaches(*min)
+            let before = line.iter().find(|(other, avoid, min, terms)| {
+                let gate = &state.gates[grant.key as usize];
+                other < rank && !avoid.contains(&grant.key) && gate.meets(*min, terms)
             });
             assert_eq!(before, None, "{rank:?} was served before");
         }

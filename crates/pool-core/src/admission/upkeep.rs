@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, Change, Effects, Gate, Settle, State, Toll};
+use super::{Admission, Change, Effects, Gate, Settle, State, Terms, Toll};
 use crate::{
     ThrottleCause,
     breaker::{BreakerState, Ticket, Transition},
@@ -112,7 +112,8 @@ impl<O> Admission<O> {
                 short,
                 ..
             } = state;
-            let soonest = |min| Self::hopeless_before(gates, eligible, *short, min, now);
+            let soonest =
+                |wanted: (Option<u64>, &Terms)| Self::hopeless_before(gates, eligible, *short, wanted, now);
             queue.wake_hopeless(soonest, &mut effects.rest().wakers);
         }
     }
@@ -149,6 +150,7 @@ impl<O> Admission<O> {
         for key in 0..state.gates.len() {
             self.poll_breaker(&mut state.gates[key], key as u32, now, &mut effects);
         }
+        self.forget_lacks(&mut state, now);
         self.refresh(&mut state, now, &mut effects);
         // what serving changes is looked at once more
         effects.rearm = false;

@@ -43,6 +43,10 @@ pub(crate) struct Script {
     pub(crate) clean: bool,
     pub(crate) throttle: Option<Duration>,
     pub(crate) maybe_executed: bool,
+    /// Needs that it says it does not offer.
+    pub(crate) lacks: Vec<u32>,
+    /// Its errors mean that it lacks what was needed.
+    pub(crate) lacking: bool,
     /// What a good answer says of the quota.
     pub(crate) pause: Option<Duration>,
 }
@@ -57,6 +61,7 @@ pub(crate) struct Counts {
     pub(crate) recycles: AtomicU64,
     pub(crate) checks: AtomicU64,
     pub(crate) calls: AtomicU64,
+    pub(crate) asked: AtomicU64,
     pub(crate) sockets: AtomicI64,
     pub(crate) most_sockets: AtomicI64,
     pub(crate) lines: AtomicI64,
@@ -91,6 +96,8 @@ impl Node {
                 clean: true,
                 throttle: None,
                 maybe_executed: true,
+                lacks: Vec::new(),
+                lacking: false,
                 pause: None,
             }),
             counts: Counts::default(),
@@ -118,6 +125,11 @@ impl Node {
         self.0.counts.calls.load(SeqCst)
     }
 
+    /// How often it was asked what it offers.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.counts.asked.load(SeqCst)
+    }
+
     pub(crate) fn connects(&self) -> u64 {
         self.0.counts.connects.load(SeqCst)
     }
@@ -135,6 +147,7 @@ impl Node {
                 None => verdict,
             };
             let maybe = verdict.maybe_executed && script.maybe_executed;
+            let verdict = verdict.with_lacks(script.lacking);
             Err(Oops(verdict.with_maybe_executed(maybe)))
         };
         match act {
@@ -275,6 +288,11 @@ impl Endpoint for Fake {
             None => Report::fit(script.position),
         };
         Ok(report.with_age(script.age))
+    }
+
+    fn offers(&self, need: Need) -> bool {
+        self.0.counts().asked.fetch_add(1, SeqCst);
+        !self.0.script().lacks.contains(&need.number())
     }
 
     fn classify(&self, error: &Oops) -> Verdict {

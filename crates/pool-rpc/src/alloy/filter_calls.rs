@@ -1,9 +1,6 @@
 //! Calls that have to do with filters: each goes to the endpoint where its filter lives.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Weak};
 
 use pool_core::{AcquireError, EndpointId, NotUsable, Reasons, Request, RunError, Unusable};
 use serde_json::value::RawValue;
@@ -22,10 +19,6 @@ use crate::{
     operation::RpcCall,
 };
 
-/// Pauses between two looks at an endpoint whose slots are all taken: at first, and at the most.
-const LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
-/// How long a caller who names no time waits for such an endpoint.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Attempts of one call.
 const TRIES: u32 = 3;
 
@@ -109,52 +102,55 @@ impl Sender {
         }
     }
 
-    /// A connection to one endpoint; `None` when that does not work, or is not there any more.
+    /// A connection to one endpoint, and to no other; `None` when that does not work, or is not there any more. Where its
+    /// slots are all taken the call stands in the pool's line.
     async fn lease_of(&self, home: &EndpointId, way: &Way<RpcCall>) -> Result<Option<Lent>, Failure> {
-        let begun = Instant::now();
-        let patience = way.needs().timeout.unwrap_or(PATIENCE);
-        let (mut pause, longest) = LOOKS;
-        loop {
-            let endpoints = self.pool.snapshot().endpoints;
-            let others = endpoints
-                .iter()
-                .map(|endpoint| &endpoint.id)
-                .filter(|id| *id != home);
-            if others.clone().count() == endpoints.len() {
-                return Ok(None);
-            }
-            let mut explained = self.pool.explain().into_iter();
-            let reason = explained.find_map(|one| one.not_usable.filter(|_| one.endpoint == *home));
-            match reason {
-                Some(NotUsable::Unhealthy { .. } | NotUsable::BreakerOpen { .. }) => return Ok(None),
-                Some(reason @ NotUsable::Throttled { .. }) => {
-                    let endpoint = home.clone();
-                    return Err(way.failed(RunError::Acquire(AcquireError::NoHealthyEndpoint {
-                        pool: self.pool.id().clone(),
-                        reasons: Reasons(vec![Unusable { endpoint, reason }]),
-                    })));
-                }
-                Some(_) => {}
-                None => {
-                    let needs = others.cloned().fold(way.needs(), Request::avoid);
-                    let lease = self.pool.acquire_with(&needs).await;
-                    let lease = lease.map_err(|error| way.failed(RunError::Acquire(error)))?;
-                    // if it was taken meanwhile, the pool gives another; that goes back as it came
-                    if lease.endpoint() == home {
-                        return Ok(Some(lease));
-                    }
-                }
-            }
-            if begun.elapsed() + pause > patience {
-                return Err(way.failed(RunError::Acquire(AcquireError::QueueTimeout {
+        let needs = way.needs().only(home.clone());
+        let explained = self.pool.explain_for(&needs).into_iter();
+        let Some(reason) = explained
+            .filter(|one| one.endpoint == *home)
+            .map(|one| one.not_usable)
+            .next()
+        else {
+            return Ok(None);
+        };
+        let error = match reason {
+            Some(reason) if is_away(&reason) => return Ok(None),
+            // a wait is the caller's own affair
+            Some(reason @ NotUsable::Throttled { .. }) => {
+                let endpoint = home.clone();
+                AcquireError::NoHealthyEndpoint {
                     pool: self.pool.id().clone(),
-                    waited: begun.elapsed(),
-                })));
+                    reasons: Reasons(vec![Unusable { endpoint, reason }]),
+                }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(longest);
-        }
+            _ => match self.pool.acquire_with(&needs).await {
+                Ok(lease) => return Ok(Some(lease)),
+                Err(AcquireError::NoHealthyEndpoint { reasons, .. }) if has_left(home, &reasons) => {
+                    return Ok(None);
+                }
+                Err(error) => error,
+            },
+        };
+        Err(way.failed(RunError::Acquire(error)))
     }
+}
+
+/// Whether a filter there is as good as gone: its endpoint does not work, or does not answer such calls.
+const fn is_away(reason: &NotUsable) -> bool {
+    matches!(
+        reason,
+        NotUsable::Unhealthy { .. }
+            | NotUsable::BreakerOpen { .. }
+            | NotUsable::Ejected { .. }
+            | NotUsable::Lacks { .. }
+    )
+}
+
+/// Whether this endpoint has gone away since it was looked at.
+fn has_left(home: &EndpointId, reasons: &Reasons) -> bool {
+    let mut own = reasons.0.iter().filter(|unusable| unusable.endpoint == *home);
+    own.next().is_none_or(|unusable| is_away(&unusable.reason))
 }
 
 /// What a node says of a filter that it does not know.

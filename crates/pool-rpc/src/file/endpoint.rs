@@ -6,7 +6,10 @@ use super::{
     Chain, ConfigProblem, Context, EndpointPlan, ProviderPlan, provider, raw,
     resolve::{is_not, timeouts},
 };
-use crate::{ConfigError, EndpointUrl, Http2Config, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
+use crate::{
+    ConfigError, EndpointUrl, Http2Config, MethodRules, ProxySetting, RpcConfig, Secret, Timeouts,
+    env::expand,
+};
 
 pub(super) fn resolve(
     id: EndpointId,
@@ -46,6 +49,7 @@ pub(super) fn resolve(
             .header(name, &value)
             .map_err(|error| context.problem(&path, error))?;
     }
+    rpc = rpc.methods(methods(&endpoint.methods, path, context)?);
     if let Some(file) = &endpoint.ca_file {
         let path = format!("{path}.ca_file");
         // relative to the configuration, wherever the process is started
@@ -67,6 +71,13 @@ pub(super) fn resolve(
         };
         context.problem(&format!("{path}.{key}"), error)
     })
+}
+
+fn methods(own: &raw::Methods, path: &str, context: &Context<'_>) -> Result<MethodRules, ConfigProblem> {
+    let allowed = MethodRules::new().allow(&own.allow);
+    let allowed = allowed.map_err(|error| context.problem(&format!("{path}.methods.allow"), error))?;
+    let rules = allowed.deny(&own.deny);
+    rules.map_err(|error| context.problem(&format!("{path}.methods.deny"), error))
 }
 
 /// What it says itself, else what the file says for all, else what the pool has for everybody.

@@ -152,6 +152,16 @@ pub(super) struct Endpoint {
     pub(super) headers: BTreeMap<String, Secret>,
     #[serde(default)]
     pub(super) ca_file: Option<String>,
+    #[serde(default)]
+    pub(super) methods: Methods,
+}
+
+/// Patterns of methods.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a mapping with allow and deny")]
+pub(super) struct Methods {
+    pub(super) allow: Vec<String>,
+    pub(super) deny: Vec<String>,
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {

@@ -40,6 +40,7 @@ pub fn schema(section: Option<(&str, Value)>) -> Value {
             "ca_file".to_owned(),
             text("A file with CAs to trust besides the system's, in PEM; relative to this file."),
         ),
+        ("methods".to_owned(), methods()),
         ("timeouts".to_owned(), timeouts.clone()),
     ]);
     let dialects = Dialect::ALL.map(Dialect::as_str);
@@ -258,6 +259,26 @@ fn timeouts() -> Value {
     let mut limits = object(&limits, &[]);
     limits["description"] = json!("Time limits towards the nodes.");
     limits
+}
+
+fn methods() -> Value {
+    let patterns = |what: &str| {
+        json!({
+            "type": "array",
+            "items": {"type": "string", "pattern": "^(\\*|[A-Za-z0-9_]+\\*?)$"},
+            "description": what,
+            "default": [],
+        })
+    };
+    let lists = Map::from_iter([
+        ("allow".to_owned(), patterns("Only these; all when empty.")),
+        ("deny".to_owned(), patterns("Not these, whatever is allowed.")),
+    ]);
+    let mut methods = object(&lists, &[]);
+    let what =
+        "Methods that it is asked for: names, beginnings (trace_*), groups (archive, debug, logs, trace).";
+    methods["description"] = json!(what);
+    methods
 }
 
 fn id(what: &str) -> Value {

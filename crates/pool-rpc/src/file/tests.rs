@@ -93,6 +93,26 @@ fn defaults_hold_where_nothing_else_is_said() {
 }
 
 #[test]
+fn endpoints_may_allow_and_deny_methods() {
+    let text = |methods: &str| {
+        FILE.replace(
+            "url: 'http://127.0.0.1:2/'",
+            &format!("url: 'http://127.0.0.1:2/', {methods}"),
+        )
+    };
+    let file = parse(&text("methods: {allow: ['eth_*'], deny: [logs]}"), Path::new("")).unwrap();
+    let rules = |index: usize| &file.pools[1].endpoints[index].rpc.methods;
+    assert!(rules(0).offer("trace_block") && rules(0).offer("eth_getLogs"));
+    assert!(rules(1).offer("eth_call") && !rules(1).offer("eth_getLogs") && !rules(1).offer("trace_block"));
+    let problem = parse(&text("methods: {deny: ['eth_*Logs']}"), Path::new("")).unwrap_err();
+    assert_eq!(
+        problem.to_string(),
+        "pools.yaml:28: pools[1].endpoints[1].methods.deny: \"eth_*Logs\" is no pattern of methods; write a name \
+         (eth_getLogs), a beginning (trace_*) or a group (archive, debug, logs, trace)"
+    );
+}
+
+#[test]
 fn secrets_come_from_files_beside_it_and_are_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("key"), "SECRETKEY-of-file\r\n").unwrap();

@@ -308,6 +308,48 @@ async fn null_of_a_node_that_is_behind_is_not_taken_for_an_answer() {
     assert_eq!(calls() - before, 6);
 }
 
+/// A node that knows no `trace_block`.
+async fn without_traces() -> Answering {
+    let no = r#"{"code":-32601,"message":"the method trace_block does not exist/is not available"}"#;
+    Answering::start(move |method, _| match method {
+        "trace_block" => Err(no.to_owned()),
+        _ => Ok("[]".to_owned()),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_method_that_a_node_lacks_goes_there_once() {
+    let traces = |_: &str, _: &Value| Ok("[]".to_owned());
+    let (lacking, whole) = (without_traces().await, Answering::start(traces).await);
+    let transport = PoolTransport::new(pool(&[&lacking, &whole]).await);
+    let number = json!(["0x1"]);
+    for _ in 0..10 {
+        assert!(call(&transport, "trace_block", number.clone()).await.is_ok());
+        assert!(call(&transport, "eth_gasPrice", json!([])).await.is_ok());
+    }
+    assert_eq!(
+        (lacking.count("trace_block"), whole.count("trace_block")),
+        (1, 10)
+    );
+    assert!(lacking.count("eth_gasPrice") > 0, "the rest goes there as before");
+
+    // a batch needs all of its methods, and has a memory of its own
+    for _ in 0..6 {
+        let batch = [
+            request(1, "eth_gasPrice", json!([])),
+            request(2, "trace_block", number.clone()),
+        ];
+        let answer = send(&transport, batch.into_iter().collect::<RequestPacket>()).await;
+        assert!(answer.unwrap().is_success());
+    }
+    assert!(
+        lacking.count("trace_block") <= 2,
+        "{}",
+        lacking.count("trace_block")
+    );
+}
+
 /// A node with filters, whose ids begin at 1 as everybody's do.
 async fn with_filters(name: &'static str) -> Answering {
     Answering::start(move |method, params| match method {
@@ -467,9 +509,8 @@ async fn a_filter_whose_node_is_busy_or_throttled_stays() {
     };
 
     // its only slot is taken: never asked elsewhere, and told that nothing was sent
-    let at_home = pool_core::Request::new().avoid(EndpointId::new("n1").unwrap());
+    let at_home = pool_core::Request::new().only(EndpointId::new("n0").unwrap());
     let lease = pool.acquire_with(&at_home).await.unwrap();
-    assert_eq!(lease.endpoint().as_str(), "n0");
     let hasty = PoolHints::default().timeout(Duration::from_millis(40));
     let failed = send(&transport, ask(hasty)).await.unwrap_err();
     assert!(

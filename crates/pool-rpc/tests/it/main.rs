@@ -6,6 +6,7 @@
 mod alloy;
 #[cfg(feature = "alloy")]
 mod answering;
+mod broadcast;
 mod certificates;
 mod connection;
 mod faults;
@@ -14,8 +15,11 @@ mod health;
 mod http2;
 mod http2_pool;
 mod http2_server;
+mod many;
 mod pool;
 mod proxy;
+mod quorum;
+mod routing;
 mod script;
 mod secrets;
 mod support;

@@ -8,7 +8,10 @@ use pool_rpc::{JsonRpcEndpoint, RpcBatch, RpcCall, RpcRequest, WithRequest};
 use serde_json::json;
 use tower_service::Service;
 
-use crate::support::{endpoint, evm_node, until};
+use crate::{
+    many::{Setting, calls, evm_nodes, pool_of, says},
+    support::{endpoint, evm_node, until},
+};
 
 async fn pool(url: &str) -> Pool<JsonRpcEndpoint> {
     let pool = Pool::builder(PoolId::new("test").unwrap())
@@ -76,4 +79,28 @@ async fn what_a_request_needs_is_heeded_and_dropping_it_gives_all_back() {
     })
     .await;
     assert!(ask(&mut pool, RpcRequest::raw("eth_chainId", None)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_method_that_a_node_lacks_goes_there_once() {
+    let [lacking, whole] = &evm_nodes::<2>().await;
+    says(
+        lacking,
+        ["eth_gasPrice"],
+        -32601,
+        "the method eth_gasPrice does not exist/is not available",
+    );
+    let mut pool = pool_of(&[lacking, whole], 2, Setting::default()).await;
+    for _ in 0..20 {
+        let asked = RpcRequest::raw("eth_gasPrice", None);
+        assert!(ask(&mut pool, asked.clone()).await.is_ok());
+        // who adds needs of its own starts from those of the method
+        let call = RpcCall::new(asked);
+        let needs = call.pool_request().timeout(Duration::from_secs(5));
+        assert!(ask(&mut pool, WithRequest::new(call, needs)).await.is_ok());
+    }
+    assert_eq!(
+        (calls(lacking, "eth_gasPrice"), calls(whole, "eth_gasPrice")),
+        (1, 40)
+    );
 }
