@@ -8,6 +8,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -105,6 +106,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
     core.apply(effects);
     let cx = CheckCx {
         timeout: config.timeout,
+        head_age: config.max_lag_time.is_some(),
     };
     let check = caught(async {
         let checked = member.endpoint.check(&cx).await;
@@ -114,6 +116,7 @@ async fn check_once<E: Endpoint>(core: &Core<E>, id: GateId, member: &Member<E>,
     let now = Instant::now();
     let failed = |reason| Checked {
         position: None,
+        age: None,
         outcome: Settle::Failure,
         throttle: None,
         result: Err(reason),
@@ -152,22 +155,22 @@ fn judge<E: Endpoint>(
     config: &HealthConfig,
     now: Instant,
 ) -> Checked {
-    let (position, result) = match report.unfit {
+    let Report { position, age, unfit } = report;
+    let (position, age, result) = match unfit {
         // what a node of another chain says of its height says nothing of ours
-        Some(unfit @ Unfit::WrongChain { .. }) => (None, Err(HealthReason::Unfit(unfit))),
-        Some(unfit) => (report.position, Err(HealthReason::Unfit(unfit))),
-        None => (report.position, Ok(())),
+        Some(unfit @ Unfit::WrongChain { .. }) => (None, None, Err(unfit)),
+        Some(unfit) => (position, age, Err(unfit)),
+        None => (position, age, Ok(())),
     };
-    let blocks = position.map(|position| lag(core, key, position, config, now));
+    let blocks = position.map(|position| core.admission.lag(key, position, config.fresh_since(now)));
     if let Some(blocks) = blocks {
         member.stats.set_lag(blocks);
     }
-    let result = result.and(match (blocks, config.max_lag) {
-        (Some(blocks), Some(most)) if blocks > most => Err(HealthReason::Unfit(Unfit::Lagging { blocks })),
-        _ => Ok(()),
-    });
+    let result = result.and_then(|()| behind(core, key, (blocks, age), config, now));
+    let result = result.map_err(HealthReason::Unfit);
     Checked {
         position,
+        age,
         outcome: if result.is_ok() {
             Settle::Success
         } else {
@@ -192,10 +195,29 @@ async fn caught<F: Future>(future: F) -> std::thread::Result<F::Output> {
     .await
 }
 
-/// Holds the position against the other endpoints': how many blocks it is behind.
-fn lag<E: Endpoint>(core: &Core<E>, key: u32, position: u64, config: &HealthConfig, now: Instant) -> u64 {
-    let fresh_since = now.checked_sub(config.interval.saturating_mul(3)).unwrap_or(now);
-    core.admission.lag(key, position, fresh_since)
+/// Whether its lag and its age are within what is allowed.
+fn behind<E: Endpoint>(
+    core: &Core<E>,
+    key: u32,
+    (lag, age): (Option<u64>, Option<Duration>),
+    config: &HealthConfig,
+    now: Instant,
+) -> Result<(), Unfit> {
+    if let (Some(blocks), Some(most)) = (lag, config.max_lag)
+        && blocks > most
+    {
+        return Err(Unfit::Lagging { blocks });
+    }
+    if let (Some(age), Some(most)) = (age, config.max_lag_time) {
+        let reference = core
+            .admission
+            .reference_age(Some((key, age)), config.fresh_since(now), now);
+        let reference = reference.unwrap_or(age);
+        if age.saturating_sub(reference) > most {
+            return Err(Unfit::Stale { age, reference });
+        }
+    }
+    Ok(())
 }
 
 /// Opens breakers half, ends throttles, serves the line: whatever changes by time alone.

@@ -342,12 +342,15 @@ impl<E: Endpoint> Source for Core<E> {
                 },
                 position: gate.position.map(|(position, _)| position),
                 lag: stats.lag(),
+                head_age: gate.head_age(now),
             });
         });
         let (hedges, hedges_won, hedges_lost) = self.effort.hedges();
         let (budget_exhausted, hedges_refused) = self.effort.budget_exhausted();
         let (updates, updates_refused) = self.effort.updates();
+        let fresh_since = setup.config.health.fresh_since(now);
         PoolSnapshot {
+            head_age: self.admission.reference_age(None, fresh_since, now),
             id: self.id.clone(),
             taken_at: now,
             queue_size: totals.queue_size as u64,

@@ -118,12 +118,24 @@ pub struct RecycleCx {
 pub struct CheckCx {
     /// After so long the pool counts the check as failed.
     pub timeout: Duration,
+    /// Whether the pool compares the heads' ages: then [`Report::age`] is worth a dearer call.
+    pub head_age: bool,
 }
 
 impl CheckCx {
     /// A context for calling [`Endpoint::check`] by hand, as tests do.
     pub const fn new(timeout: Duration) -> Self {
-        Self { timeout }
+        Self {
+            timeout,
+            head_age: false,
+        }
+    }
+
+    /// Whether the head's age is asked for.
+    #[must_use]
+    pub const fn head_age(mut self, asked: bool) -> Self {
+        self.head_age = asked;
+        self
     }
 }
 
@@ -142,6 +154,9 @@ pub struct Report {
     pub position: Option<u64>,
     /// Why the endpoint must not be used although it answers; `None` when it may.
     pub unfit: Option<Unfit>,
+    /// How long ago its newest position came into being (the head block's age), if it tells. The pool compares it with its
+    /// other endpoints' ages.
+    pub age: Option<Duration>,
 }
 
 impl Report {
@@ -150,6 +165,7 @@ impl Report {
         Self {
             position,
             unfit: None,
+            age: None,
         }
     }
 
@@ -158,7 +174,15 @@ impl Report {
         Self {
             position,
             unfit: Some(unfit),
+            age: None,
         }
+    }
+
+    /// Adds how old the position is.
+    #[must_use]
+    pub const fn with_age(mut self, age: Option<Duration>) -> Self {
+        self.age = age;
+        self
     }
 }
 
@@ -180,6 +204,13 @@ pub enum Unfit {
         /// By so many blocks.
         blocks: u64,
     },
+    /// Its head is older than those of the pool's other endpoints.
+    Stale {
+        /// So old.
+        age: Duration,
+        /// The reference head is so old.
+        reference: Duration,
+    },
     /// Another reason, in a few words without secrets.
     Other(String),
 }
@@ -190,6 +221,9 @@ impl fmt::Display for Unfit {
             Self::WrongChain { expected, found } => write!(f, "wrong chain {found}, expected {expected}"),
             Self::Syncing => f.write_str("syncing"),
             Self::Lagging { blocks } => write!(f, "lagging by {blocks} blocks"),
+            Self::Stale { age, reference } => {
+                write!(f, "its head is {age:.1?} old, the others' {reference:.1?}")
+            }
             Self::Other(reason) => f.write_str(reason),
         }
     }

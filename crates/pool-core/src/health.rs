@@ -7,6 +7,8 @@
 
 use std::{fmt, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{ConfigError, Unfit};
 
 /// Settings of the health checks.
@@ -36,6 +38,13 @@ pub struct HealthConfig {
     /// An endpoint that is further behind than this (in blocks) is unfit. `None`, the default, switches it off. The
     /// reference is described at [`reference`](crate::position::reference).
     pub max_lag: Option<u64>,
+    /// An endpoint whose head is older than the reference head by more than this is unfit. `None`, the default, switches it
+    /// off. The reference head's age is found as that of [`reference`](crate::position::reference): so a chain that stands
+    /// still makes nobody unfit, however long; [`PoolSnapshot::head_age`](crate::PoolSnapshot::head_age) tells of it. In blocks
+    /// a node that is stuck on a slow chain is a few behind for minutes; in time it is late at once.
+    #[cfg_attr(feature = "serde", serde(with = "crate::config::duration::option"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::config::DurationText>"))]
+    pub max_lag_time: Option<Duration>,
     /// Checks of the pool's endpoints that run at the same time. Default 16; those that are due take turns, oldest first.
     /// The first checks come as fast as this allows, so a pool of many endpoints does not begin with a burst of
     /// handshakes. A check that hangs keeps its turn until its `timeout`. Where so many cannot keep up (endpoints times
@@ -52,12 +61,18 @@ impl Default for HealthConfig {
             rise: 2,
             fall: 2,
             max_lag: None,
+            max_lag_time: None,
             max_concurrent: 16,
         }
     }
 }
 
 impl HealthConfig {
+    /// What checks found before this says nothing of how things stand now.
+    pub(crate) fn fresh_since(&self, now: Instant) -> Instant {
+        now.checked_sub(self.interval.saturating_mul(3)).unwrap_or(now)
+    }
+
     /// Checks that the settings can work.
     ///
     /// # Errors
@@ -81,9 +96,13 @@ impl HealthConfig {
         if self.timeout.is_zero() {
             return wrong("health.timeout", "0".to_owned(), "above 0");
         }
+        if self.max_lag_time.is_some_and(|time| time.is_zero()) {
+            return wrong("health.max_lag_time", "0".to_owned(), "above 0, or null");
+        }
         for (field, value) in [
             ("health.interval", self.interval),
             ("health.timeout", self.timeout),
+            ("health.max_lag_time", self.max_lag_time.unwrap_or_default()),
         ] {
             if value > crate::config::LONGEST {
                 return wrong(field, format!("{value:?}"), "at most 7 days");
@@ -354,6 +373,10 @@ mod tests {
             },
             HealthConfig {
                 timeout: Duration::MAX,
+                ..ok.clone()
+            },
+            HealthConfig {
+                max_lag_time: Some(Duration::ZERO),
                 ..ok.clone()
             },
             HealthConfig {

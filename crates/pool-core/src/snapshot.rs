@@ -59,6 +59,10 @@ pub struct PoolSnapshot {
     pub panicking: bool,
     /// Whether the pool was closed: it takes no more requests, and what is under way may still end.
     pub closed: bool,
+    /// How old the reference head is: with one vote for each provider, the age that a majority stays below. `None` while no
+    /// endpoint tells its head's age. It grows when the chain stands still, or all nodes at once; nobody is unhealthy for
+    /// that alone.
+    pub head_age: Option<Duration>,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -125,6 +129,8 @@ pub struct EndpointSnapshot {
     /// Blocks that it was behind the others at its newest check that told a position; see
     /// [`reference`](crate::position::reference).
     pub lag: Option<u64>,
+    /// How old its head is now, as far as the newest health check that told it knows.
+    pub head_age: Option<Duration>,
 }
 
 impl PoolSnapshot {
@@ -153,6 +159,7 @@ impl PoolSnapshot {
             leaks: 0,
             panicking: false,
             closed: false,
+            head_age: None,
         }
     }
 }
@@ -191,6 +198,7 @@ impl EndpointSnapshot {
             weight: 1.0,
             position: None,
             lag: None,
+            head_age: None,
         }
     }
 

@@ -149,6 +149,77 @@ async fn the_one_that_lags_behind_two_others_is_left_until_it_has_caught_up() {
     assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_one_whose_head_is_older_than_the_others_is_left_and_a_chain_that_stands_still_is_not() {
+    let nodes = nodes::<3>();
+    let heads = |ages: [u64; 3]| {
+        for (node, age) in nodes.iter().zip(ages) {
+            node.set(|script| script.age = Some(s(age)));
+        }
+    };
+    heads([2, 3, 5]);
+    let pool = pool(&nodes, 1, |config| config.health.max_lag_time = Some(s(30))).await;
+    tokio::time::sleep(s(10)).await;
+    assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
+    heads([2, 40, 3]);
+    tokio::time::sleep(s(10)).await;
+    let snapshot = pool.snapshot();
+    assert_eq!(healths(&pool)[1], HealthStatus::Unhealthy);
+    let reason = snapshot.endpoints[1].health_reason.as_deref().unwrap();
+    assert!(
+        reason.starts_with("its head is 40.0s old, the others' "),
+        "{reason}"
+    );
+    let age = snapshot.head_age.unwrap();
+    assert!(
+        age >= s(3) && age < s(15),
+        "{age:?}: time has passed since the check"
+    );
+
+    // it stands still for an hour: everybody is as far as there is to go, and the age tells
+    heads([3600, 3601, 3605]);
+    tokio::time::sleep(s(20)).await;
+    assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
+    let snapshot = pool.snapshot();
+    assert!(snapshot.head_age.unwrap() >= s(3600), "{:?}", snapshot.head_age);
+    assert!(snapshot.endpoints[2].head_age.unwrap() >= s(3605));
+
+    // one that claims a head of now alone makes nobody late
+    heads([0, 3601, 3605]);
+    tokio::time::sleep(s(20)).await;
+    assert_eq!(healths(&pool), [HealthStatus::Healthy; 3]);
+    heads([0, 0, 3605]);
+    tokio::time::sleep(s(10)).await;
+    assert_eq!(healths(&pool)[2], HealthStatus::Unhealthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_of_one_provider_have_one_vote_on_where_the_head_is() {
+    for (shared, late) in [(false, HealthStatus::Unhealthy), (true, HealthStatus::Healthy)] {
+        let nodes = nodes::<3>();
+        for (node, (position, age)) in nodes.iter().zip([(900, 0), (900, 0), (100, 60)]) {
+            node.set(|script| (script.position, script.age) = (Some(position), Some(s(age))));
+        }
+        for of_blocks in [true, false] {
+            let mut config = PoolConfig::default();
+            config.health.max_lag = of_blocks.then_some(5);
+            config.health.max_lag_time = (!of_blocks).then_some(s(30));
+            let mut builder = Pool::builder(PoolId::new("test").unwrap()).config(config).seed(7);
+            let provider = ProviderId::new("liar").unwrap();
+            builder = builder.provider(Provider::new(provider.clone(), &ProviderConfig::default()).unwrap());
+            for (index, node) in nodes.iter().enumerate() {
+                let mut settings = EndpointConfig::default();
+                settings.provider = (shared && index < 2).then(|| provider.clone());
+                builder = builder.endpoint(node.id(), Fake(node.clone()), settings);
+            }
+            let pool = builder.build().unwrap();
+            tokio::time::sleep(s(20)).await;
+            assert_eq!(healths(&pool)[2], late, "shared: {shared}, blocks: {of_blocks}");
+            assert_eq!(healths(&pool)[..2], [HealthStatus::Healthy; 2]);
+        }
+    }
+}
+
 /// No traffic at all: the breaker must show what is the matter, and must not stay open once all is well.
 #[tokio::test(start_paused = true)]
 async fn checks_alone_open_and_close_the_breaker_of_an_idle_pool() {

@@ -150,6 +150,7 @@ fn sound() -> Script {
         check: Act::Ok,
         call: Act::Ok,
         position: None,
+        age: None,
         unfit: None,
         lanes: 1,
         survives: false,

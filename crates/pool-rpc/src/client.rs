@@ -20,7 +20,7 @@ use crate::{
     http_config::{Http2Config, HttpVersion},
     http1,
     http2::Http2,
-    secret::Redactor,
+    redact::Redactor,
     tls::Tls,
     transport::{Http1, Kind, RpcTransport},
     tunnel::Proxy,

@@ -80,7 +80,9 @@ impl Endpoint for JsonRpcEndpoint {
         conn.is_stream()
     }
 
-    /// A look at what is known: hyper's task sees a close or stray bytes as they come. What is not clean stays so.
+    /// A look at what is known, without a round trip: hyper's task reads each connection all the time, so the peer's close
+    /// (EOF, reset), stray bytes and, with HTTP/2, goodbyes and unanswered PINGs are known as they come. A peer that
+    /// vanished without a word is not found by it: see [`Http2Config`](crate::Http2Config). What is not clean stays so.
     async fn recycle(&self, conn: &mut RpcConn, _cx: &RecycleCx) -> Result<(), RpcError> {
         if conn.is_clean() {
             Ok(())
@@ -93,10 +95,10 @@ impl Endpoint for JsonRpcEndpoint {
     ///
     /// A check that finds its kept connection closed by the node opens a new one and begins again, once. A check that
     /// is dropped in the middle leaves its connection unclean; the next check opens another.
-    async fn check(&self, _cx: &CheckCx) -> Result<Report, RpcError> {
+    async fn check(&self, cx: &CheckCx) -> Result<Report, RpcError> {
         let mut kept = self.probe_conn.lock().await;
         if let Some(conn) = kept.as_mut().filter(|conn| conn.is_clean()) {
-            match self.prober.run(conn).await {
+            match self.prober.run(conn, cx.head_age).await {
                 // The node's keep-alive time-out and our check crossed.
                 Err(RpcError::Transport { reused: true, .. }) => {}
                 checked => return checked,
@@ -104,7 +106,7 @@ impl Endpoint for JsonRpcEndpoint {
         }
         *kept = None;
         let conn = kept.insert(self.dial().await?);
-        self.prober.run(conn).await
+        self.prober.run(conn, cx.head_age).await
     }
 
     /// Whether the rules of [`RpcConfig::methods`] let the method through that the need stands for.

@@ -4,6 +4,8 @@
 const HEADER: usize = 9;
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
+/// What a GOAWAY holds before its text: last stream and reason.
+const GOAWAY_FIXED: usize = 8;
 /// Flag of a SETTINGS frame that only confirms ours.
 const ACK: u8 = 0x1;
 const MAX_CONCURRENT_STREAMS: u16 = 0x3;
@@ -27,20 +29,23 @@ pub(crate) struct Frames {
     head: usize,
     /// Bytes of the payload that are still to come.
     left: usize,
+    /// Bytes of the payload that have come.
+    come: usize,
     setting: [u8; 6],
     /// Bytes of the setting that have come.
     set: usize,
 }
 
 impl Frames {
-    /// Takes bytes off the wire.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut tell: impl FnMut(News)) {
+    /// Takes bytes off the wire. The text of a goodbye is blotted out in them: it is the peer's own, may quote what it was
+    /// sent, and whoever reads on would put it into errors and logs.
+    pub(crate) fn feed(&mut self, mut bytes: &mut [u8], mut tell: impl FnMut(News)) {
         while !bytes.is_empty() {
             if self.head < HEADER {
                 let taken = bytes.len().min(HEADER - self.head);
                 self.header[self.head..self.head + taken].copy_from_slice(&bytes[..taken]);
                 self.head += taken;
-                bytes = &bytes[taken..];
+                bytes = &mut bytes[taken..];
                 if self.head < HEADER {
                     return;
                 }
@@ -54,14 +59,19 @@ impl Frames {
                 if self.is_settings() {
                     self.settings(&bytes[..taken], &mut tell);
                 }
+                if self.header[3] == GOAWAY {
+                    let text = GOAWAY_FIXED.saturating_sub(self.come).min(taken);
+                    bytes[text..taken].fill(b'*');
+                }
                 self.left -= taken;
-                bytes = &bytes[taken..];
+                self.come += taken;
+                bytes = &mut bytes[taken..];
             }
             if self.left == 0 {
                 if self.is_settings() {
                     tell(News::Settled);
                 }
-                (self.head, self.set) = (0, 0);
+                (self.head, self.set, self.come) = (0, 0, 0);
             }
         }
     }
@@ -120,9 +130,30 @@ mod tests {
         ];
         for piece in [1, 2, 5, 9, 10, 1000, wire.len()] {
             let (mut frames, mut heard) = (Frames::default(), Vec::new());
-            wire.chunks(piece)
+            wire.clone()
+                .chunks_mut(piece)
                 .for_each(|bytes| frames.feed(bytes, |news| heard.push(news)));
             assert_eq!(heard, expected, "{piece}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_goodbye_is_blotted_out() {
+        let wire = |text: &[u8]| {
+            let goodbye = [&[0, 0, 0, 9, 0, 0, 0, 2][..], text].concat();
+            let frames = [
+                frame(0, 0, b"an answer"),
+                frame(GOAWAY, 0, &goodbye),
+                frame(GOAWAY, 0, &goodbye[..8]),
+                frame(0, 1, b"and another"),
+            ];
+            frames.concat()
+        };
+        for piece in [1, 3, 17, 18, 100] {
+            let (mut frames, mut read) = (Frames::default(), wire(b"of SECRETKEY"));
+            read.chunks_mut(piece)
+                .for_each(|bytes| frames.feed(bytes, |_| ()));
+            assert_eq!(read, wire(b"************"), "{piece}");
         }
     }
 }

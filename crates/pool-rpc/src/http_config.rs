@@ -32,6 +32,16 @@ impl HttpVersion {
 }
 
 /// How HTTP/2 is spoken, where it is.
+///
+/// **Goodbyes**: a connection on which the node said goodbye (GOAWAY) takes no new requests, and is closed when those under
+/// way have ended, at the latest after the response time-out. Until then it is a socket like any other and counts against
+/// [`max_connections`](pool_core::EndpointConfig::max_connections), which is a promise to the provider: he counts it, too.
+/// So give an endpoint with HTTP/2 at least 2, and new requests go on at once over another connection; with 1 they wait.
+///
+/// **Signs of life**: a PING tells of a connection that died without a word, in use or idle. HTTP/1.1 has nothing of the kind:
+/// there a connection is used again unless the peer's close, or bytes that nobody asked for, have come by then, which
+/// hyper's task reads as they come; a peer that vanished is found by TCP's own keepalive
+/// ([`RpcConfig::tcp_keepalive`]) or by the response time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Config {
     /// At most so many requests at once on a connection; the node may allow less. Default 100.

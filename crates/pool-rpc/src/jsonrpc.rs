@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{malformed::Malformed, secret::Redactor};
+use crate::{malformed::Malformed, redact::Redactor};
 
 /// A request: method and parameters, already written as JSON. Ids are given when it is sent.
 #[derive(Clone, Debug)]
@@ -151,10 +151,14 @@ pub(crate) fn encode_batch(first: u64, requests: &[RpcRequest]) -> Result<Bytes,
     Ok(serde_json::to_vec(&batch)?.into())
 }
 
+/// Borrowed where it holds no escapes; inside `Option` serde would copy it.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 #[derive(Deserialize)]
 struct Response<'a> {
-    #[serde(default)]
-    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    jsonrpc: Option<Text<'a>>,
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
     // `Option` alone would take a null result, which is a result, for none.
@@ -176,6 +180,12 @@ enum Id {
 }
 
 impl Response<'_> {
+    fn is_2_0(&self) -> bool {
+        self.jsonrpc
+            .as_ref()
+            .is_some_and(|Text(version)| version == "2.0")
+    }
+
     fn id(&self) -> Id {
         match self.id.map(RawValue::get) {
             None | Some("null") => Id::None,
@@ -240,7 +250,7 @@ pub(crate) fn decode(body: &[u8], id: u64, strict: bool) -> Result<Answer, Malfo
         return Err(Malformed::Shape);
     }
     let response: Response<'_> = serde_json::from_slice(body)?;
-    if strict && response.jsonrpc.as_deref() != Some("2.0") {
+    if strict && !response.is_2_0() {
         return Err(Malformed::NoResult);
     }
     match response.id() {
@@ -259,7 +269,7 @@ pub(crate) fn decode_batch(
 ) -> Result<BatchAnswer, Malformed> {
     if !is_array(body) {
         let response: Response<'_> = serde_json::from_slice(body)?;
-        if strict && response.jsonrpc.as_deref() != Some("2.0") {
+        if strict && !response.is_2_0() {
             return Err(Malformed::NoResult);
         }
         return match response.answer()? {

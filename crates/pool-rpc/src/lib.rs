@@ -93,6 +93,7 @@ mod probe;
 mod proxy;
 mod quorum;
 mod rate_headers;
+mod redact;
 mod retry_after;
 mod rules;
 mod secret;

@@ -228,7 +228,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         this.link.check(cx)?;
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let read = &buf.filled()[before..];
+        let read = &mut buf.filled_mut()[before..];
         if !read.is_empty() {
             this.link.receive(read.len());
             this.frames.feed(read, |news| this.link.hear(news));

@@ -83,6 +83,7 @@ impl Operation<JsonRpcEndpoint> for RpcCall {
             && let Some(mut refusal) = TxRefusal::in_result(&result)
         {
             refusal.log = conn.redact(refusal.log);
+            refusal.codespace = conn.redact(refusal.codespace);
             return Err(RpcError::TxRefused(Box::new(refusal)));
         }
         Ok(result)

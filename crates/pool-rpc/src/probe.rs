@@ -17,8 +17,8 @@ use crate::{clock::WallClock, config::RpcConfig, conn::RpcConn, error::RpcError}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Probe {
-    /// `eth_chainId`, `eth_syncing`, `eth_blockNumber`; with a limit on the head's age `eth_getBlockByNumber` in place
-    /// of the last. A node without `eth_syncing` counts as in sync.
+    /// `eth_chainId`, `eth_syncing`, `eth_blockNumber`; with a limit on the head's age, be it the endpoint's own or the pool's
+    /// (`max_lag_time`), `eth_getBlockByNumber` in place of the last. A node without `eth_syncing` counts as in sync.
     Evm {
         /// The chain's id as `eth_chainId` tells it.
         chain_id: u64,
@@ -47,11 +47,12 @@ impl Prober {
         }
     }
 
-    /// Runs the probe on a connection.
-    pub(crate) async fn run(&self, conn: &mut RpcConn) -> Result<Report, RpcError> {
+    /// Runs the probe on a connection. `head_age` asks for the head's age, whether this endpoint has a limit or not.
+    pub(crate) async fn run(&self, conn: &mut RpcConn, head_age: bool) -> Result<Report, RpcError> {
+        let head_age = head_age || self.max_head_age.is_some();
         match &self.probe {
-            Probe::Evm { chain_id } => evm::run(self, *chain_id, conn).await,
-            Probe::CometBft { network } => comet::run(self, network, conn).await,
+            Probe::Evm { chain_id } => evm::run(self, *chain_id, conn, head_age).await,
+            Probe::CometBft { network } => comet::run(self, network, conn, head_age).await,
         }
     }
 
@@ -65,11 +66,9 @@ impl Prober {
 
     /// The report on a node at this height whose head has this time (since the Unix epoch).
     fn judge_head(&self, height: u64, head_time: Option<Duration>) -> Report {
-        let age = head_time
-            .map(|time| self.wall_clock.now().saturating_sub(time))
-            .unwrap_or_default();
-        match self.max_head_age {
-            Some(limit) if age > limit => {
+        let age = head_time.map(|time| self.wall_clock.now().saturating_sub(time));
+        let report = match (self.max_head_age, age) {
+            (Some(limit), Some(age)) if age > limit => {
                 let reason = format!(
                     "head block is {} s old, at most {} s are allowed",
                     age.as_secs(),
@@ -78,11 +77,8 @@ impl Prober {
                 Report::unfit(Some(height), Unfit::Other(reason))
             }
             _ => Report::fit(Some(height)),
-        }
-    }
-
-    const fn asks_for_age(&self) -> bool {
-        self.max_head_age.is_some()
+        };
+        report.with_age(age)
     }
 }
 

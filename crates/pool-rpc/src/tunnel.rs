@@ -13,7 +13,7 @@ use crate::{
     config::{ConfigError, Timeouts},
     dial::{Stream, dial, in_time},
     error::{ConnectPhase, RpcError},
-    secret::Redactor,
+    redact::Redactor,
     tls::Tls,
     url::EndpointUrl,
 };

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::secret::{Redactor, Secret};
+use crate::{redact::Redactor, secret::Secret};
 
 /// Why a URL was refused. Never shows the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -35,26 +35,47 @@ struct Meter {
     tail: [u8; 5],
 }
 
+/// The blank line that ends a head.
+const BLANK: &[u8; 4] = b"\r\n\r\n";
+
 impl Meter {
     fn feed(&mut self, bytes: &[u8]) {
         if self.head.is_none() {
-            for (at, &byte) in (self.total + 1..).zip(bytes) {
-                self.matched = match (self.matched, byte) {
-                    (0 | 2, b'\r') | (1 | 3, b'\n') => self.matched + 1,
-                    (_, b'\r') => 1,
-                    _ => 0,
-                };
-                if self.matched == 4 {
-                    self.head = Some(at);
-                    break;
-                }
-            }
+            self.look_for_head(bytes);
         }
         let keep = bytes.len().min(self.tail.len());
         self.tail.rotate_left(keep);
         let start = self.tail.len() - keep;
         self.tail[start..].copy_from_slice(&bytes[bytes.len() - keep..]);
         self.total += bytes.len() as u64;
+    }
+
+    fn look_for_head(&mut self, bytes: &[u8]) {
+        let (mut at, mut rest) = (self.total, bytes);
+        // the blank line may have begun in what came before
+        while let (1.., [byte, after @ ..]) = (self.matched, rest) {
+            self.step(*byte);
+            (at, rest) = (at + 1, after);
+            if self.matched == 4 {
+                self.head = Some(at);
+                return;
+            }
+        }
+        match memchr::memmem::find(rest, BLANK) {
+            Some(found) => self.head = Some(at + (found + BLANK.len()) as u64),
+            None => {
+                let last = rest.len().saturating_sub(BLANK.len() - 1);
+                rest[last..].iter().for_each(|byte| self.step(*byte));
+            }
+        }
+    }
+
+    const fn step(&mut self, byte: u8) {
+        self.matched = match (self.matched, byte) {
+            (0 | 2, b'\r') | (1 | 3, b'\n') => self.matched + 1,
+            (_, b'\r') => 1,
+            _ => 0,
+        };
     }
 
     fn is_exactly(&self, body: u64) -> bool {
@@ -252,6 +273,25 @@ mod tests {
             &[b"HTTP/1.1 200 OK\r\n\r\n2\r\n{}\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"],
             chunked
         ));
+    }
+
+    #[test]
+    fn the_head_ends_where_it_ends_however_it_comes() {
+        for text in [
+            &b"a\r\n\r\nbody\r\n\r\nmore"[..],
+            b"a\r\r\n\r\n\r\n\r\n",
+            b"\r\n\r\n",
+            b"a\r\nb\r\n\rc\r\n\r\n",
+            b"a\n\n\r\n\r",
+        ] {
+            let end = text.windows(4).position(|four| four == BLANK);
+            let end = end.map(|at| at as u64 + 4);
+            for piece in 1..=text.len() {
+                let mut meter = Meter::default();
+                text.chunks(piece).for_each(|bytes| meter.feed(bytes));
+                assert_eq!(meter.head, end, "{text:?} by {piece}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use pool_core::{CloseReport, Observer, PoolId};
+use pool_core::{CloseReport, Observer, Pool, PoolId};
 use pool_rpc::{
     MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},

@@ -56,7 +56,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "pools:\n",
         "defaults: { endpoint: { url: x } }\npools:\n",
         "1: defaults.endpoint: unknown field `url`, expected one of `weight`, `max_connections`, `max_requests`, `tier`, \
-         `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`",
+         `min_idle`, `provider`, `quota`, `http`, `http2`, `gzip`, `proxy`",
     ),
     (
         "pools:\n",
@@ -126,7 +126,24 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "weight: 1",
         "weigth: 1",
         "8: pools[0].endpoints[0]: unknown field `weigth`, expected one of `id`, `url`, `weight`, `max_connections`, \
-         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`, `methods`",
+         `max_requests`, `tier`, `min_idle`, `provider`, `quota`, `http`, `http2`, `gzip`, `proxy`, `timeouts`, `headers`, `ca_file`, \
+         `methods`",
+    ),
+    (
+        "weight: 1",
+        "http2: { ping_timeout: 0s }",
+        "8: pools[0].endpoints[0].http2.ping_timeout: 0ns is not possible; allowed: 1ms to 10m",
+    ),
+    (
+        "pools:\n",
+        "defaults: { endpoint: { http2: { max_streams: 0 } } }\npools:\n",
+        "1: defaults.endpoint.http2.max_streams: 0 is not possible; allowed: above 0",
+    ),
+    (
+        "weight: 1",
+        "http2: { ping_interval: 15 }",
+        "8: pools[0].endpoints[0].http2.ping_interval: `15` is not a duration; write a number with a unit: 250ms, 5s, \
+         1m30s, 2h, 1d",
     ),
     (
         "weight: 1",

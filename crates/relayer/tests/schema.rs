@@ -56,6 +56,8 @@ fn the_example_is_valid_and_spoilt_ones_are_not() {
         ("eth_getLogs: 60", "eth_getLogs: -1"),
         ("http: auto", "http: h3"),
         ("gzip: true", "gzip: often"),
+        ("ping_interval: 15s", "ping_interval: 15"),
+        ("max_streams: 100", "max_streams: 0"),
     ] {
         assert!(EXAMPLE.contains(good), "{good}");
         assert!(!validator.is_valid(&yaml(&EXAMPLE.replace(good, bad))), "{bad}");

@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Checked {
     /// How far the endpoint is, if it is to be believed.
     pub(crate) position: Option<u64>,
+    /// How old that is, if it tells.
+    pub(crate) age: Option<Duration>,
     /// What the breaker hears.
     pub(crate) outcome: Settle,
     /// For how long the endpoint asked to be left alone.
@@ -58,6 +60,7 @@ impl<O> Admission<O> {
         ticket: Option<Ticket>,
         Checked {
             position,
+            age,
             outcome,
             throttle,
             result,
@@ -78,6 +81,7 @@ impl<O> Admission<O> {
         }
         let gate = &mut state.gates[key as usize];
         gate.position = position.map(|position| (position, now)).or(gate.position);
+        gate.head = age.map(|age| (age, now)).or(gate.head);
         let from = match result {
             Ok(()) => gate.health.passed(),
             Err(reason) => gate.health.failed(reason),
@@ -127,17 +131,41 @@ impl<O> Admission<O> {
         (gate.is_member() && gate.serial == id.serial).then_some(gate)
     }
 
-    /// By how much an endpoint at `position` is behind the others' fresh positions.
+    /// By how much an endpoint at `position` is behind the others' fresh positions; a provider has one vote.
     pub(crate) fn lag(&self, key: u32, position: u64, fresh_since: Instant) -> u64 {
         let state = self.lock();
-        let others = state
-            .gates
-            .iter()
-            .enumerate()
-            .filter(|(other, gate)| *other != key as usize && gate.is_member());
-        let fresh = others.filter_map(|(_, gate)| gate.position.filter(|(_, seen)| *seen >= fresh_since));
-        let mut positions: Vec<u64> = fresh.map(|(position, _)| position).chain([position]).collect();
-        drop(state);
-        position::reference(&mut positions).map_or(0, |reference| reference.saturating_sub(position))
+        let said = state.gates.iter().enumerate().filter_map(|(other, gate)| {
+            let said = if other == key as usize {
+                position
+            } else {
+                gate.position.filter(|(_, seen)| *seen >= fresh_since)?.0
+            };
+            gate.is_member().then(|| (gate.provider(), said))
+        });
+        position::reference_by(said).map_or(0, |reference| reference.saturating_sub(position))
+    }
+
+    /// How old the reference head is now, by what the endpoints have told since then: the youngest that a majority of
+    /// providers has. `own` is what an endpoint says just now.
+    pub(crate) fn reference_age(
+        &self,
+        own: Option<(u32, Duration)>,
+        fresh_since: Instant,
+        now: Instant,
+    ) -> Option<Duration> {
+        let state = self.lock();
+        let said = state.gates.iter().enumerate().filter_map(|(other, gate)| {
+            let age = match own {
+                Some((key, age)) if key as usize == other => age,
+                _ => {
+                    gate.head.filter(|(_, seen)| *seen >= fresh_since)?;
+                    gate.head_age(now)?
+                }
+            };
+            // what is younger is further
+            let further = u64::MAX - u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+            gate.is_member().then(|| (gate.provider(), further))
+        });
+        position::reference_by(said).map(|further| Duration::from_micros(u64::MAX - further))
     }
 }

@@ -1,6 +1,6 @@
 //! One endpoint as admission sees it: slots, health, breaker, throttle.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use super::{
     toll::{Throttles, Toll},
 };
 use crate::{
-    BreakerConfig, Cost, HealthConfig, NotUsable, ThrottleCause,
+    BreakerConfig, Cost, HealthConfig, NotUsable, Provider, ThrottleCause,
     breaker::{Breaker, BreakerState, Ticket},
     health::{Health, HealthStatus},
     stats::Stats,
@@ -72,6 +72,8 @@ pub(crate) struct Gate {
     pub(crate) next_check: Instant,
     /// Newest position and when it was seen.
     pub(crate) position: Option<(u64, Instant)>,
+    /// How old the newest position was, and when that was seen.
+    pub(crate) head: Option<(Duration, Instant)>,
     /// What it is known not to offer.
     pub(crate) lacks: Lacks,
 }
@@ -99,8 +101,20 @@ impl Gate {
             panic: false,
             next_check: now,
             position: None,
+            head: None,
             lacks: Lacks::default(),
         }
+    }
+
+    /// How old its head is now, as far as is known.
+    pub(crate) fn head_age(&self, now: Instant) -> Option<Duration> {
+        self.head
+            .map(|(age, seen)| age.saturating_add(now.saturating_duration_since(seen)))
+    }
+
+    /// Whose vote on the others' positions it shares.
+    pub(crate) fn provider(&self) -> Option<&Provider> {
+        self.toll.as_ref()?.provider.as_ref()
     }
 
     #[inline]

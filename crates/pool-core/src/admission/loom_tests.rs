@@ -100,6 +100,7 @@ fn line_of(slots: &[u32], panic_below: Option<f64>, now: Instant) -> Line {
     let line = Arc::new(Admission::new(slots.iter().map(gate).collect(), rules, 1));
     for key in 0..slots.len() as u32 {
         let passed = Checked {
+            age: None,
             position: None,
             outcome: Settle::Neutral,
             throttle: None,
@@ -429,6 +430,7 @@ fn a_rising_position_meets_one_who_joins_and_demands_it() {
             let line = Arc::clone(&line);
             thread::spawn(move || {
                 let risen = Checked {
+                    age: None,
                     position: Some(100),
                     outcome: Settle::Neutral,
                     throttle: None,

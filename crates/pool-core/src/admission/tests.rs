@@ -258,6 +258,7 @@ impl Model {
         let height = 100 + self.now.duration_since(self.begun).as_secs() / 4;
         let position = (self.rng.u8(..8) > 0).then(|| height + self.rng.u64(..8));
         let checked = Checked {
+            age: None,
             position,
             outcome,
             throttle: None,
@@ -846,6 +847,7 @@ fn what_was_begun_for_one_that_left_says_nothing_of_its_successor() {
     model.apply(effects);
 
     let well = || Checked {
+        age: None,
         position: Some(7),
         outcome: Settle::Success,
         throttle: Some(Duration::from_secs(9)),

@@ -34,6 +34,8 @@ pub(crate) struct Script {
     pub(crate) check: Act,
     pub(crate) call: Act,
     pub(crate) position: Option<u64>,
+    /// How old its head is.
+    pub(crate) age: Option<Duration>,
     pub(crate) unfit: Option<Unfit>,
     pub(crate) lanes: u32,
     /// A connection outlives a request that was broken off.
@@ -87,6 +89,7 @@ impl Node {
                 check: Act::Ok,
                 call: Act::Ok,
                 position: None,
+                age: None,
                 unfit: None,
                 lanes: 1,
                 survives: false,
@@ -280,10 +283,11 @@ impl Endpoint for Fake {
         let act = self.0.script().check;
         self.0.act(act).await?;
         let script = self.0.script();
-        Ok(match &script.unfit {
+        let report = match &script.unfit {
             Some(unfit) => Report::unfit(script.position, unfit.clone()),
             None => Report::fit(script.position),
-        })
+        };
+        Ok(report.with_age(script.age))
     }
 
     fn offers(&self, need: Need) -> bool {

@@ -6,7 +6,10 @@ use super::{
     Chain, ConfigProblem, Context, EndpointPlan, ProviderPlan, provider, raw,
     resolve::{is_not, timeouts},
 };
-use crate::{ConfigError, EndpointUrl, MethodRules, ProxySetting, RpcConfig, Secret, Timeouts, env::expand};
+use crate::{
+    ConfigError, EndpointUrl, Http2Config, MethodRules, ProxySetting, RpcConfig, Secret, Timeouts,
+    env::expand,
+};
 
 pub(super) fn resolve(
     id: EndpointId,
@@ -36,6 +39,7 @@ pub(super) fn resolve(
     let mut rpc = RpcConfig::new(url, chain.probe())
         .timeouts(timeouts)
         .http_version(endpoint.http.0.or(defaults.http.0).unwrap_or_default())
+        .http2(http2(&endpoint.http2, &defaults.http2, path, context)?)
         .gzip(endpoint.gzip.or(defaults.gzip).unwrap_or(true))
         .proxy(proxy(endpoint, defaults, path, context)?);
     for (name, value) in &endpoint.headers {
@@ -89,6 +93,48 @@ fn settings(own: &raw::Endpoint, all: &raw::Shares) -> EndpointConfig {
     config.quota = own.quota.clone().or_else(|| all.quota.clone());
     config.min_idle = own.min_idle.or(all.min_idle).unwrap_or(config.min_idle);
     config
+}
+
+/// What it says of HTTP/2, else what the file says for all, else the defaults; key by key.
+fn http2(
+    own: &raw::Http2,
+    all: &raw::Http2,
+    path: &str,
+    context: &Context<'_>,
+) -> Result<Http2Config, ConfigProblem> {
+    let defaults = Http2Config::default();
+    let config = Http2Config {
+        max_streams: own
+            .max_streams
+            .or(all.max_streams)
+            .unwrap_or(defaults.max_streams),
+        ping_interval: own
+            .ping_interval
+            .or(all.ping_interval)
+            .unwrap_or(defaults.ping_interval),
+        ping_timeout: own
+            .ping_timeout
+            .or(all.ping_timeout)
+            .unwrap_or(defaults.ping_timeout),
+    };
+    let at = |key: &str| {
+        let own = format!("{path}.http2.{key}");
+        let shared = format!("defaults.endpoint.http2.{key}");
+        if context.lines.is_written(&own) {
+            own
+        } else {
+            shared
+        }
+    };
+    if config.max_streams == 0 {
+        return Err(context.problem(&at("max_streams"), "0 is not possible; allowed: above 0"));
+    }
+    let bounds = ("1ms", "10m");
+    context.check_duration(config.ping_timeout, bounds, &at("ping_timeout"))?;
+    if let Some(interval) = config.ping_interval {
+        context.check_duration(interval, bounds, &at("ping_interval"))?;
+    }
+    Ok(config)
 }
 
 /// The way that is named by the endpoint, else by the file for all.

@@ -29,6 +29,7 @@ impl ConfigProblem {
             line,
             message: words
                 .filter(|words| !words.is_empty())
+                .map(without_keys)
                 .collect::<Vec<_>>()
                 .join(" "),
         }
@@ -88,6 +89,33 @@ pub(super) fn without_values(message: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
+/// Takes out what looks like a key, wherever it is quoted from: somebody may have put it into the wrong place.
+fn without_keys(message: &str) -> String {
+    let mut clean = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(start) = rest.find(in_key) {
+        let word = &rest[start..];
+        let (word, after) = word.split_at(word.find(|c| !in_key(c)).unwrap_or(word.len()));
+        clean.push_str(&rest[..start]);
+        clean.push_str(if is_key(word) { "***" } else { word });
+        rest = after;
+    }
+    clean + rest
+}
+
+fn in_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_".contains(c)
+}
+
+/// Long, and with too many digits for a word. The name of an environment variable is none.
+fn is_key(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let variable = word.bytes().any(|byte| byte.is_ascii_uppercase())
+        && !word.bytes().any(|byte| byte.is_ascii_lowercase())
+        && word.contains('_');
+    word.len() >= 12 && digits >= 3 && !variable
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +124,23 @@ mod tests {
     fn it_is_one_line() {
         let problem = ConfigProblem::new(Path::new("f"), Some(2), "unknown field `a\r\n\u{2028}b\u{85}c`");
         assert_eq!(problem.to_string(), "f:2: unknown field `a b c`");
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_not_repeated() {
+        for (message, expected) in [
+            ("`0a1b2c3d4e5f` is not a dialect", "`***` is not a dialect"),
+            ("`a 7308519264073185.5é`", "`a ***.5é`"),
+            ("${AbC-123_xyzzy", "${***"),
+            (
+                "environment variable MAINNET_KEY_2024 is not set; http2_prior_knowledge, acquire_timeout",
+                "environment variable MAINNET_KEY_2024 is not set; http2_prior_knowledge, acquire_timeout",
+            ),
+            ("31536000s is not possible", "31536000s is not possible"),
+        ] {
+            let problem = ConfigProblem::new(Path::new("f"), None, message);
+            assert_eq!(problem.to_string(), format!("f: {expected}"));
+        }
     }
 
     #[test]

@@ -76,6 +76,26 @@ impl<'de> Deserialize<'de> for Http {
     }
 }
 
+/// How HTTP/2 is spoken, as far as it is given.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a mapping of HTTP/2's settings")]
+pub(super) struct Http2 {
+    pub(super) max_streams: Option<u32>,
+    /// `Some(None)` is `null`: no PING.
+    #[serde(deserialize_with = "nullable_duration")]
+    pub(super) ping_interval: Option<Option<Duration>>,
+    #[serde(with = "duration")]
+    pub(super) ping_timeout: Option<Duration>,
+}
+
+fn nullable_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<Duration>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Some(#[serde(with = "crate::file::duration")] Duration);
+    Option::<Some>::deserialize(deserializer).map(|given| Option::Some(given.map(|Some(given)| given)))
+}
+
 /// An endpoint's place in its pool and the way to it, as far as they are given.
 #[derive(Default, Deserialize)]
 #[serde(
@@ -92,6 +112,7 @@ pub(super) struct Shares {
     pub(super) provider: Option<String>,
     pub(super) quota: Option<QuotaConfig>,
     pub(super) http: Http,
+    pub(super) http2: Http2,
     pub(super) gzip: Option<bool>,
     #[serde(deserialize_with = "some_secret")]
     pub(super) proxy: Option<Secret>,
@@ -119,6 +140,8 @@ pub(super) struct Endpoint {
     pub(super) quota: Option<QuotaConfig>,
     #[serde(default)]
     pub(super) http: Http,
+    #[serde(default)]
+    pub(super) http2: Http2,
     #[serde(default)]
     pub(super) gzip: Option<bool>,
     #[serde(default, deserialize_with = "some_secret")]

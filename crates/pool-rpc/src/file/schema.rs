@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, raw, resolve::LONGEST_RESPONSE};
-use crate::Timeouts;
+use crate::{Http2Config, Timeouts};
 
 /// Describes a file whose pools may have the application's own section: its key, and its schema.
 ///
@@ -160,7 +160,7 @@ fn shares(generator: &mut schemars::SchemaGenerator, defaults: &EndpointConfig) 
 }
 
 /// How an endpoint is reached.
-fn way() -> [(String, Value); 3] {
+fn way() -> [(String, Value); 4] {
     let versions = raw::HTTP_VERSIONS.map(|(name, _)| name);
     let http = json!({
         "enum": versions,
@@ -179,7 +179,58 @@ fn way() -> [(String, Value); 3] {
         "description": "environment: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. none. Or the URL of an HTTP \
                         proxy, which may hold ${NAME} and ${file:PATH}; never logged.",
     });
-    [("http", http), ("gzip", gzip), ("proxy", proxy)].map(|(key, value)| (key.to_owned(), value))
+    let all = [
+        ("http", http),
+        ("http2", http2()),
+        ("gzip", gzip),
+        ("proxy", proxy),
+    ];
+    all.map(|(key, value)| (key.to_owned(), value))
+}
+
+/// How HTTP/2 is spoken.
+fn http2() -> Value {
+    let defaults = Http2Config::default();
+    let text = |duration| humantime::format_duration(duration).to_string();
+    let duration = |kind: Value, what: &str, default: Value| {
+        json!({
+            "type": kind,
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+            "description": what,
+            "default": default,
+        })
+    };
+    let keys = Map::from_iter([
+        (
+            "max_streams".to_owned(),
+            json!({
+                "type": "integer",
+                "minimum": 1,
+                "maximum": u32::MAX,
+                "default": defaults.max_streams,
+                "description": "Requests at once on a connection; the node may allow less.",
+            }),
+        ),
+        (
+            "ping_interval".to_owned(),
+            duration(
+                json!(["string", "null"]),
+                "A connection on which nothing came for so long is asked for a sign of life (PING); null: never.",
+                defaults.ping_interval.map(text).into(),
+            ),
+        ),
+        (
+            "ping_timeout".to_owned(),
+            duration(
+                json!("string"),
+                "A connection whose PING is not answered within this is closed.",
+                text(defaults.ping_timeout).into(),
+            ),
+        ),
+    ]);
+    let mut http2 = object(&keys, &[]);
+    http2["description"] = json!("How HTTP/2 is spoken, where it is.");
+    http2
 }
 
 fn timeouts() -> Value {

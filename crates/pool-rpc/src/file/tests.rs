@@ -218,3 +218,35 @@ fn a_way_that_cannot_be_is_refused() {
         "{version}"
     );
 }
+
+#[test]
+fn http2_is_set_key_by_key() {
+    let text = "
+defaults:
+  endpoint: {http2: {max_streams: 7, ping_interval: 1m}}
+pools:
+  - id: one
+    dialect: evm
+    chain_id: 1
+    endpoints:
+      - {id: a, url: 'http://127.0.0.1:1/'}
+      - {id: b, url: 'http://127.0.0.1:2/', http2: {ping_interval: null, ping_timeout: 2s}}
+";
+    let file = parse(text, Path::new("")).unwrap_or_else(|problem| panic!("{problem}"));
+    let [a, b] = &file.pools[0].endpoints[..] else {
+        panic!("two endpoints")
+    };
+    let defaults = crate::Http2Config::default();
+    let shared = crate::Http2Config {
+        max_streams: 7,
+        ping_interval: Some(Duration::from_secs(60)),
+        ..defaults
+    };
+    assert_eq!(a.rpc.http2, shared);
+    let own = crate::Http2Config {
+        ping_interval: None,
+        ping_timeout: Duration::from_secs(2),
+        ..shared
+    };
+    assert_eq!(b.rpc.http2, own);
+}

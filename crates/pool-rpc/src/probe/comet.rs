@@ -26,12 +26,17 @@ struct SyncInfo {
     catching_up: bool,
 }
 
-pub(super) async fn run(prober: &Prober, network: &str, conn: &mut RpcConn) -> Result<Report, RpcError> {
+pub(super) async fn run(
+    prober: &Prober,
+    network: &str,
+    conn: &mut RpcConn,
+    head_age: bool,
+) -> Result<Report, RpcError> {
     const MALFORMED: Malformed = Malformed::Result { method: "status" };
     let result = conn.call("status", None).await?;
     let status: Status = serde_json::from_str(result.get()).map_err(|_| MALFORMED)?;
     if status.node_info.network != network {
-        return Ok(wrong_chain(network, &status.node_info.network));
+        return Ok(wrong_chain(network, &conn.redact(status.node_info.network)));
     }
     let height = status
         .sync_info
@@ -41,11 +46,11 @@ pub(super) async fn run(prober: &Prober, network: &str, conn: &mut RpcConn) -> R
     if status.sync_info.catching_up {
         return Ok(Report::unfit(Some(height), Unfit::Syncing));
     }
-    let time = if prober.asks_for_age() {
-        Some(since_epoch(&status.sync_info.latest_block_time).ok_or(MALFORMED)?)
-    } else {
-        None
-    };
+    // it comes without being asked for; what is not needed may be anything
+    let time = since_epoch(&status.sync_info.latest_block_time);
+    if head_age && time.is_none() {
+        return Err(MALFORMED.into());
+    }
     Ok(prober.judge_head(height, time))
 }
 

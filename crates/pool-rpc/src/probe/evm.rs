@@ -9,7 +9,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Prober, wrong_chain};
 use crate::{class::Class, conn::RpcConn, error::RpcError, malformed::Malformed};
 
-pub(super) async fn run(prober: &Prober, chain_id: u64, conn: &mut RpcConn) -> Result<Report, RpcError> {
+pub(super) async fn run(
+    prober: &Prober,
+    chain_id: u64,
+    conn: &mut RpcConn,
+    head_age: bool,
+) -> Result<Report, RpcError> {
     let found = quantity("eth_chainId", &conn.call("eth_chainId", None).await?)?;
     if found != chain_id {
         return Ok(wrong_chain(&chain_id.to_string(), &found.to_string()));
@@ -17,7 +22,7 @@ pub(super) async fn run(prober: &Prober, chain_id: u64, conn: &mut RpcConn) -> R
     if is_syncing(conn).await? {
         return Ok(Report::unfit(None, Unfit::Syncing));
     }
-    if prober.asks_for_age() {
+    if head_age {
         let (height, time) = head(conn).await?;
         return Ok(prober.judge_head(height, Some(time)));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devnet::{Faults, RpcError as RpcFault, When};
-use pool_core::{Report, Unfit};
+use pool_core::{CheckCx, Endpoint as _, Report, Unfit};
 use pool_rpc::{JsonRpcEndpoint, Probe, RpcConfig, RpcError, WallClock};
 
 use crate::{
@@ -87,6 +87,31 @@ async fn a_head_that_is_too_old_is_unfit() {
         reason.starts_with("head block is ") && reason.ends_with(" s old, at most 60 s are allowed"),
         "{reason}"
     );
+}
+
+#[tokio::test]
+async fn the_heads_age_is_told_where_the_pool_asks_for_it() {
+    let node = evm_node().await;
+    let genesis = node.chain().config().genesis_time;
+    let config = config(&node.url()).wall_clock(WallClock::new(move || Duration::from_secs(genesis + 5000)));
+    let endpoint = JsonRpcEndpoint::new(&config).unwrap();
+    assert_eq!(check(&endpoint).await.unwrap().age, None, "the call is dearer");
+    assert_eq!(node.stats().requests.get("eth_getBlockByNumber"), None);
+    let cx = CheckCx::new(Duration::from_secs(5)).head_age(true);
+    let report = endpoint.check(&cx).await.unwrap();
+    let age = report.age.unwrap();
+    assert!(
+        report.unfit.is_none() && age <= Duration::from_secs(5000) && age > Duration::from_secs(1000),
+        "{report:?}"
+    );
+
+    let node = comet_node("test-1").await;
+    let probe = Probe::CometBft {
+        network: "test-1".to_owned(),
+    };
+    let endpoint = JsonRpcEndpoint::new(&RpcConfig::new(node.url().parse().unwrap(), probe)).unwrap();
+    let report = check(&endpoint).await.unwrap();
+    assert!(report.age.is_some(), "it comes with the status: {report:?}");
 }
 
 #[tokio::test]
