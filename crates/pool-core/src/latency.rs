@@ -26,6 +26,9 @@ const DEFAULT: f32 = 0.030;
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
 
+/// How many times more loaded an endpoint is taken for, for each second of the estimate that its failure left.
+const HANDICAP: f64 = 10.0;
+
 /// No estimate is read as less. Below it differences say nothing of remote nodes, and an average that has faded to next
 /// to nothing would make the number of requests under way irrelevant.
 const FLOOR: f64 = 0.001;
@@ -76,7 +79,26 @@ impl Latency {
         self.took.load(Relaxed)
     }
 
+    /// How many times more loaded an endpoint is to be taken for than it is: 1 unless the newest outcome was a failure of
+    /// the node; then ten times for each second of the estimate, so about 50 at first, and 1 again after some 40 s, when
+    /// the failure has faded. Those who look at load alone would see an endpoint that fails at once as idle, and not every
+    /// failure is one that a breaker may count.
+    #[inline]
+    pub(crate) fn handicap(&self, now: Instant) -> f64 {
+        if self.failing() {
+            self.handicap_of_failing(now)
+        } else {
+            1.0
+        }
+    }
+
+    #[cold]
+    fn handicap_of_failing(&self, now: Instant) -> f64 {
+        (HANDICAP * self.seconds_at(self.tick(now))).max(1.0)
+    }
+
     /// Whether the newest outcome was a failure of the node.
+    #[inline]
     pub(crate) fn failing(&self) -> bool {
         unpack(self.state.load(Relaxed)).1.is_sign_negative()
     }

@@ -566,6 +566,41 @@ async fn r10_failing_fast_attracts_no_traffic() {
     }
 }
 
+/// The same where no breaker may count the failure, since other requests may do well there: two of three nodes lack what
+/// is asked. Retries find the third, and the budget for them is not spent on finding out again and again.
+#[tokio::test(start_paused = true)]
+async fn r10_failures_that_open_no_breaker_attract_no_traffic_either() {
+    // those that look at all; of three endpoints two drawn at random are a third of the time both bad
+    for kind in [BalancerKind::LeastRequests, BalancerKind::Prequal] {
+        // as many as the third has slots for: who finds it full takes what is free
+        for tasks in [1, 8] {
+            let nodes = nodes::<3>();
+            let pool = chosen(&nodes, kind.build(), rare_checks).await;
+            for bad in &nodes[..2] {
+                bad.set(|script| script.call = Act::Error(ErrorType::Unavailable));
+            }
+            nodes[2].set(|script| script.call = Act::Slow(ms(20)));
+            let succeeded = work(&pool, tasks, 2_000 / tasks, &Request::new()).await;
+            let (calls, all) = (calls(&nodes), 2_000 / tasks * tasks);
+            let opened: u64 = pool
+                .snapshot()
+                .endpoints
+                .iter()
+                .map(|one| one.breaker_opened)
+                .sum();
+            assert_eq!(opened, 0, "{kind}: this is about those that no breaker counts");
+            assert!(
+                succeeded * 1_000 >= all * 999,
+                "{kind}, {tasks} tasks: {succeeded} of {all}, {calls:?}"
+            );
+            assert!(
+                calls[0] + calls[1] <= calls[2] / 10,
+                "{kind}, {tasks} tasks: {calls:?}"
+            );
+        }
+    }
+}
+
 /// alloy takes any clonable service as its transport. A pool is one: a clonable handle whose calls own what they need,
 /// are `Send` and `'static`, and may be run from any task or dropped.
 #[tokio::test]

@@ -29,15 +29,12 @@ pub(crate) async fn drive(shown: &Shown) {
 
     let mut relayer = Relayer::start(parse(&echoes[0].addr.to_string()), 1, &observer).unwrap();
     let any = ["127.0.0.1:0".parse().unwrap()];
-    let server = MetricsServer::bind(&any, bridge.registry().clone())
-        .await
-        .unwrap();
-    let server = server.ready_when(relayer.readiness());
+    let server = MetricsServer::bind(&any, &bridge).await.unwrap();
     let addr = server.local_addrs()[0];
     tokio::spawn(server.serve(std::future::pending()));
     for node in [echoes[1].addr, well.addr] {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        for path in ["/metrics", "/readyz", "/healthz", "/"] {
+        for path in ["/metrics", "/readyz", "/healthz", "/pools", "/"] {
             let mut stream = TcpStream::connect(addr).await.unwrap();
             let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();

@@ -188,7 +188,8 @@ impl<O> Admission<O> {
     /// An endpoint's tier, and what its load would be, for its weight, with one more request on it.
     pub(super) fn load(&self, state: &State<O>, key: u32, now: Instant) -> Load {
         let Gate { stats, taken, .. } = &state.gates[key as usize];
-        Load(stats.tier(), f64::from(taken + 1) / stats.weight(now))
+        let load = f64::from(taken + 1) / stats.weight(now) * stats.latency.handicap(now);
+        Load(stats.tier(), load)
     }
 
     /// When the first endpoint can become usable for those who demand this position and have these terms, if none is:

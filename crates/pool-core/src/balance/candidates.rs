@@ -71,6 +71,13 @@ impl<'a> Candidate<'a> {
         self.stats.latency.seconds_at(tick)
     }
 
+    /// How many times more loaded it is to be taken for than it is, by those who look at load alone: 1 unless
+    /// [`is_failing`](Self::is_failing), about 50 after a failure, and 1 again some 40 s later.
+    #[inline]
+    pub fn handicap_at(&self, now: Instant) -> f64 {
+        self.stats.latency.handicap(now)
+    }
+
     /// Whether the newest attempt that told anything failed through the node's fault.
     pub fn is_failing(&self) -> bool {
         self.stats.latency.failing()
@@ -112,6 +119,11 @@ impl<'a> Candidates<'a> {
     /// The moment as estimates store it, so that it is computed once for each pick.
     pub(super) fn tick(&self, now: Instant) -> u32 {
         self.members.first().map_or(0, |stats| stats.latency.tick(now))
+    }
+
+    /// The moment of the pick.
+    pub(super) const fn now(&self) -> Instant {
+        self.now
     }
 
     /// How many there are.

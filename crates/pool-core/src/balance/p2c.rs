@@ -5,7 +5,7 @@
 //! to their weights, and their requests are compared per weight. Of two that are equal, as idle ones are, the first drawn
 //! is taken.
 
-use super::{Balancer, Candidates, PickCx, draw};
+use super::{Balancer, Candidate, Candidates, PickCx, draw};
 
 /// Takes the less loaded of two endpoints drawn at random.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +28,11 @@ impl Balancer for P2c {
         let Some((second, b)) = draw::weighted(among, Some(first), cx) else {
             return Some(first);
         };
+        if a.is_failing() != b.is_failing() {
+            let load =
+                |of: &Candidate<'_>| (of.in_flight() + 1) as f64 / of.weight() * of.handicap_at(among.now());
+            return Some(if load(&a) <= load(&b) { first } else { second });
+        }
         // a/wa <= b/wb without the divisions
         if a.in_flight() as f64 * b.weight() <= b.in_flight() as f64 * a.weight() {
             Some(first)

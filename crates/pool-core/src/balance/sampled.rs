@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Balancer, Candidates, PickCx, draw};
+use super::{Balancer, Candidate, Candidates, PickCx, draw};
 
 /// Takes the endpoint with the fewest requests under way, in proportion to its weight, of a few drawn at random.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +41,20 @@ impl Balancer for SampledLeastRequests {
     }
 
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        // one more than there are, so that an idle one that fails is not as good as any idle one
+        let load = |candidate: &Candidate<'_>| {
+            let load = candidate.in_flight() as f64 / candidate.weight();
+            if candidate.is_failing() {
+                (load + 1.0) * candidate.handicap_at(among.now())
+            } else {
+                load
+            }
+        };
         let (mut best, first) = draw::weighted(among, None, cx)?;
-        let mut least = first.in_flight() as f64 / first.weight();
+        let mut least = load(&first);
         for _ in 1..self.choices.get() {
             let (index, candidate) = draw::weighted(among, None, cx)?;
-            let load = candidate.in_flight() as f64 / candidate.weight();
+            let load = load(&candidate);
             if load < least {
                 (best, least) = (index, load);
             }
