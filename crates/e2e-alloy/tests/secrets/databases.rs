@@ -54,9 +54,9 @@ pub(crate) async fn drive(shown: &Shown) {
     }
 }
 
-async fn use_it<E: Endpoint>(shown: &Shown, what: &str, endpoint: E)
+async fn use_it<E>(shown: &Shown, what: &str, endpoint: E)
 where
-    E: std::fmt::Debug,
+    E: Endpoint + std::fmt::Debug,
     E::Error: std::error::Error + Send + Sync + 'static,
 {
     shown.debug(what, &endpoint);

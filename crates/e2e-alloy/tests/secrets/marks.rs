@@ -57,7 +57,7 @@ impl Search {
             for form in [mark, &encoded, &decoded] {
                 for piece in form.to_ascii_lowercase().as_bytes().windows(PIECE) {
                     let piece: [u8; PIECE] = piece.try_into().unwrap();
-                    begins[usize::from(piece[0]) ^ usize::from(piece[1]) * 3 % 256] = true;
+                    begins[usize::from(piece[0]) ^ (usize::from(piece[1]) * 3 % 256)] = true;
                     pieces.insert(piece, name);
                 }
             }
@@ -70,7 +70,7 @@ impl Search {
         views(text).iter().find_map(|view| {
             let view = view.to_ascii_lowercase();
             let (at, name) = view.windows(PIECE).enumerate().find_map(|(at, piece)| {
-                let begins = self.begins[usize::from(piece[0]) ^ usize::from(piece[1]) * 3 % 256];
+                let begins = self.begins[usize::from(piece[0]) ^ (usize::from(piece[1]) * 3 % 256)];
                 let name = begins.then(|| self.pieces.get(piece))?;
                 Some((at, *name?))
             })?;
