@@ -24,6 +24,9 @@ pub(crate) struct Global {
     /// The hand-written spec [default: monitoring/monitoring.yaml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) spec: Option<PathBuf>,
+    /// Lay monitoring.NAME.yaml, which stands beside the spec, over it
+    #[arg(long, global = true, value_name = "NAME", value_parser = parse_profile)]
+    pub(crate) profile: Option<String>,
     /// State, data, logs of a running stack [default: target/monitoring]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -184,6 +187,17 @@ pub(crate) enum Optional {
     NodeExporter,
 }
 
+/// The name becomes a part of a file's name.
+fn parse_profile(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err(format!(
+            "`{text}` can't name a profile; allowed are letters, digits, `-` and `_`, for example production"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time; write a whole number with ms, s or m: 500ms, 60s, 2m");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -211,6 +225,14 @@ mod tests {
     fn the_definition_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn profiles() {
+        assert_eq!(parse_profile("site_a-2"), Ok("site_a-2".to_owned()));
+        for bad in ["", "../x", "a.b", "a b"] {
+            assert!(parse_profile(bad).is_err(), "{bad} was taken");
+        }
     }
 
     #[test]

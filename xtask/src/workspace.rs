@@ -15,10 +15,12 @@ pub(crate) struct Workspace {
     /// The workspace's top; generated files are written below it.
     pub(crate) root: PathBuf,
     /// Where `monitoring-up` keeps the generated files of its run: `root` with the workspace's own spec. Another spec
-    /// (a test's, a trial's) must not replace the committed files, so its files stand in the state folder.
+    /// (a profile's, a test's, a trial's) must not replace the committed files, so its files stand in the state folder.
     pub(crate) stack_root: PathBuf,
     /// The hand-written spec.
     pub(crate) spec_path: PathBuf,
+    /// The profile whose overlay is laid over the spec.
+    profile: Option<String>,
     /// State, data, logs and native configuration of a running stack.
     pub(crate) state_dir: PathBuf,
 }
@@ -64,8 +66,9 @@ impl Workspace {
             Some(path) => std::path::absolute(path)?,
             None => root.join("target/monitoring"),
         };
-        let own_spec =
-            global.out.is_some() || same_file(&spec_path, &root.join("monitoring/monitoring.yaml"));
+        let is_committed =
+            global.profile.is_none() && same_file(&spec_path, &root.join("monitoring/monitoring.yaml"));
+        let own_spec = global.out.is_some() || is_committed;
         let stack_root = if own_spec {
             root.clone()
         } else {
@@ -75,6 +78,7 @@ impl Workspace {
             root,
             stack_root,
             spec_path,
+            profile: global.profile.clone(),
             state_dir,
         })
     }
@@ -101,7 +105,10 @@ impl Workspace {
             .ok()
             .and_then(|here| self.spec_path.strip_prefix(here).ok().map(Path::to_path_buf))
             .unwrap_or_else(|| self.spec_path.clone());
-        Ok(Spec::load(&shown)?)
+        Ok(match &self.profile {
+            Some(profile) => Spec::load_profile(&shown, profile)?,
+            None => Spec::load(&shown)?,
+        })
     }
 
     /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.

@@ -101,6 +101,44 @@ fn every_problem_of_a_bad_spec_is_reported_with_its_place_and_nothing_is_written
 }
 
 #[test]
+fn a_profile_lays_its_overlay_over_the_spec() {
+    let place = Place::new();
+    place.spec("time_scale: 1\n");
+    for command in ["generate", "validate", "monitoring-up"] {
+        let run = place.run(&[command, "--profile", "production"]).expect(2);
+        assert!(
+            run.err.contains("spec.production.yaml: can't be read"),
+            "{}",
+            run.err
+        );
+        let run = place.run(&[command, "--profile", "../x"]).expect(2);
+        assert!(run.err.contains("can't name a profile"), "{}", run.err);
+    }
+    let overlay = place.path("spec.production.yaml");
+    std::fs::write(&overlay, "prometheus:\n  scrape_timeout: 9s\n").unwrap();
+    for command in ["generate", "validate", "monitoring-up"] {
+        let run = place.run(&[command, "--profile", "production"]).expect(2);
+        for said in [
+            "spec.production.yaml:1:1: profile `production`",
+            "spec.production.yaml:2:19: ",
+        ] {
+            assert!(run.err.contains(said), "no {said:?} in {}", run.err);
+        }
+    }
+    assert_eq!(std::fs::read_dir(place.path("out")).unwrap().count(), 0);
+
+    std::fs::write(
+        place.path("spec.site.yaml"),
+        "alerts: { EndpointUnhealthy: { for: 7m } }\n",
+    )
+    .unwrap();
+    place.run(&["generate", "--profile", "site"]).expect(0);
+    place.run(&["generate", "--check", "--profile", "site"]).expect(0);
+    let plain = place.run(&["generate", "--check"]).expect(1);
+    assert!(plain.out.contains("for: 7m"), "{}", plain.out);
+}
+
+#[test]
 fn generate_writes_what_is_stale_and_check_shows_it() {
     let place = Place::new();
     let check = place.run(&["generate", "--check"]).expect(1);

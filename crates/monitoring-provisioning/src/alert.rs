@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::{
     duration::PromDuration,
-    spec::{AlertName, Spec},
+    spec::{AlertName, PoolOverride, Spec},
 };
 
 /// What one instance of an alert is about; it decides which labels the alert carries.
@@ -97,6 +97,15 @@ pub(crate) struct Alert<'a> {
     pub(crate) min_rate: f64,
     pub(crate) min_count: f64,
     pub(crate) labels: Option<&'a IndexMap<String, String>>,
+    /// Pools with a limit of their own.
+    pools: Option<&'a IndexMap<String, PoolOverride>>,
+}
+
+impl Definition {
+    /// Whether single pools can have a limit of their own.
+    pub(crate) fn has_pools(&self) -> bool {
+        self.threshold.is_some() && matches!(self.subject, Subject::Pool | Subject::Endpoint)
+    }
 }
 
 /// Scrapes that a gauge under a `for` looks back, so that one failed scrape doesn't start the `for` anew.
@@ -133,6 +142,7 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
                 .or(definition.min_count)
                 .unwrap_or_default(),
             labels: given.map(|g| &g.labels),
+            pools: given.map(|g| &g.pools),
         }
     })
 }
@@ -146,9 +156,36 @@ impl Alert<'_> {
         }
     }
 
-    /// A text with the values in force in place of `{threshold}`, `{window}` and so on.
+    /// A text for people with the values in force in place of `{threshold}`, `{window}` and so on.
     pub(crate) fn fill(&self, spec: &Spec, text: &str) -> String {
-        text.replace("{threshold}", &self.threshold_text())
+        self.filled(spec, text, &self.threshold_text())
+    }
+
+    /// The same for a template of Prometheus, which knows the pool when it is filled.
+    pub(crate) fn fill_template(&self, spec: &Spec, text: &str) -> String {
+        let mut limit = String::new();
+        for (index, (pool, threshold)) in self.pools().enumerate() {
+            let case = if index == 0 { "if" } else { "else if" };
+            let text = self.limit_text(threshold);
+            limit.push_str(&format!("{{{{ {case} eq $labels.pool \"{pool}\" }}}}{text}"));
+        }
+        let others = self.limit_text(self.threshold);
+        if limit.is_empty() {
+            limit = others;
+        } else {
+            limit.push_str(&format!("{{{{ else }}}}{others}{{{{ end }}}}"));
+        }
+        self.filled(spec, text, &limit)
+    }
+
+    /// Pools with a limit of their own, in the order of the spec.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = (&str, f64)> {
+        let pools = self.pools.into_iter().flatten();
+        pools.map(|(pool, own)| (pool.as_str(), own.threshold))
+    }
+
+    fn filled(&self, spec: &Spec, text: &str, threshold: &str) -> String {
+        text.replace("{threshold}", threshold)
             .replace("{window}", &spec.scaled(self.window).to_string())
             .replace("{for}", &spec.scaled(self.for_).to_string())
             .replace("{min_rate}", &number(self.min_rate))
@@ -159,17 +196,30 @@ impl Alert<'_> {
             .replace("{slo_min_rate}", &number(spec.slo.min_rate))
     }
 
-    /// The limit for humans.
+    /// The limit for humans, with those of single pools.
     pub(crate) fn threshold_text(&self) -> String {
+        let own: Vec<String> = self
+            .pools()
+            .map(|(pool, threshold)| format!("pool {pool}: {}", self.limit_text(threshold)))
+            .collect();
+        let others = self.limit_text(self.threshold);
+        if own.is_empty() {
+            others
+        } else {
+            format!("{others} ({})", own.join(", "))
+        }
+    }
+
+    fn limit_text(&self, threshold: f64) -> String {
         match self.definition.name {
             AlertName::ConnectionPoolHighUtilization
             | AlertName::ConnectionPoolHighErrorRate
-            | AlertName::EndpointThrottled => percent(self.threshold),
-            AlertName::ConnectionPoolHighLatency => format!("{} ms", number(self.threshold)),
+            | AlertName::EndpointThrottled => percent(threshold),
+            AlertName::ConnectionPoolHighLatency => format!("{} ms", number(threshold)),
             AlertName::ConnectionPoolHighChurn => {
-                PromDuration::from_millis((self.threshold * 1_000.0).round() as u64).to_string()
+                PromDuration::from_millis((threshold * 1_000.0).round() as u64).to_string()
             }
-            _ => number(self.threshold),
+            _ => number(threshold),
         }
     }
 }

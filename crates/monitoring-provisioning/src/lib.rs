@@ -41,6 +41,7 @@ pub use generate::{GeneratedFile, Runtime, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{
-    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, OwnAlert, PagerDuty, Ports,
-    Profile, Prometheus, Receivers, Route, Routes, SecretFile, Slack, Slo, Spec, Webhook,
+    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, Overlay, OwnAlert, PagerDuty,
+    PoolOverride, Ports, Profile, Prometheus, Receivers, Route, Routes, SecretFile, Slack, Slo, Spec, Target,
+    Version, Webhook,
 };

@@ -138,6 +138,76 @@ fn routes(amtool: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The `major.minor` that a tool of Prometheus says it has.
+fn version(program: &Path) -> Result<String, Failed> {
+    let output = Command::new(program).arg("--version").output()?;
+    // Older ones print it to the standard error.
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let version = text
+        .split_once("version ")
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    let mut numbers = version.split('.');
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
+        _ => Err(format!("{}: no version in {text:?}", program.display()).into()),
+    }
+}
+
+/// With this promtool's version as the target, the spec refuses exactly the expressions that promtool refuses.
+fn newer_promql(promtool: &Path) -> Result<(), Failed> {
+    let version = version(promtool)?;
+    let folder = tempfile::tempdir()?;
+    for expr in [
+        "max by (instance) (fusion_connection_pool_queue_size) > 3",
+        "max by (instance) (fusion_connection_pool_queue_size) > 5m",
+        "max by (instance, \"pool\") (fusion_connection_pool_queue_size) > 3",
+        "max by (instance) (histogram_avg(fusion_connection_pool_queue_size)) > 3",
+        "max by (instance) (histogram_stddev(fusion_connection_pool_queue_size)) > 3",
+        "max by (instance) (histogram_stdvar(fusion_connection_pool_queue_size)) > 3",
+    ] {
+        let rules = format!("groups: [{{ name: a, rules: [{{ alert: A, expr: '{expr}' }}] }}]");
+        std::fs::write(folder.path().join("rules.yml"), rules)?;
+        let is_taken = run(promtool, folder.path(), &["check", "rules", "rules.yml"]).is_ok();
+        let spec = format!(
+            "target: {{ prometheus: {version} }}\nimages: {{ prometheus: 'prometheus@sha256:00' }}\n\
+             more_alerts: {{ A: {{ severity: warning, summary: a, description: b, expr: '{expr}' }} }}"
+        );
+        let problems = Spec::parse(&spec, Path::new("m.yaml")).err();
+        let is_refused = problems.is_some_and(|problems| problems.to_string().contains("doesn't know"));
+        if is_taken == is_refused {
+            return Err(format!(
+                "{expr}: promtool {version} takes it: {is_taken}; the spec refuses it: {is_refused}"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// The same for a webhook's address in a file.
+fn webhook_file(amtool: &Path) -> Result<(), Failed> {
+    let version = version(amtool)?;
+    let secrets = tempfile::tempdir()?;
+    std::fs::write(secrets.path().join("u"), "https://example.org/x")?;
+    let text =
+        "receivers: { webhook: { a: { url_file: u } } }\nnotifications: { warning: { receivers: [a] } }\n";
+    let path = secrets.path().join("m.yaml");
+    let folder = written(&Spec::parse(text, &path)?, true)?;
+    let config = ["check-config", "monitoring/alertmanager/config.yml"];
+    let is_taken = run(amtool, folder.path(), &config).is_ok();
+    let target =
+        format!("target: {{ alertmanager: {version} }}\nimages: {{ alertmanager: 'a@sha256:00' }}\n{text}");
+    let is_refused = Spec::parse(&target, &path).is_err();
+    if is_taken == is_refused {
+        return Err(
+            format!("amtool {version} takes it: {is_taken}; the spec refuses it: {is_refused}").into(),
+        );
+    }
+    Ok(())
+}
+
 /// The unit tests of one alert or recording.
 fn rule_cases(promtool: &Path, rule: &str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -188,6 +258,15 @@ fn main() {
     }
     trials(&mut all, "amtool", "every severity is routed", || {
         Box::new(routes)
+    });
+    trials(
+        &mut all,
+        "promtool",
+        "the target knows what promtool knows",
+        || Box::new(newer_promql),
+    );
+    trials(&mut all, "amtool", "the target knows what amtool knows", || {
+        Box::new(webhook_file)
     });
     for rule in proof::rule_names() {
         let name = format!("{rule} fires when it should, and only then");

@@ -164,7 +164,8 @@ fn notification_log(addresses: &Addresses<'_>) -> Receiver {
     Receiver {
         name: NOTIFICATION_LOG.to_owned(),
         webhook_configs: vec![WebhookConfig {
-            url: addresses.notification_log(),
+            url: Some(addresses.notification_log()),
+            url_file: None,
             send_resolved: true,
             http_config: None,
         }],
@@ -184,6 +185,7 @@ fn receiver(addresses: &Addresses<'_>, route: &Routes<'_>) -> Receiver {
         if let Some(webhook) = known.webhook.get(name) {
             receiver.webhook_configs.push(WebhookConfig {
                 url: webhook.url.clone(),
+                url_file: secret("url_file"),
                 send_resolved: webhook.send_resolved,
                 http_config: secret("credentials_file").map(|credentials_file| HttpConfig {
                     authorization: Authorization { credentials_file },

@@ -66,7 +66,7 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         labels.extend(more.clone());
     }
     let for_ = spec.scaled(alert.for_);
-    let fill = |text: &str| alert.fill(spec, text);
+    let fill = |text: &str| alert.fill_template(spec, text);
     let mut annotations = IndexMap::from([
         ("summary".to_owned(), fill(definition.summary)),
         ("description".to_owned(), fill(definition.description)),
@@ -90,7 +90,7 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
         alert: definition.name.to_string(),
         expr: given
             .and_then(|given| given.expr.clone())
-            .unwrap_or_else(|| Expressions { spec, alert }.expr()),
+            .unwrap_or_else(|| whole(spec, alert)),
         for_,
         labels,
         annotations,
@@ -156,10 +156,43 @@ fn dashboard_url(spec: &Spec, labels: &[&str], subject: Subject) -> String {
     url
 }
 
+/// The expression with each pool under exactly one limit: those with a limit of their own are matched by their names, and
+/// all others by not having one of these.
+fn whole(spec: &Spec, alert: &Alert<'_>) -> String {
+    let with = |only: String, threshold| {
+        Expressions {
+            spec,
+            alert,
+            only,
+            threshold,
+        }
+        .expr()
+    };
+    let others: Vec<String> = alert
+        .pools()
+        .map(|(pool, _)| format!("pool!=\"{pool}\""))
+        .collect();
+    if others.is_empty() {
+        return with(String::new(), alert.threshold);
+    }
+    let own = alert
+        .pools()
+        .map(|(pool, threshold)| with(format!("pool=\"{pool}\""), threshold));
+    let parts: Vec<String> = std::iter::once(with(others.join(","), alert.threshold))
+        .chain(own)
+        .map(|expr| format!("(\n  {}\n)", expr.replace('\n', "\n  ")))
+        .collect();
+    parts.join("\nor\n")
+}
+
 /// Builds the expression of one alert.
 struct Expressions<'a> {
     spec: &'a Spec,
     alert: &'a Alert<'a>,
+    /// Matchers of the pools that are judged; empty for all.
+    only: String,
+    /// Their limit.
+    threshold: f64,
 }
 
 impl Expressions<'_> {
@@ -195,6 +228,25 @@ impl Expressions<'_> {
             metric.name,
             self.window()
         )
+    }
+
+    /// The same of the pools that are judged. What is combined with it is confined to them by its labels.
+    fn judged(&self, function: &str, metric: &Metric) -> String {
+        format!(
+            "max by ({}) ({function}({}{}[{}]))",
+            self.by(),
+            metric.name,
+            self.selector(),
+            self.window()
+        )
+    }
+
+    fn selector(&self) -> String {
+        if self.only.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", self.only)
+        }
     }
 
     fn now(&self, metric: &Metric) -> String {
@@ -240,9 +292,9 @@ impl Expressions<'_> {
     fn high_utilization(&self) -> String {
         format!(
             "1 - (\n  {free}\n  /\n  ({usable} > 0)\n) > {limit}",
-            free = self.over("avg_over_time", &catalogue::SLOTS_FREE),
+            free = self.judged("avg_over_time", &catalogue::SLOTS_FREE),
             usable = self.over("avg_over_time", &catalogue::SLOTS_USABLE),
-            limit = number(self.alert.threshold),
+            limit = number(self.threshold),
         )
     }
 
@@ -253,26 +305,32 @@ impl Expressions<'_> {
     /// A ratio, not a rate; the floor on traffic also keeps the division away from zero.
     fn high_error_rate(&self) -> String {
         format!(
-            "(\n  sum by ({by}) (\n    max by ({by}, error_type) (rate({errors}{{error_type=~\"{faults}\"}}[{window}]))\n  )\n  /\n  \
+            "(\n  sum by ({by}) (\n    max by ({by}, error_type) (rate({errors}{{error_type=~\"{faults}\"{only}}}[{window}]))\n  )\n  /\n  \
              ({attempts} >= {floor})\n) > {limit}",
             by = self.by(),
             errors = catalogue::ERRORS_TOTAL.name,
+            only = if self.only.is_empty() {
+                String::new()
+            } else {
+                format!(",{}", self.only)
+            },
             faults = node_faults(),
             window = self.window(),
             attempts = self.over("rate", &catalogue::REQUESTS_TOTAL),
             floor = number(self.alert.min_rate),
-            limit = number(self.alert.threshold),
+            limit = number(self.threshold),
         )
     }
 
     fn high_latency(&self) -> String {
         format!(
-            "histogram_quantile(\n  0.95,\n  max by ({by}, le) (rate({metric}_bucket[{window}]))\n) > {limit}\nand on ({by})\n\
+            "histogram_quantile(\n  0.95,\n  max by ({by}, le) (rate({metric}_bucket{only}[{window}]))\n) > {limit}\nand on ({by})\n\
              max by ({by}) (rate({metric}_count[{window}])) >= {floor}",
             by = self.by(),
             metric = catalogue::REQUEST_DURATION_MS.name,
+            only = self.selector(),
             window = self.window(),
-            limit = number(self.alert.threshold),
+            limit = number(self.threshold),
             floor = number(self.alert.min_rate),
         )
     }
@@ -280,8 +338,8 @@ impl Expressions<'_> {
     fn queue_growing(&self) -> String {
         format!(
             "{} > {}",
-            self.over("avg_over_time", &catalogue::QUEUE_SIZE),
-            number(self.alert.threshold)
+            self.judged("avg_over_time", &catalogue::QUEUE_SIZE),
+            number(self.threshold)
         )
     }
 
@@ -290,12 +348,12 @@ impl Expressions<'_> {
     fn high_churn(&self) -> String {
         format!(
             "(\n  {open}\n  * {seconds}\n  /\n  ({closed} >= {count})\n) < {limit}\nand on ({by})\n{opened} >= {count}",
-            open = self.over("avg_over_time", &catalogue::CONNECTIONS_TOTAL),
+            open = self.judged("avg_over_time", &catalogue::CONNECTIONS_TOTAL),
             seconds = number(self.window().as_secs_f64()),
             closed = self.over("increase", &catalogue::CONNECTIONS_DESTROYED_TOTAL),
             opened = self.over("increase", &catalogue::CONNECTIONS_CREATED_TOTAL),
             count = number(self.alert.min_count),
-            limit = number(self.alert.threshold / self.spec.time_scale),
+            limit = number(self.threshold / self.spec.time_scale),
             by = self.by(),
         )
     }

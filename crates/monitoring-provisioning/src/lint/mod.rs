@@ -146,6 +146,22 @@ impl<'a> Lint<'a> {
                 return None;
             }
         };
+        let version = self.spec.target.prometheus;
+        if let Some(need) = promql::needs(expr, &parsed).filter(|need| need.since > version) {
+            let place = document
+                .find(path)
+                .map_or(document.place(path), |node| node.place_of(&need.needle));
+            let remedy = format!(
+                "{} is the first that does; run `cargo xtask generate`",
+                need.since
+            );
+            self.report(
+                file,
+                place,
+                format!("Prometheus {version} doesn't know {}", need.what),
+                remedy,
+            );
+        }
         let mut flow = Flow::new(self.spec, bare_gauges);
         let labels = flow.labels(&parsed);
         for Finding { needle, what, remedy } in flow.findings {

@@ -1,7 +1,10 @@
 //! A thin front before the PromQL parser.
 //!
 //! The parser agrees with Prometheus on everything that people write in rules; it panics, overflows or accepts on some
-//! things that they don't. Those are refused here, and so is what Prometheus 2.42, the oldest we support, doesn't know.
+//! things that they don't. Those are refused here. What came after Prometheus 2.42, the oldest that is supported, is found by
+//! [`needs`].
+
+mod needs;
 
 use std::panic::catch_unwind;
 
@@ -9,6 +12,8 @@ use promql_parser::parser::{self, Call, Expr};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
 use crate::duration::PromDuration;
+
+pub(crate) use needs::needs;
 
 /// Longest expression that is parsed: the parser's time grows faster than the length.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -23,7 +28,7 @@ const FUNCTIONS: &str = " abs absent absent_over_time acos acosh asin asinh atan
     present_over_time quantile_over_time rad rate resets round scalar sgn sin sinh sort sort_desc sqrt stddev_over_time \
     stdvar_over_time sum_over_time tan tanh time timestamp vector year ";
 
-/// Parses an expression as Prometheus 2.42 and 3.5 both would.
+/// Parses an expression as the newest Prometheus would without experimental features.
 ///
 /// # Errors
 /// Why they wouldn't.
@@ -132,7 +137,7 @@ fn check_signs(bare: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses functions that one of the supported versions doesn't have.
+/// Refuses functions that no supported version has unless an experimental feature is switched on.
 struct Functions;
 
 impl ExprVisitor for Functions {
@@ -141,9 +146,10 @@ impl ExprVisitor for Functions {
     fn pre_visit(&mut self, expr: &Expr) -> Result<bool, String> {
         if let Expr::Call(Call { func, .. }) = expr
             && !FUNCTIONS.contains(&format!(" {} ", func.name))
+            && needs::function(func.name).is_none()
         {
             return Err(format!(
-                "`{}` isn't known to every supported Prometheus (2.42 to 3.x)",
+                "`{}` isn't known to Prometheus 2.42 to 3.5 without experimental features",
                 func.name
             ));
         }

@@ -44,6 +44,7 @@ pub(crate) struct References {
 pub(crate) fn references(template: &str) -> Result<References, String> {
     let mut references = References::default();
     for action in actions(template)? {
+        let action = without_texts(action);
         for word in action.split(|c: char| c.is_whitespace() || matches!(c, '|' | '(' | ')' | '-')) {
             match word {
                 "" => {}
@@ -58,6 +59,21 @@ pub(crate) fn references(template: &str) -> Result<References, String> {
         }
     }
     Ok(references)
+}
+
+/// The action with every text in it left empty: its words are none of the template's.
+fn without_texts(action: &str) -> String {
+    let mut is_inside = false;
+    let mut escaped = false;
+    action
+        .chars()
+        .filter(|c| {
+            let quote = *c == '"' && !escaped;
+            escaped = is_inside && *c == '\\' && !escaped;
+            is_inside ^= quote;
+            quote || !is_inside
+        })
+        .collect()
 }
 
 /// The labels in a Grafana legend.

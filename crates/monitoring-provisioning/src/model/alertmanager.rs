@@ -1,4 +1,4 @@
-//! Alertmanager's configuration, as far as we write it; every key is known to 0.25 and 0.33.
+//! Alertmanager's configuration, as far as we write it; every key is known to 0.25 and 0.33, unless it says otherwise.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,11 @@ pub(crate) struct Receiver {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookConfig {
-    pub(crate) url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// From 0.26.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url_file: Option<String>,
     pub(crate) send_resolved: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) http_config: Option<HttpConfig>,

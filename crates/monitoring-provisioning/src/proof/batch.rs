@@ -7,10 +7,11 @@ use super::{
     case::{Case, JOBS},
     cases::cases,
     mutate::{Variant, variants},
+    pools,
 };
 use crate::{
     duration::PromDuration,
-    generate::{GeneratedFile, rules},
+    generate::GeneratedFile,
     lint::promql,
     model::rules::{Rule, RuleFile},
     problem::{Problem, Problems},
@@ -63,14 +64,14 @@ pub enum Next {
 /// An expression that can't be parsed.
 pub fn batches() -> Result<Vec<Batch>, Problems> {
     let spec = Spec::default();
-    let file = rules::rule_file(&spec);
-    let rules = file.groups.iter().flat_map(|group| &group.rules);
-    rules.map(|rule| Batch::new(&spec, rule)).collect()
+    pools::rules()
+        .iter()
+        .map(|(name, rule)| Batch::new(&spec, name, rule))
+        .collect()
 }
 
 impl Batch {
-    fn new(spec: &Spec, rule: &Rule) -> Result<Self, Problems> {
-        let name = rule.name();
+    fn new(spec: &Spec, name: &str, rule: &Rule) -> Result<Self, Problems> {
         let expr = promql::parse(&rule.expr).map_err(|what| {
             Problem::new(
                 std::path::Path::new(crate::generate::paths::RULES),

@@ -12,14 +12,27 @@ use crate::{recording::Recording, spec::AlertName};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     Alert(AlertName, &'static str),
+    /// An alert one of whose pools has a limit of its own, under a name of its own.
+    ByPool(AlertName, &'static str, &'static str),
     Recording(Recording),
 }
 
 impl Of {
-    /// The rule's name.
+    /// The rule's name among those that are proven.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Alert(alert, _) => alert.as_str(),
+            Self::ByPool(_, _, name) => name,
+            Self::Recording(recording) => recording.name(),
+        }
+    }
+}
+
+impl Of {
+    /// The rule's name in its file.
+    pub(super) const fn rule(self) -> &'static str {
+        match self {
+            Self::Alert(alert, _) | Self::ByPool(alert, ..) => alert.as_str(),
             Self::Recording(recording) => recording.name(),
         }
     }
@@ -163,7 +176,7 @@ impl Case {
             match look.says {
                 Some(says) => alerts.push(self.alert(look, name, says)),
                 None => exprs.push(match self.of {
-                    Of::Alert(..) => self.samples(look, name),
+                    Of::Alert(..) | Of::ByPool(..) => self.samples(look, name),
                     Of::Recording(_) => recorded(look, name),
                 }),
             }
@@ -180,7 +193,7 @@ impl Case {
     /// The labels that the alert must carry then, `alertname` apart; no others.
     fn labels(&self, path: &str) -> Vec<(String, String)> {
         let mut all = labels(path);
-        if let Of::Alert(_, severity) = self.of {
+        if let Of::Alert(_, severity) | Of::ByPool(_, severity, _) = self.of {
             all.push(("severity".to_owned(), severity.to_owned()));
             all.push(("team".to_owned(), "relayer".to_owned()));
         }
@@ -202,8 +215,8 @@ impl Case {
                     "exp_annotations": {
                         "summary": summary,
                         "description": description,
-                        "runbook_url": runbook(self.of.name()),
-                        "dashboard_url": dashboard(self.of.name(), path),
+                        "runbook_url": runbook(self.of.rule()),
+                        "dashboard_url": dashboard(self.of.rule(), path),
                     },
                 })
             })

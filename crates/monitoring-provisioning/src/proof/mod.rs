@@ -10,6 +10,7 @@ mod batch;
 mod case;
 mod cases;
 mod mutate;
+mod pools;
 mod score;
 
 use std::path::{Path, PathBuf};
@@ -21,11 +22,11 @@ pub use batch::{Batch, Mutant, Next, batches};
 pub use score::Score;
 
 use crate::{
-    generate::{GeneratedFile, rules},
+    generate::GeneratedFile,
     model::rules::RuleFile,
     problem::{Problem, Problems},
     recording::Recording,
-    spec::{AlertName, Spec},
+    spec::AlertName,
 };
 use batch::{cases_of, evaluation};
 use case::{Case, JOBS};
@@ -35,7 +36,6 @@ use case::{Case, JOBS};
 /// # Errors
 /// The rules can't be written, or an alert is never seen firing, or never seen silent.
 pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
-    let file = rules::rule_file(&Spec::default());
     let mut files = Vec::new();
     for name in rule_names() {
         let cases = cases_of(name);
@@ -45,7 +45,8 @@ pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
         ];
         let silent_too = AlertName::ALL
             .iter()
-            .any(|alert| alert.as_str() == name && !alert.always_fires());
+            .any(|alert| alert.as_str() == name && !alert.always_fires())
+            || pools::NAMES.contains(&name);
         if !seen[0] || !seen[1] && silent_too {
             return Err(Problem::new(
                 Path::new("crates/monitoring-provisioning/src/proof/cases"),
@@ -55,16 +56,15 @@ pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
         }
         let tests: Vec<_> = cases
             .iter()
-            .flat_map(|case| JOBS.map(|jobs| case.test(jobs, &[name.to_owned()])))
+            .flat_map(|case| JOBS.map(|jobs| case.test(jobs, &[case.of.rule().to_owned()])))
             .collect();
         // Alone, since promtool evaluates every rule of its file at every step.
-        let rule = file
-            .groups
-            .iter()
-            .flat_map(|group| &group.rules)
-            .filter(|rule| rule.name() == name);
+        let rule = pools::rules().into_iter().filter(|(own, _)| own == name);
         let alone = format!("rules.{}", test_file(name));
-        files.push(json_file(&alone, &RuleFile::of(rule.cloned().collect()))?);
+        files.push(json_file(
+            &alone,
+            &RuleFile::of(rule.map(|(_, rule)| rule).collect()),
+        )?);
         files.push(json_file(
             &test_file(name),
             &json!({
@@ -77,10 +77,12 @@ pub fn unit_tests() -> Result<Vec<GeneratedFile>, Problems> {
     Ok(files)
 }
 
-/// Every alert and every recording.
+/// Every alert, every recording, and alerts one of whose pools has a limit of its own.
 pub fn rule_names() -> impl Iterator<Item = &'static str> {
     let alerts = AlertName::ALL.into_iter().map(AlertName::as_str);
-    alerts.chain(Recording::ALL.into_iter().map(Recording::name))
+    alerts
+        .chain(Recording::ALL.into_iter().map(Recording::name))
+        .chain(pools::NAMES)
 }
 
 /// The file that holds the tests of a rule; a recording's name has colons, which not every file system takes.

@@ -89,6 +89,8 @@ pub struct AlertOverride {
     pub window: Option<PromDuration>,
     /// The limit; its unit is the alert's (share, milliseconds, waiters, seconds).
     pub threshold: Option<f64>,
+    /// Another limit for single pools, by the pool's name; all others keep `threshold`. Default: none.
+    pub pools: IndexMap<String, PoolOverride>,
     /// Least attempts per second below which the alert keeps silent.
     pub min_rate: Option<f64>,
     /// Least connections opened, and closed, within the window below which the alert keeps silent.
@@ -100,6 +102,14 @@ pub struct AlertOverride {
     pub labels: IndexMap<String, String>,
     /// More annotations, which may use Prometheus' templates.
     pub annotations: IndexMap<String, String>,
+}
+
+/// What is different for one pool.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolOverride {
+    /// The limit, in the alert's unit.
+    pub threshold: f64,
 }
 
 /// An alert of the operator's own.

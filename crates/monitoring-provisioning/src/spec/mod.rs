@@ -2,28 +2,23 @@
 
 mod alerts;
 mod check;
+mod read;
 mod receivers;
 mod slo;
+mod target;
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-pub use alerts::{AlertName, AlertOverride, OwnAlert};
+pub use alerts::{AlertName, AlertOverride, OwnAlert, PoolOverride};
+pub use read::Overlay;
 pub use receivers::{Email, PagerDuty, Receivers, SecretFile, Slack, Webhook};
 pub use slo::Slo;
+pub use target::{Target, Version};
 
-use crate::{
-    duration::PromDuration,
-    problem::{Problem, Problems},
-    yaml::{Document, typed},
-};
+use crate::duration::PromDuration;
 
 /// Everything that can be set, with the defaults of the local profile. An empty file is a valid spec.
 ///
@@ -33,6 +28,8 @@ use crate::{
 pub struct Spec {
     /// What the stack is for; `production` demands more. Default `local`.
     pub profile: Profile,
+    /// Versions of the servers that will run the stack; what they lack is refused.
+    pub target: Target,
     /// How many times faster than real time the stack runs: scrape and evaluation intervals, the rules' windows and
     /// `for`, Alertmanager's waits. 1 to 120, default 1; tests and demonstrations use 60. Retention isn't scaled.
     pub time_scale: f64,
@@ -200,6 +197,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             profile: Profile::default(),
+            target: Target::default(),
             time_scale: 1.0,
             bind_address: IpAddr::from([127, 0, 0, 1]),
             ports: Ports::default(),
@@ -286,50 +284,6 @@ impl std::fmt::Debug for Grafana {
 }
 
 impl Spec {
-    /// Reads a spec from disk.
-    ///
-    /// # Errors
-    /// All that is wrong with the file, or that it can't be read.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            Problem::new(path, format!("can't be read: {error}"))
-                .remedy("an empty file would do: every setting has a default")
-        })?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            // What stands before the wrong byte is UTF-8.
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let last = before.rsplit('\n').next().unwrap_or_default();
-            Problem::new(path, "not UTF-8 text")
-                .at(before.matches('\n').count() + 1, last.chars().count() + 1)
-                .remedy("save the file as UTF-8, for example with `iconv -f latin1 -t utf-8`")
-        })?;
-        Self::parse(text, path)
-    }
-
-    /// Reads a spec from text; `file` names it in messages, and relative secret files are looked for beside it.
-    ///
-    /// # Errors
-    /// All that is wrong with the text, each with line and column.
-    pub fn parse(text: &str, file: &Path) -> Result<Self, Problems> {
-        let (document, mut problems) = Document::read(text, file);
-        let Some(document) = document else {
-            return Err(Problems(problems));
-        };
-        check::inline_secrets(&document, file, &mut problems);
-        let (spec, misfits) = typed::<Self>(&document, file);
-        problems.extend(misfits);
-        if let Some(mut spec) = spec {
-            file.clone_into(&mut spec.source);
-            check::check(&spec, &document, file, &mut problems);
-            if problems.is_empty() {
-                return Ok(spec);
-            }
-        }
-        problems.sort_by_key(|problem| (problem.line, problem.column));
-        problems.dedup_by_key(|problem| (problem.line, problem.column));
-        Err(Problems(problems))
-    }
-
     /// A duration of this spec as the running stack will use it.
     pub fn scaled(&self, duration: PromDuration) -> PromDuration {
         duration.scaled(self.time_scale)

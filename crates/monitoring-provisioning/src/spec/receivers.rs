@@ -25,8 +25,13 @@ pub struct Receivers {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// Where to post: `http` or `https`, without user, password or query, since Alertmanager shows it.
-    pub url: String,
+    /// Where to post: `http` or `https`, without user, password or query, since Alertmanager shows it. Either this or
+    /// `url_file`.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// File that holds the address, where whoever knows it may post. From Alertmanager 0.26.
+    #[serde(default)]
+    pub url_file: Option<PathBuf>,
     /// File that holds a bearer token. Default: none is sent.
     #[serde(default)]
     pub credentials_file: Option<PathBuf>,
@@ -126,6 +131,7 @@ impl Spec {
             }));
         };
         for (name, webhook) in &self.receivers.webhook {
+            add(name, "url_file", webhook.url_file.as_ref());
             add(name, "credentials_file", webhook.credentials_file.as_ref());
         }
         for (name, slack) in &self.receivers.slack {

@@ -185,6 +185,10 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
+        // Derived code would take a list's items for the fields, in their order.
+        if let Kind::Sequence(_) = self.node.kind {
+            return Err(Misfit::invalid_type(de::Unexpected::Seq, &"a mapping").at(self.node));
+        }
         self.visit_mapping(visitor, Some(fields))
     }
 

@@ -7,6 +7,7 @@
 
 mod de;
 mod misfit;
+mod overlay;
 mod tree;
 
 pub(crate) use de::typed;

@@ -103,10 +103,16 @@ fn find_word(text: &str, needle: &str) -> Option<usize> {
     })
 }
 
-/// A file's text read into a tree.
+/// A file's text read into a tree; or two of them, one laid over the other ([`Document::overlaid`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     pub(crate) root: Node,
+    /// Greater than the line of every node and of every problem.
+    pub(super) lines: usize,
+    /// Greatest id of a node.
+    pub(super) last_id: usize,
+    /// Lines beyond this one are those of the upper file, counted on from here.
+    pub(super) seam: Option<usize>,
 }
 
 impl Document {
@@ -121,7 +127,15 @@ impl Document {
             problems: Vec::new(),
         };
         match reader.document() {
-            Ok(root) => (Some(Self { root }), reader.problems),
+            Ok(root) => {
+                let document = Self {
+                    root,
+                    lines: text.matches('\n').count() + 2,
+                    last_id: reader.next_id,
+                    seam: None,
+                };
+                (Some(document), reader.problems)
+            }
             Err(problem) => {
                 reader.problems.push(problem);
                 (None, reader.problems)

@@ -27,18 +27,18 @@ impl Expressions<'_> {
             }
             AlertName::RetryBudgetExhausted => format!(
                 "{} > {}",
-                self.over("increase", &catalogue::RETRY_BUDGET_EXHAUSTED_TOTAL),
-                number(self.alert.threshold)
+                self.judged("increase", &catalogue::RETRY_BUDGET_EXHAUSTED_TOTAL),
+                number(self.threshold)
             ),
             AlertName::EndpointBlockLag => format!(
                 "{} > {}",
-                self.over("min_over_time", &catalogue::BLOCK_LAG),
-                number(self.alert.threshold)
+                self.judged("min_over_time", &catalogue::BLOCK_LAG),
+                number(self.threshold)
             ),
             AlertName::EndpointThrottled => format!(
                 "{} > {}",
-                self.over("avg_over_time", &catalogue::THROTTLE_STATUS),
-                number(self.alert.threshold)
+                self.judged("avg_over_time", &catalogue::THROTTLE_STATUS),
+                number(self.threshold)
             ),
             AlertName::ReconfigurationFailed => format!(
                 "max by ({}) (increase({}{{result=\"refused\"}}[{}])) > 0",

@@ -12,6 +12,7 @@ mod exhausted;
 mod health;
 mod lag;
 mod latency;
+mod pools;
 mod queue;
 mod recordings;
 mod relayer;
@@ -41,6 +42,8 @@ pub(super) fn cases() -> Vec<Case> {
         lag::reconfiguration(),
         slo::cases(),
         recordings::cases(),
+        pools::queue(),
+        pools::utilization(),
     ]
     .concat()
 }

@@ -24,6 +24,7 @@ impl Checker<'_> {
                 let path = format!("alerts/{}", definition.name);
                 self.unused(&path, definition, given);
                 self.limits(&path, definition, given);
+                self.pools(&path, given);
                 self.window(&path, definition, given);
                 for name in given.labels.keys() {
                     self.label_name(&format!("{path}/labels/{name}"), name, &["severity"]);
@@ -42,6 +43,7 @@ impl Checker<'_> {
                 given.threshold.is_some(),
                 definition.threshold.is_some(),
             ),
+            ("pools", !given.pools.is_empty(), definition.has_pools()),
             (
                 "min_rate",
                 given.min_rate.is_some(),
@@ -86,16 +88,23 @@ impl Checker<'_> {
     }
 
     fn limits(&mut self, path: &str, definition: &Definition, given: &AlertOverride) {
-        if let (Some(value), Some(limit)) = (given.threshold, definition.threshold)
-            && !(written(value) > limit.above
-                && written(value) < limit.below
-                && self.survives(definition, value))
-        {
-            self.report(
-                &format!("{path}/threshold"),
-                format!("a threshold of {}", number(value)),
-                format!("allowed: {}", limit.unit),
-            );
+        let thresholds = given.threshold.map(|value| (format!("{path}/threshold"), value));
+        let by_pool = given
+            .pools
+            .iter()
+            .map(|(pool, own)| (format!("{path}/pools/{pool}/threshold"), own.threshold));
+        for (path, value) in thresholds.into_iter().chain(by_pool) {
+            if let Some(limit) = definition.threshold
+                && !(written(value) > limit.above
+                    && written(value) < limit.below
+                    && self.survives(definition, value))
+            {
+                self.report(
+                    &path,
+                    format!("a threshold of {}", number(value)),
+                    format!("allowed: {}", limit.unit),
+                );
+            }
         }
         if given
             .min_rate
@@ -117,6 +126,20 @@ impl Checker<'_> {
                 format!("`min_count` must be from 1 to {MOST_COUNT}"),
                 "the default is 20; above what an endpoint ever opens, nothing ever fires",
             );
+        }
+    }
+
+    /// A pool's name stands in the expression and in a template.
+    fn pools(&mut self, path: &str, given: &AlertOverride) {
+        let fits = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '{' | '}' | '/');
+        for pool in given.pools.keys() {
+            if pool.trim().is_empty() || !pool.chars().all(fits) {
+                self.report(
+                    &format!("{path}/pools"),
+                    format!("`{}` can't name a pool here", pool.escape_debug()),
+                    "the pool's name as its metrics show it, without quotes, braces, slashes and line breaks",
+                );
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Expressions and texts of the operator's own: judged here, with their line, as ours are when they are generated.
 
+use promql_parser::parser::Expr;
+
 use super::Checker;
 use crate::{
     alert::{Subject, definitions},
@@ -103,6 +105,7 @@ impl Checker<'_> {
                 return Vec::new();
             }
         };
+        self.needs(path, expr, &parsed);
         let mut flow = Flow::new(self.spec, for_ == PromDuration::ZERO);
         let labels = flow.labels(&parsed);
         for finding in flow.findings {
@@ -131,6 +134,25 @@ impl Checker<'_> {
             );
         }
         labels.known()
+    }
+
+    /// What the target's Prometheus doesn't have yet.
+    fn needs(&mut self, path: &str, expr: &str, parsed: &Expr) {
+        let version = self.spec.target.prometheus;
+        if let Some(need) = promql::needs(expr, parsed).filter(|need| need.since > version) {
+            let place = self
+                .document
+                .find(path)
+                .map_or(self.document.place(path), |node| node.place_of(&need.needle));
+            self.report_at(
+                place,
+                format!("Prometheus {version} doesn't know {}", need.what),
+                format!(
+                    "{} is the first that does: raise `target.prometheus`, or write it another way",
+                    need.since
+                ),
+            );
+        }
     }
 
     fn annotation_name(&mut self, path: &str, name: &str) {

@@ -6,6 +6,7 @@ mod firing;
 mod notify;
 mod profile;
 mod secrets;
+mod target;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -40,6 +41,7 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.time();
     checker.ports();
     checker.images();
+    checker.target();
     checker.external_labels();
     checker.relayers();
     checker.access();
@@ -216,7 +218,9 @@ impl Checker<'_> {
                 .iter()
                 .position(|known| known.eq_ignore_ascii_case(target))
             {
-                let first = self.document.place(&format!("relayers/{first}")).line;
+                let first = self
+                    .document
+                    .line(self.document.place(&format!("relayers/{first}")));
                 self.report(
                     &format!("relayers/{index}"),
                     "a relayer is listed twice",

@@ -11,13 +11,26 @@ impl Checker<'_> {
         let receivers = &spec.receivers;
         self.names();
         for (name, webhook) in &receivers.webhook {
-            let is_web = webhook.url.starts_with("http://") || webhook.url.starts_with("https://");
-            if !is_web {
-                self.report(
-                    &format!("receivers/webhook/{name}/url"),
-                    "a webhook's `url` is not a web address",
-                    "begin with `https://` or `http://`",
-                );
+            let path = format!("receivers/webhook/{name}");
+            match (&webhook.url, &webhook.url_file) {
+                (None, None) => self.report(
+                    &path,
+                    "a webhook has neither `url` nor `url_file`",
+                    "give the address as `url`, or, where whoever knows it may post, in a file as `url_file`",
+                ),
+                (Some(_), Some(_)) => self.report(
+                    &format!("{path}/url_file"),
+                    "a webhook has both `url` and `url_file`",
+                    "keep one",
+                ),
+                (Some(url), None) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+                    self.report(
+                        &format!("{path}/url"),
+                        "a webhook's `url` is not a web address",
+                        "begin with `https://` or `http://`",
+                    );
+                }
+                _ => {}
             }
         }
         for (name, email) in &receivers.email {

@@ -48,7 +48,7 @@ fn walk(node: &Node, file: &Path, problems: &mut Vec<Problem>) {
                     Problem::new(file, format!("a secret in the spec: {why}"))
                         .at(node.place.line, node.place.column)
                         .remedy(
-                            "put it into a file of its own and name that file (`api_url_file`, `credentials_file`), or post to \
+                            "put it into a file of its own and name that file (`api_url_file`, `url_file`, `credentials_file`), or post to \
                              a relay of your own on this host that knows the address; generated files are committed",
                         ),
                 );
