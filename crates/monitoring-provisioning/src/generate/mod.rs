@@ -10,6 +10,7 @@ mod panels;
 mod prometheus;
 mod provisioning;
 pub(crate) mod rules;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ pub(crate) mod paths {
     pub(crate) const COMPOSE: &str = "docker-compose.monitoring.yml";
     pub(crate) use super::docs::PATH as GUIDE;
     pub(crate) use super::metrics_doc::PATH as METRICS;
+    pub(crate) use super::schema::PATH as SCHEMA;
 }
 
 /// A file of the stack.
@@ -47,8 +49,8 @@ pub struct GeneratedFile {
 /// Where the stack will run; it decides how its parts find each other.
 #[derive(Clone, Copy, Debug)]
 pub enum Runtime<'a> {
-    /// In containers. These are the committed files; the Compose file, the tables of the operator's guide and
-    /// the reference of the metrics included.
+    /// In containers. These are the committed files; the Compose file, the tables of the operator's guide, the
+    /// reference of the metrics and the spec's JSON Schema included.
     Docker,
     /// As processes of this host, on loopback.
     Native {
@@ -83,6 +85,7 @@ pub fn generate(spec: &Spec, runtime: Runtime<'_>) -> Result<Vec<GeneratedFile>,
         files.push(yaml(paths::COMPOSE, &compose::compose(spec))?);
         files.push(file(paths::GUIDE, docs::guide(spec)?));
         files.push(file(paths::METRICS, metrics_doc::reference()));
+        files.push(json(paths::SCHEMA, &schema::schema())?);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::PromDuration;
@@ -10,7 +11,7 @@ use crate::duration::PromDuration;
 macro_rules! alert_names {
     ($($name:ident),* $(,)?) => {
         /// Name of an alert. Those of the first ten are frozen, with their severities and meanings.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum AlertName {
             $(#[doc = concat!("`", stringify!($name), "`; its runbook says what it means.")] $name,)*
         }
@@ -77,7 +78,7 @@ impl fmt::Display for AlertName {
 }
 
 /// What of an alert is changed. An alert refuses a setting that it has no use for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlertOverride {
     /// Whether the alert exists. Default true.
@@ -105,7 +106,7 @@ pub struct AlertOverride {
 }
 
 /// What is different for one pool.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolOverride {
     /// The limit, in the alert's unit.
@@ -113,7 +114,7 @@ pub struct PoolOverride {
 }
 
 /// An alert of the operator's own.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnAlert {
     /// When it fires; checked against the catalogue as our own expressions are. It must keep the label `instance`.

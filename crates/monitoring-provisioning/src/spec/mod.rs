@@ -10,6 +10,7 @@ mod target;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use alerts::{AlertName, AlertOverride, OwnAlert, PoolOverride};
@@ -23,7 +24,7 @@ use crate::duration::PromDuration;
 /// Everything that can be set, with the defaults of the local profile. An empty file is a valid spec.
 ///
 /// All durations are as written; `time_scale` is applied when files are generated and by the methods of this type.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spec {
     /// What the stack is for; `production` demands more. Default `local`.
@@ -65,7 +66,7 @@ pub struct Spec {
 }
 
 /// What the stack is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// A developer's machine.
@@ -77,7 +78,7 @@ pub enum Profile {
 }
 
 /// Ports on the host.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ports {
     /// The relayer's `/metrics`. Default 9090.
@@ -95,7 +96,7 @@ pub struct Ports {
 }
 
 /// Container images; `latest` and images without a version are refused.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Images {
     /// Default `prom/prometheus:v3.5.3`.
@@ -109,7 +110,7 @@ pub struct Images {
 }
 
 /// How Prometheus scrapes, evaluates and keeps.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prometheus {
     /// Time between two scrapes of a target. Default 5s: the shortest window of a rule is then 12 scrapes, and an
@@ -126,7 +127,7 @@ pub struct Prometheus {
 }
 
 /// Grafana's administrator. The defaults are for a stack that only this host can reach.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grafana {
     /// Default `admin`.
@@ -136,7 +137,7 @@ pub struct Grafana {
 }
 
 /// Where the links in notifications lead, and who is named in them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Links {
     /// Value of the label `team` on every alert. Default `relayer`.
@@ -148,7 +149,7 @@ pub struct Links {
 }
 
 /// How notifications are grouped, timed and routed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Notifications {
     /// Alerts of severity `critical`. Default: group_wait 10s, group_interval 1m, repeat_interval 1h, no receivers.
@@ -165,7 +166,7 @@ pub(crate) const CRITICAL_GROUP_WAIT: u64 = 10;
 pub(crate) const WARNING_GROUP_WAIT: u64 = 30;
 
 /// One route.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
     /// Names of the receivers that get these alerts. Default: none.

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Spec;
 
 /// Receivers by kind and name; a name is used once over all kinds.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Receivers {
     /// HTTP POST of Alertmanager's JSON.
@@ -22,7 +23,7 @@ pub struct Receivers {
 }
 
 /// HTTP POST of Alertmanager's JSON.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// Where to post: `http` or `https`, without user, password or query, since Alertmanager shows it. Either this or
@@ -41,7 +42,7 @@ pub struct Webhook {
 }
 
 /// Slack.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slack {
     /// File that holds the incoming webhook's URL.
@@ -54,7 +55,7 @@ pub struct Slack {
 }
 
 /// PagerDuty, Events API v2.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PagerDuty {
     /// File that holds the integration's routing key.
@@ -65,7 +66,7 @@ pub struct PagerDuty {
 }
 
 /// E-mail over SMTP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Email {
     /// Address of the recipient, or several separated by commas.

@@ -1,9 +1,10 @@
 //! The objectives.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What the pools owe their callers. The burn-rate alerts watch both objectives over 30 days.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Slo {
     /// Share of the attempts that must not fail through a node. 0.95 to 0.99999, default 0.999.
