@@ -85,7 +85,7 @@ async fn failing_fast_is_not_being_fast() {
     }
 }
 
-/// The test above can fail: those that do not look at latency fall for it.
+/// Nor do those fall for it that look at load alone: an endpoint that fails at once is always the least loaded.
 #[tokio::test(start_paused = true)]
 async fn without_a_breaker_load_too_tells_failing_from_fast() {
     use BalancerKind::{LeastRequests, P2c, SampledLeastRequests};
