@@ -28,8 +28,8 @@ fn rule(spec: &Spec, alert: &str) -> serde_yaml::Value {
 }
 
 fn expr(text: &str, alert: &str) -> String {
-    let spec = Spec::parse(text, Path::new("m.yaml")).unwrap();
-    rule(&spec, alert)["expr"].as_str().unwrap().to_owned()
+    let spec = Spec::parse(text, Path::new("m.yaml")).expect("a valid spec");
+    rule(&spec, alert)["expr"].as_str().expect("a text").to_owned()
 }
 
 fn words(text: &str) -> String {

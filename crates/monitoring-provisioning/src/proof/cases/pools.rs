@@ -6,13 +6,19 @@ use crate::{
     spec::AlertName,
 };
 
+fn queue_case(name: &'static str) -> Case {
+    let alert = AlertName::ConnectionPoolQueueGrowing;
+    Case::of(Of::ByPool(alert, "warning", pools::QUEUE), name)
+}
+
 /// 10 waiting callers; 40 for `high`, 5 for `low`.
 pub(super) fn queue() -> Vec<Case> {
-    let case = |name| {
-        let alert = AlertName::ConnectionPoolQueueGrowing;
-        Case::of(Of::ByPool(alert, "warning", pools::QUEUE), name)
-    };
-    let mut all = vec![
+    [queue_limits(), queue_texts(), queue_shapes()].concat()
+}
+
+fn queue_limits() -> Vec<Case> {
+    let case = queue_case;
+    vec![
         case("each pool is judged by its own limit: between 5 and 10")
             .given("queue_size", "i/p", "8x60")
             .given("queue_size", "i/high", "8x60")
@@ -29,7 +35,10 @@ pub(super) fn queue() -> Vec<Case> {
             .given("queue_size", "i/low", "50x60")
             .silent("115s")
             .fires("2m", ["i/p", "i/high", "i/low"]),
-    ];
+    ]
+}
+
+fn queue_texts() -> Vec<Case> {
     let texts = [
         (
             "i/p",
@@ -47,11 +56,18 @@ pub(super) fn queue() -> Vec<Case> {
             "50 callers wait for a slot of pool low on i (mean over 1m, limit 5).",
         ),
     ];
-    all.extend(texts.map(|(path, summary, description)| {
-        case("the text names the pool's own limit")
+    let cases = texts.map(|(path, summary, description)| {
+        queue_case("the text names the pool's own limit")
             .given("queue_size", path, "50x60")
             .says("2m", path, summary, description)
-    }));
+    });
+    cases.into()
+}
+
+/// What is true of each of the limits.
+fn queue_shapes() -> Vec<Case> {
+    let case = queue_case;
+    let mut all = Vec::new();
     for (pool, others) in [("i/p", 1.0), ("i/high", 4.0), ("i/low", 0.5)] {
         let of = |values: &[(f64, &str)]| -> String {
             let parts: Vec<String> = values
