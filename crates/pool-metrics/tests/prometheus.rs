@@ -24,7 +24,7 @@ use std::{
 use libtest_mimic::{Arguments, Trial};
 use pool_metrics::{
     Auth, MetricsServer, PrometheusBridge, RoutesBuilder, Tls,
-    catalogue::{Kind, METRICS},
+    catalogue::{Kind, METRICS, PREFIX},
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
@@ -134,9 +134,10 @@ impl Prometheus {
         }
     }
 
-    /// Names of the pool's metrics that this job has, as stored.
+    /// Names of the catalogue's metrics that this job has, as stored: not all have a pool.
     fn names(&self, job: &str) -> BTreeSet<String> {
-        let query = format!("query?query=count+by+(__name__)+(%7Bjob=%22{job}%22,pool!=%22%22%7D)");
+        let query =
+            format!("query?query=count+by+(__name__)+(%7Bjob=%22{job}%22,__name__=~%22{PREFIX}.%2B%22%7D)");
         let found = self.get(&query).unwrap_or_default();
         let series = found["result"].as_array().cloned().unwrap_or_default();
         let name = |series: &Value| series["metric"]["__name__"].as_str().unwrap().to_owned();
