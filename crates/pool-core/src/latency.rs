@@ -26,6 +26,9 @@ const DEFAULT: f32 = 0.030;
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
 
+/// The sign of the seconds.
+const FAILED: u64 = 1 << 31;
+
 /// How many times more loaded an endpoint is taken for, for each second of the estimate that its failure left.
 const HANDICAP: f64 = 10.0;
 
@@ -137,6 +140,11 @@ impl Latency {
     /// The endpoint works again: what it failed with is no measure of it.
     pub(crate) fn forgive(&self, now: Instant) {
         self.update(now, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
+    }
+
+    /// The endpoint is on probation: that it failed is no reason any more to leave it aside. The estimate stays.
+    pub(crate) fn excuse(&self) {
+        self.state.fetch_and(!FAILED, Relaxed);
     }
 
     /// Another endpoint goes by this name now: nothing is known of it.

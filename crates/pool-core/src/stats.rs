@@ -160,6 +160,10 @@ impl Stats {
 
     pub(crate) fn breaker_moved(&self, to: BreakerState) {
         self.breaker_moves[to.index()].fetch_add(1, Relaxed);
+        if to == BreakerState::HalfOpen {
+            // its probes must find requests, also where there is little traffic
+            self.latency.excuse();
+        }
     }
 
     pub(crate) fn breaker_moves(&self) -> [u64; BreakerState::NAMES.len()] {
