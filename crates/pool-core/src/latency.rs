@@ -9,7 +9,7 @@
 //! failure), the moment in ticks of 8 ms in the upper.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -26,8 +26,9 @@ const DEFAULT: f32 = 0.030;
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
 
-/// The sign of the seconds.
-const FAILED: u64 = 1 << 31;
+/// After so many failures in a row, as after so many the breaker opens where it counts them: a few among many successes
+/// are no reason to shift the load to others, who have their own limits.
+const STREAK: u32 = 5;
 
 /// How many times more loaded an endpoint is taken for, for each second of the estimate that its failure left.
 const HANDICAP: f64 = 10.0;
@@ -44,6 +45,8 @@ const TICK_BITS: u32 = 3;
 pub(crate) struct Latency {
     epoch: Instant,
     state: AtomicU64,
+    /// Failures of the node since its last success, without rate limits: those are waited for.
+    streak: AtomicU32,
     /// What all successful attempts took together, in microseconds.
     took: AtomicU64,
 }
@@ -53,6 +56,7 @@ impl Latency {
         Self {
             epoch,
             state: AtomicU64::new(pack(0, DEFAULT)),
+            streak: AtomicU32::new(0),
             took: AtomicU64::new(0),
         }
     }
@@ -82,16 +86,16 @@ impl Latency {
         self.took.load(Relaxed)
     }
 
-    /// How many times more loaded an endpoint is to be taken for than it is: 1 unless the newest outcome was a failure of
-    /// the node; then ten times for each second of the estimate, so about 50 at first, and 1 again after some 40 s, when
-    /// the failure has faded. Those who look at load alone would see an endpoint that fails at once as idle, and not every
-    /// failure is one that a breaker may count.
+    /// How many times more loaded an endpoint is to be taken for than it is: 1 unless its newest [`STREAK`] outcomes were
+    /// failures of the node; then ten times for each second of the estimate, so about 50 at first, and 1 again after some
+    /// 40 s, when the failure has faded. Those who look at load alone would see an endpoint that fails at once as idle, and
+    /// not every failure is one that a breaker may count.
     #[inline]
     pub(crate) fn handicap(&self, now: Instant) -> f64 {
-        if self.failing() {
-            self.handicap_of_failing(now)
-        } else {
+        if self.streak.load(Relaxed) < STREAK {
             1.0
+        } else {
+            self.handicap_of_failing(now)
         }
     }
 
@@ -114,6 +118,7 @@ impl Latency {
             let micros = elapsed.as_secs().wrapping_mul(1_000_000) + u64::from(elapsed.subsec_micros());
             self.took.fetch_add(micros, Relaxed);
         }
+        self.count(error);
         match error.map(|class| (class, class.fault())) {
             // a caller's mistake was answered like any other request
             None | Some((_, Fault::Caller)) => self.update(now, |old, estimate, kept| {
@@ -137,18 +142,37 @@ impl Latency {
         }
     }
 
+    #[inline]
+    fn count(&self, error: Option<ErrorType>) {
+        match error.map(|class| (class, class.fault())) {
+            None | Some((_, Fault::Caller)) => {
+                if self.streak.load(Relaxed) > 0 {
+                    self.streak.store(0, Relaxed);
+                }
+            }
+            Some((ErrorType::RateLimited, _) | (_, Fault::Local)) => {}
+            Some((_, Fault::Node)) => {
+                let _before = self
+                    .streak
+                    .fetch_update(Relaxed, Relaxed, |streak| streak.checked_add(1));
+            }
+        }
+    }
+
     /// The endpoint works again: what it failed with is no measure of it.
     pub(crate) fn forgive(&self, now: Instant) {
+        self.excuse();
         self.update(now, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
     }
 
     /// The endpoint is on probation: that it failed is no reason any more to leave it aside. The estimate stays.
     pub(crate) fn excuse(&self) {
-        self.state.fetch_and(!FAILED, Relaxed);
+        self.streak.store(0, Relaxed);
     }
 
     /// Another endpoint goes by this name now: nothing is known of it.
     pub(crate) fn start_again(&self, now: Instant) {
+        self.excuse();
         self.update(now, |_, _, _| Some(DEFAULT));
     }
 

@@ -71,8 +71,8 @@ impl<'a> Candidate<'a> {
         self.stats.latency.seconds_at(tick)
     }
 
-    /// How many times more loaded it is to be taken for than it is, by those who look at load alone: 1 unless
-    /// [`is_failing`](Self::is_failing), about 50 after a failure, and 1 again some 40 s later.
+    /// How many times more loaded it is to be taken for than it is, by those who look at load alone: 1, about 50 after five
+    /// failures of the node in a row, and 1 again some 40 s later.
     #[inline]
     pub fn handicap_at(&self, now: Instant) -> f64 {
         self.stats.latency.handicap(now)

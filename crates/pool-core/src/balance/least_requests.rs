@@ -1,8 +1,8 @@
 //! Least requests, as Envoy's weighted full scan has it: the endpoint with the fewest requests under way for its
 //! weight. Costs a look at each candidate; with hundreds of endpoints a sampled balancer is cheaper.
 //!
-//! An endpoint whose newest attempt failed counts as many times more loaded for a while: failing at once it would always be
-//! the least loaded of all, and not every failure opens a breaker.
+//! An endpoint that failed several times in a row counts as many times more loaded for a while: failing at once it would
+//! always be the least loaded of all, and not every failure opens a breaker.
 //!
 //! Ties go round, so that an idle pool does not send everything to its first endpoint. They go on from whoever was picked
 //! last: going on from the next number would give whoever follows a busy endpoint the busy one's share as well.

@@ -28,10 +28,11 @@ impl Balancer for P2c {
         let Some((second, b)) = draw::weighted(among, Some(first), cx) else {
             return Some(first);
         };
-        if a.is_failing() != b.is_failing() {
-            let load =
-                |of: &Candidate<'_>| (of.in_flight() + 1) as f64 / of.weight() * of.handicap_at(among.now());
-            return Some(if load(&a) <= load(&b) { first } else { second });
+        let handicaps = (a.handicap_at(among.now()), b.handicap_at(among.now()));
+        if handicaps != (1.0, 1.0) {
+            let load = |of: &Candidate<'_>, handicap| (of.in_flight() + 1) as f64 / of.weight() * handicap;
+            let is_first = load(&a, handicaps.0) <= load(&b, handicaps.1);
+            return Some(if is_first { first } else { second });
         }
         // a/wa <= b/wb without the divisions
         if a.in_flight() as f64 * b.weight() <= b.in_flight() as f64 * a.weight() {

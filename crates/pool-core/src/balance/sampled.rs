@@ -41,11 +41,12 @@ impl Balancer for SampledLeastRequests {
     }
 
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
-        // one more than there are, so that an idle one that fails is not as good as any idle one
         let load = |candidate: &Candidate<'_>| {
             let load = candidate.in_flight() as f64 / candidate.weight();
-            if candidate.is_failing() {
-                (load + 1.0) * candidate.handicap_at(among.now())
+            let handicap = candidate.handicap_at(among.now());
+            // one more than there are, so that an idle one that fails is not as good as any idle one
+            if handicap > 1.0 {
+                (load + 1.0) * handicap
             } else {
                 load
             }
