@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     CloseReason, Endpoint, EndpointId, EndpointSnapshot, Event, Explanation, Feedback, Observer, PoolId,
-    PoolObserver, PoolSnapshot, Request, Source, Verdict, WallClock,
+    PoolObserver, PoolSnapshot, Request, Source, TimeoutsInForce, Verdict, WallClock,
     admission::{Admission, Change, Effects, Panic},
     alarm::{Alarms, Sleeper},
     breaker::{BreakerState, Transition},
@@ -377,5 +377,14 @@ impl<E: Endpoint> Source for Core<E> {
 
     fn explain(&self) -> Vec<Explanation> {
         Self::explain(self, &Request::new())
+    }
+
+    fn timeouts(&self) -> Option<TimeoutsInForce> {
+        let config = &self.setup.load().config;
+        Some(TimeoutsInForce::new(
+            config.acquire_timeout,
+            config.connect_timeout,
+            config.health.timeout,
+        ))
     }
 }

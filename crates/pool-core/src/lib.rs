@@ -155,7 +155,7 @@ pub use hedge::HedgeConfig;
 pub use ids::{EndpointId, InvalidId, PoolId, ProviderId};
 pub use lease::Lease;
 pub use need::Need;
-pub use observer::{EndpointObserver, Observer, PoolObserver, Source};
+pub use observer::{EndpointObserver, Observer, PoolObserver, Source, TimeoutsInForce};
 pub use operation::{BoxFuture, Operation, Priority, Request, Requirements, operation};
 pub use outlier::{Outlier, OutlierConfig};
 pub use pool::{CloseReport, Pool};

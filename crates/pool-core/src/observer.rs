@@ -69,4 +69,32 @@ pub trait Source: Send + Sync + 'static {
     fn explain(&self) -> Vec<Explanation> {
         Vec::new()
     }
+
+    /// The time-outs in force: what measures durations can tell whether it measures that far. By default unknown.
+    fn timeouts(&self) -> Option<TimeoutsInForce> {
+        None
+    }
+}
+
+/// How long what an observer hears of may take, by the settings in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimeoutsInForce {
+    /// [`acquire_timeout`](crate::PoolConfig::acquire_timeout), for [`PoolObserver::waited`]. A caller may name a longer one.
+    pub acquire: Duration,
+    /// [`connect_timeout`](crate::PoolConfig::connect_timeout), for [`EndpointObserver::connect_ended`].
+    pub connect: Duration,
+    /// [`timeout`](crate::health::HealthConfig::timeout) of a health check, for [`EndpointObserver::check_ended`].
+    pub check: Duration,
+}
+
+impl TimeoutsInForce {
+    /// All of them.
+    pub const fn new(acquire: Duration, connect: Duration, check: Duration) -> Self {
+        Self {
+            acquire,
+            connect,
+            check,
+        }
+    }
 }

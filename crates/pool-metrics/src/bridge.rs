@@ -1,6 +1,6 @@
 //! From OpenTelemetry to Prometheus, with exactly the catalogue's names.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use opentelemetry_sdk::{error::OTelSdkError, metrics::SdkMeterProvider};
 use prometheus::{
@@ -12,7 +12,9 @@ use prometheus::{
 use crate::{
     Limits, PoolMetrics,
     catalogue::{METRICS, Metric},
+    exposition,
     filter::Filter,
+    registrations::Registrations,
     views,
 };
 
@@ -47,6 +49,10 @@ fn named(names: &[String]) -> String {
 
 /// A provider with a Prometheus exporter that exposes exactly the catalogue: no unit suffix, no scope label, no
 /// `target_info`, and no series of anything that is gone.
+///
+/// Histograms and instruments of your own come from the exporter; what the pools count themselves is read straight from
+/// their snapshots, one for each pool and scrape, which costs a fraction. The provider therefore holds no instruments for it:
+/// to feed another exporter, give its provider to [`PoolMetrics::also`].
 ///
 /// The exporter sits behind a collector in the registry, so whoever gathers that registry (this crate's server, your
 /// own) sees the same. It belongs to the registry: dropping the bridge ends nothing.
@@ -132,10 +138,11 @@ impl PrometheusBridgeBuilder {
             .with_reader(exporter)
             .with_view(views(self.limits))
             .build();
-        let metrics = PoolMetrics::new(&provider);
+        let metrics = PoolMetrics::recording(&provider);
 
         let descriptions: Result<Vec<_>, _> = METRICS.iter().map(describe).collect();
         let gate = Exposed {
+            registrations: metrics.registrations(),
             private,
             _provider: provider.clone(),
             filter: Filter::default(),
@@ -176,6 +183,7 @@ fn describe(metric: &Metric) -> Result<Desc, prometheus::Error> {
 
 /// The door between the exporter's registry and the one that is gathered.
 struct Exposed {
+    registrations: Arc<Registrations>,
     private: Registry,
     /// Without it the exporter would have nothing to read once the bridge is dropped.
     _provider: SdkMeterProvider,
@@ -190,8 +198,11 @@ impl Collector for Exposed {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // before the histograms, so that these never lack what the counters already have
+        let pools = self.registrations.snapshots();
         let mut families = self.private.gather();
-        self.filter.apply(&mut families);
+        self.filter.apply(&mut families, &pools);
+        families.extend(exposition::families(&pools));
         families
     }
 }

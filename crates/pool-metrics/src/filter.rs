@@ -5,17 +5,22 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use pool_core::PoolSnapshot;
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
-use crate::catalogue::{self, Kind};
+use crate::{
+    catalogue::{self, Kind},
+    exposition,
+};
 
 /// The label by which the SDK marks the series that holds all beyond its limit.
 const OVERFLOW: &str = "otel_metric_overflow";
 
 /// Cleans what the exporter gathered.
 ///
-/// - Histograms stay in the SDK for ever. Those whose endpoint or pool has no gauges in the same gathering are gone, and
-///   are left out.
+/// - Histograms stay in the SDK for ever. Those whose endpoint or pool is not in the snapshots of the same gathering are
+///   gone, and are left out.
+/// - What is read from snapshots does not come from the exporter, whoever else may feed its provider.
 /// - A series of everything beyond the limit holds the last value written by anybody: it is left out, an error is
 ///   logged, once, and the metrics that this happened to are counted in one of their own.
 #[derive(Debug, Default)]
@@ -24,13 +29,17 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    pub(crate) fn apply(&self, families: &mut Vec<MetricFamily>) {
-        let living = living(families);
+    pub(crate) fn apply(&self, families: &mut Vec<MetricFamily>, pools: &[PoolSnapshot]) {
+        let living = living(pools);
         let mut overflowed = 0_u32;
         for family in &mut *families {
             let Some(metric) = catalogue::by_name(family.name()) else {
                 continue;
             };
+            if metric.kind != Kind::Histogram {
+                family.mut_metric().clear();
+                continue;
+            }
             let before = family.get_metric().len();
             family
                 .mut_metric()
@@ -39,48 +48,40 @@ impl Filter {
                 self.log_overflow(metric.name);
                 overflowed += 1;
             }
-            if metric.kind == Kind::Histogram {
-                family
-                    .mut_metric()
-                    .retain(|series| living.contains(&identity(series)));
-            }
+            family
+                .mut_metric()
+                .retain(|series| living.contains(&identity(series)));
         }
         families.retain(|family| !family.get_metric().is_empty());
-        families.push(count(&catalogue::METRICS_OVERFLOW, overflowed));
+        let overflow = &catalogue::METRICS_OVERFLOW;
+        let count = exposition::series(overflow.kind, Vec::new(), overflowed.into());
+        families.push(exposition::family(overflow, vec![count]));
     }
 
     fn log_overflow(&self, metric: &str) {
         if !self.overflow_logged.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 metric,
-                "more endpoints than the metrics have room for: series are missing from now on; raise the limit \
+                "more endpoints than the histograms have room for: series are missing from now on; raise the limit \
                  (Limits::for_endpoints) and restart"
             );
         }
     }
 }
 
-/// A gauge without labels.
-fn count(metric: &catalogue::Metric, value: u32) -> MetricFamily {
-    let mut gauge = Gauge::default();
-    gauge.set_value(value.into());
-    let mut family = MetricFamily::default();
-    family.set_name(metric.name.to_owned());
-    family.set_help(metric.help.to_owned());
-    family.set_field_type(MetricType::GAUGE);
-    family.set_metric(vec![Metric::from_gauge(gauge)]);
-    family
+/// Pairs of pool and endpoint, and pools, without an endpoint.
+fn living(pools: &[PoolSnapshot]) -> HashSet<(&str, &str)> {
+    let pools = pools.iter().map(|pool| (pool.id.as_str(), &pool.endpoints));
+    pools
+        .flat_map(|(pool, endpoints)| {
+            let endpoints = endpoints.iter().map(|endpoint| endpoint.id.as_str());
+            endpoints.chain([""]).map(move |endpoint| (pool, endpoint))
+        })
+        .collect()
 }
 
-/// Pairs of pool and endpoint that have gauges, and pools, without an endpoint.
-fn living(families: &[MetricFamily]) -> HashSet<(String, String)> {
-    let gauges = [catalogue::CONNECTIONS_MAX.name, catalogue::QUEUE_SIZE.name];
-    let gauges = families.iter().filter(|family| gauges.contains(&family.name()));
-    gauges.flat_map(MetricFamily::get_metric).map(identity).collect()
-}
-
-fn identity(series: &Metric) -> (String, String) {
-    let value = |name| label(series, name).unwrap_or_default().to_owned();
+fn identity(series: &Metric) -> (&str, &str) {
+    let value = |name| label(series, name).unwrap_or_default();
     (value("pool"), value("endpoint"))
 }
 

@@ -16,9 +16,10 @@
 //!
 //! # How numbers get out
 //!
-//! Gauges and counters cost the hot path nothing: the pool keeps its own numbers, and observable instruments read
-//! them when somebody collects, once per pool and collection, so that `connections_total` is
-//! `connections_active` + `connections_idle` in every scrape. Latencies go into histograms whose labels were resolved
+//! Gauges and counters cost the hot path nothing: the pool keeps its own numbers, and they are read when somebody
+//! collects, once per pool and collection, so that `connections_total` is `connections_active` + `connections_idle` in
+//! every scrape: by observable instruments of any provider, and by the bridge, which needs no way through the SDK for them,
+//! straight from the pools' snapshots. Latencies go into histograms whose labels were resolved
 //! when the endpoint joined, so an attempt pays for the bucket and nothing else.
 //!
 //! ```
@@ -42,6 +43,8 @@ mod bridge;
 #[cfg(feature = "export")]
 mod collection;
 #[cfg(feature = "export")]
+mod exposition;
+#[cfg(feature = "export")]
 mod filter;
 #[cfg(feature = "export")]
 mod instruments;
@@ -49,6 +52,8 @@ mod instruments;
 mod limits;
 #[cfg(feature = "export")]
 mod observer;
+#[cfg(feature = "export")]
+mod reach;
 #[cfg(feature = "export")]
 mod registrations;
 #[cfg(feature = "server")]

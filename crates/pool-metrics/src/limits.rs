@@ -8,7 +8,8 @@ use crate::catalogue::{self, Kind, Metric};
 ///
 /// The SDK folds label sets beyond a limit, 2000 per instrument unless told otherwise, into one series without
 /// labels: the gauges of endpoint 2001 vanish. The limits here follow from the number of endpoints and from the label
-/// values in the catalogue instead.
+/// values in the catalogue instead. In the [bridge](crate::PrometheusBridge) they concern histograms only: it shows gauges
+/// and counters of all endpoints, however many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -15,7 +15,7 @@ use pool_core::{EndpointId, EndpointObserver, ErrorType, Observer, PoolId, PoolO
 use crate::{
     catalogue,
     collection::{Collector, text},
-    instruments,
+    instruments, reach,
     registrations::{Gate, Registrations},
 };
 
@@ -33,8 +33,8 @@ const SCOPE: &str = "fusion_connection_pool";
 /// concurrent readers observe.
 ///
 /// Where there are more endpoints than the limits have room for, the SDK folds what is beyond into one series with the
-/// attribute `otel.metric.overflow`. Over OTLP that is what tells; the Prometheus bridge leaves it out, logs an error and
-/// counts it in `metrics_overflow`.
+/// attribute `otel.metric.overflow`. Over OTLP that is what tells; the Prometheus bridge, where it can happen to histograms
+/// only, leaves it out, logs an error and counts it in `metrics_overflow`.
 ///
 /// OpenTelemetry keeps a histogram series once it exists. The Prometheus bridge leaves out those of endpoints and
 /// pools that are gone; over other exporters they stay, standing still, until the process ends.
@@ -72,15 +72,31 @@ impl Histograms {
 impl PoolMetrics {
     /// Creates the instruments of the whole catalogue on the provider.
     pub fn new(provider: &dyn MeterProvider) -> Self {
+        let metrics = Self::unfed();
+        metrics.also(provider);
+        metrics
+    }
+
+    /// Creates only the histograms on the provider, for who reads the rest from the [registrations](Self::registrations).
+    pub(crate) fn recording(provider: &dyn MeterProvider) -> Self {
+        let metrics = Self::unfed();
+        metrics.record_into(&provider.meter(SCOPE));
+        metrics
+    }
+
+    fn unfed() -> Self {
         let shared = Shared {
             registrations: Arc::default(),
             histograms: RwLock::default(),
         };
-        let metrics = Self {
+        Self {
             shared: Arc::new(shared),
-        };
-        metrics.also(provider);
-        metrics
+        }
+    }
+
+    /// The pools that are followed.
+    pub(crate) fn registrations(&self) -> Arc<Registrations> {
+        Arc::clone(&self.shared.registrations)
     }
 
     /// Feeds a further provider. Call it before pools are built: latencies of endpoints that have already joined are
@@ -89,12 +105,16 @@ impl PoolMetrics {
         let meter = provider.meter(SCOPE);
         let collector = Collector::new(Arc::clone(&self.shared.registrations));
         instruments::observe_all(&meter, &Arc::new(collector));
+        self.record_into(&meter);
+    }
+
+    fn record_into(&self, meter: &Meter) {
         let mut histograms = self
             .shared
             .histograms
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        histograms.push(Histograms::new(&meter));
+        histograms.push(Histograms::new(meter));
     }
 
     /// The histograms of all providers with these labels resolved.
@@ -119,6 +139,9 @@ impl PoolMetrics {
 
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
+        if let Some(source) = source.upgrade() {
+            reach::check(pool, &*source);
+        }
         self.shared.registrations.attach(pool, source);
     }
 

@@ -2,7 +2,8 @@
 //! in turn.
 //!
 //! ```text
-//! cargo bench -p pool-metrics                 times of recording and of scrapes
+//! cargo bench -p pool-metrics                 times of recording and of scrapes, and what scrapes do to requests
+//! cargo bench -p pool-metrics -- --beside     only the last of these
 //! cargo bench -p pool-metrics -- --callgrind  instructions of both; needs valgrind
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! endpoint. Times on a shared machine vary by tens of per cent: the least of many rounds is shown, and the instructions
 //! are what repeats. That recording allocates nothing is shown by the test `allocation`.
 
+mod beside;
 mod peers;
 
 use std::{
@@ -49,8 +51,9 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["--case", side, records] => case(side, records),
         ["--callgrind"] => instructions(),
+        ["--beside"] => beside::show().map(|()| true),
         [] => times(),
-        _ => Err(format!("{words:?}: give --callgrind, or nothing").into()),
+        _ => Err(format!("{words:?}: give --callgrind, --beside, or nothing").into()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -184,7 +187,8 @@ fn times() -> Result<bool, Failure> {
         verdict(ratio, MOST_RATIO)
     );
     // times judge nothing on a machine that others share
-    scrapes().map(|()| true)
+    scrapes()?;
+    beside::show().map(|()| true)
 }
 
 fn scrapes() -> Result<(), Failure> {

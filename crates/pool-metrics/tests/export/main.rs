@@ -6,6 +6,7 @@ mod capacity;
 mod exposition;
 mod lifetime;
 mod otlp;
+mod reach;
 mod support;
 mod torn;
 mod values;

@@ -1,0 +1,132 @@
+//! Time-outs that the histograms cannot show are told of when a pool is registered.
+
+use std::{sync::Arc, time::Duration};
+
+use pool_core::{Observer, PoolId, PoolSnapshot, Source, TimeoutsInForce};
+use pool_metrics::{PrometheusBridge, catalogue};
+use tokio::time::Instant;
+
+use crate::support::{Exposition, logged};
+
+struct Patient(TimeoutsInForce);
+
+impl Source for Patient {
+    fn snapshot(&self) -> PoolSnapshot {
+        PoolSnapshot::new(PoolId::new("eth").unwrap(), Instant::now())
+    }
+
+    fn timeouts(&self) -> Option<TimeoutsInForce> {
+        Some(self.0)
+    }
+}
+
+/// What is logged by registering a pool with these time-outs and scraping it twice.
+fn told(acquire: u64, connect: u64, check: u64) -> String {
+    let ms = Duration::from_millis;
+    let bridge = PrometheusBridge::new().unwrap();
+    let source: Arc<dyn Source> =
+        Arc::new(Patient(TimeoutsInForce::new(ms(acquire), ms(connect), ms(check))));
+    logged(|| {
+        let id = PoolId::new("eth").unwrap();
+        bridge.metrics().attached(&id, Arc::downgrade(&source));
+        for _ in 0..2 {
+            assert!(Exposition::of(&bridge).series_of("eth") > 0);
+        }
+    })
+}
+
+#[test]
+fn a_time_out_beyond_the_last_bucket_is_told_once() {
+    for (timeouts, setting, metric) in [
+        ((120_001, 1, 1), "acquire_timeout", catalogue::QUEUE_WAIT_SECONDS),
+        (
+            (1, 120_001, 1),
+            "connect_timeout",
+            catalogue::CONNECT_DURATION_SECONDS,
+        ),
+        (
+            (1, 1, 120_001),
+            "health.timeout",
+            catalogue::HEALTH_CHECK_DURATION_SECONDS,
+        ),
+    ] {
+        let (acquire, connect, check) = timeouts;
+        let log = told(acquire, connect, check);
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        for part in ["eth", setting, metric.name, "120.001s", "at most 120 s"] {
+            assert!(log.contains(part), "no {part} in {log}");
+        }
+    }
+    let all = told(121_000, 122_000, 123_000);
+    assert_eq!(all.matches("WARN").count(), 3, "{all}");
+}
+
+#[test]
+fn time_outs_up_to_the_last_bucket_are_fine() {
+    assert_eq!(told(120_000, 120_000, 120_000), "");
+}
+
+/// The real pool says what its settings say.
+#[tokio::test(start_paused = true)]
+async fn a_pool_tells_its_time_outs() {
+    let mut config = pool_core::PoolConfig::default();
+    config.acquire_timeout = Duration::from_secs(300);
+    config.connect_timeout = Duration::from_secs(7);
+    config.health.timeout = Duration::from_secs(200);
+    let bridge = PrometheusBridge::new().unwrap();
+    let mut pool = None;
+    let log = logged(|| {
+        let builder = pool_core::Pool::builder(PoolId::new("eth").unwrap())
+            .config(config)
+            .observer(Arc::new(bridge.metrics().clone()))
+            .endpoint(
+                pool_core::EndpointId::new("a").unwrap(),
+                Nothing,
+                pool_core::EndpointConfig::default(),
+            );
+        pool = Some(builder.build().unwrap());
+    });
+    drop(pool);
+    assert_eq!(log.matches("WARN").count(), 2, "{log}");
+    assert!(
+        log.contains("acquire_timeout") && log.contains("timeout=300s"),
+        "{log}"
+    );
+    assert!(
+        log.contains("health.timeout") && log.contains("timeout=200s"),
+        "{log}"
+    );
+}
+
+/// An endpoint with which nothing is done.
+struct Nothing;
+
+impl pool_core::Endpoint for Nothing {
+    type Transport = ();
+    type Conn = ();
+    type Error = std::convert::Infallible;
+
+    async fn connect(&self, _: &pool_core::ConnectCx) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn open(&self, _: &Arc<()>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn is_clean(&self, (): &()) -> bool {
+        true
+    }
+
+    async fn recycle(&self, (): &mut (), _: &pool_core::RecycleCx) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &pool_core::CheckCx) -> Result<pool_core::Report, Self::Error> {
+        Ok(pool_core::Report::fit(None))
+    }
+
+    fn classify(&self, error: &Self::Error) -> pool_core::Verdict {
+        match *error {}
+    }
+}
