@@ -206,7 +206,7 @@ pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
     }
 }
 
-/// Creates one of the histograms of [`RECORDED`].
+/// Creates one of the histograms that record while requests run.
 pub(crate) fn histogram(meter: &Meter, metric: &Metric) -> Histogram<f64> {
     meter
         .f64_histogram(metric.name)

@@ -2,7 +2,7 @@
 //!
 //! The parser agrees with Prometheus on everything that people write in rules; it panics, overflows or accepts on some
 //! things that they don't. Those are refused here. What came after Prometheus 2.42, the oldest that is supported, is found by
-//! [`needs`].
+//! [`mod@needs`].
 
 mod needs;
 
