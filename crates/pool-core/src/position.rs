@@ -13,7 +13,7 @@ pub fn reference(positions: &mut [u64]) -> Option<u64> {
     positions.get(positions.len() / 2).copied()
 }
 
-/// The [`reference`] with one vote for each provider: what its endpoints say together, found in the same way. An endpoint
+/// The [`reference()`] with one vote for each provider: what its endpoints say together, found in the same way. An endpoint
 /// without a provider votes for itself.
 ///
 /// The endpoints of a provider share a back end, and its mistakes: without this, two of three endpoints with one provider
