@@ -24,7 +24,6 @@ use crate::{logs, supervisor};
 const LAST_LINES: usize = 10;
 
 pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
-    let begun = Instant::now();
     let interrupt = Interrupt::install()?;
     let spec = workspace.load_spec()?;
     if let Some(file) = up.relayer_config.as_ref().filter(|file| !file.is_file()) {
@@ -55,6 +54,8 @@ pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
         }
         error
     })?;
+    // what came before, installing and building, told of itself
+    let begun = Instant::now();
     let outcome = bring::bring(workspace, &prepared, &before, &interrupt).and_then(|since| {
         let state_dir = &workspace.state_dir;
         readiness::wait(&prepared.stack, state_dir, up.timeout, since, &interrupt)
@@ -121,9 +122,12 @@ fn conclude(report: &Report, prepared: &Prepared, up: &Up, begun: Instant) {
         outln!("note: {note}");
     }
     if prepared.relayer_runs() {
+        let has_dashboard = prepared.stack.components.iter().any(|one| one.name == "grafana");
         outln!(
-            "next: open the dashboard or Prometheus above; `cargo xtask monitoring-logs notifications` shows what is sent"
+            "next: open {}Prometheus above, or the relayer without its /metrics, which shows pools and endpoints;",
+            if has_dashboard { "the dashboard or " } else { "" }
         );
+        outln!("      `cargo xtask monitoring-logs notifications` shows what is sent");
     } else if up.relayer_config.is_none() {
         outln!(
             "next: start your relayer with `{}`, or let this command run it: --relayer-config pools.yaml, or --demo",

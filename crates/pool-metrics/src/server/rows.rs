@@ -183,11 +183,10 @@ fn health(out: &mut String, endpoint: &EndpointStatus) {
     {
         note(&format!("last check: {reason}"));
     }
-    if endpoint.health.check_failures_total > 0 {
-        note(&format!(
-            "{} failed checks",
-            count(endpoint.health.check_failures_total)
-        ));
+    match endpoint.health.check_failures_total {
+        0 => {}
+        1 => note("1 failed check"),
+        times => note(&format!("{} failed checks", count(times))),
     }
 }
 
