@@ -6,7 +6,8 @@
 //! so that one that is blocked or gone delays nobody elsewhere.
 //!
 //! Mostly callers are equally patient, so who comes last gives up last: such deadlines lie in a queue, the others in a
-//! heap. Nobody takes his out when he leaves. Those of who has left are dropped when they come to the front, and when
+//! heap. Who leaves takes his out only if it is the first or the last of the queue, as mostly: who is served came first,
+//! and who goes away at once came last. Those of others who have left are dropped when they come to the front, and when
 //! there are twice as many as were waited for the last time this was done: so there are never more than that.
 
 use std::{
@@ -72,6 +73,20 @@ impl Deadlines {
         if self.len() > self.room {
             self.clear_up(waits);
         }
+    }
+
+    /// Takes the deadline of who leaves out, if that is at hand.
+    #[inline]
+    fn leave(&mut self, key: u32, stamp: u32) -> bool {
+        let own = |deadline: &Deadline| deadline.key == key && deadline.stamp == stamp;
+        if self.in_order.front().is_some_and(own) {
+            self.in_order.pop_front();
+        } else if self.in_order.back().is_some_and(own) {
+            self.in_order.pop_back();
+        } else {
+            return false;
+        }
+        true
     }
 
     fn len(&self) -> usize {
@@ -149,6 +164,12 @@ impl Clocks {
         }
         clock.armed = deadline.at;
         Some(clock.id)
+    }
+
+    /// Who had this deadline waits for it no more.
+    #[inline]
+    pub(super) fn leave(&mut self, key: u32, stamp: u32) {
+        let _found = self.all.iter_mut().any(|clock| clock.deadlines.leave(key, stamp));
     }
 
     #[cold]

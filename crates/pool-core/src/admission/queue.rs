@@ -574,6 +574,7 @@ impl<G> Queue<G> {
 
     fn unlink(&mut self, key: u32) {
         let node = &self.nodes[key as usize];
+        self.clocks.leave(key, node.stamp);
         let (prev, next, line) = (node.prev.get(), node.next.get(), node.line);
         let at = self.lines.at_mut(line);
         if let Some(prev) = prev {

@@ -5,10 +5,25 @@ use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Admission, Effects, Grant, Place, Settle, State,
+    Admission, Effects, Gate, Grant, Place, Settle, State,
     queue::{Queue, Reach},
 };
-use crate::breaker::Ticket;
+use crate::{breaker::Ticket, sync::MutexGuard};
+
+impl<O> State<O> {
+    /// Whether nobody waits, and whoever gives back a connection that was of use changes nothing but two numbers.
+    #[inline]
+    fn is_calm(&self, key: u32) -> bool {
+        let calm = |gate: &Gate| gate.is_member() && gate.breaker.state().is_closed();
+        self.queue.waiting() == 0 && self.takes_back() && self.gates.get(key as usize).is_some_and(calm)
+    }
+
+    /// Whether connections lie ready here, and do not go back into the storage at once.
+    #[inline]
+    pub(super) const fn takes_back(&self) -> bool {
+        !self.closed && !self.stash.has_ended()
+    }
+}
 
 impl<O> Admission<O> {
     /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them; if there
@@ -27,11 +42,33 @@ impl<O> Admission<O> {
             ..
         } = grant;
         self.release((key, ticket), &mut object, (outcome, throttle), now)
+            .unwrap_or_default()
     }
 
-    /// The same, with the connection where it lies: moving it costs.
+    /// The same, with the connection where it lies: moving it costs. `None` says that nobody has to do anything, as mostly.
+    #[inline]
     pub(crate) fn release(
         &self,
+        (key, ticket): (u32, Ticket),
+        object: &mut Option<O>,
+        (outcome, throttle): (Settle, Option<Duration>),
+        now: Instant,
+    ) -> Option<Effects> {
+        let mut state = self.lock();
+        if outcome == Settle::Success && throttle.is_none() && state.is_calm(key) && object.is_some() {
+            let gate = &mut state.gates[key as usize];
+            // a closed breaker only counts it
+            let _stays_closed = gate.breaker.succeed(ticket, now);
+            Self::stow(&mut state, key, object);
+            self.free_slot(&mut state, key);
+            return None;
+        }
+        Some(self.release_under(state, (key, ticket), object, (outcome, throttle), now))
+    }
+
+    fn release_under<'a>(
+        &'a self,
+        state: MutexGuard<'a, State<O>>,
         (key, ticket): (u32, Ticket),
         object: &mut Option<O>,
         (outcome, throttle): (Settle, Option<Duration>),
@@ -39,8 +76,9 @@ impl<O> Admission<O> {
     ) -> Effects {
         let mut effects = Effects::default();
         let mut settled = false;
+        let mut locked = Some(state);
         loop {
-            let mut state = self.lock();
+            let mut state = locked.take().unwrap_or_else(|| self.lock());
             if !settled {
                 settled = true;
                 self.settle(&mut state, key, ticket, outcome, now, &mut effects);
@@ -184,6 +222,7 @@ impl<O> Admission<O> {
         self.waiting.store(state.queue.waiting(), Ordering::Release);
     }
 
+    #[inline]
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
         self.set_crowded(false);
         let gate = &mut state.gates[key as usize];
