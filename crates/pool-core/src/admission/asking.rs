@@ -240,13 +240,14 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> Option<Instant> {
         let meets = |key: &u32| gates[*key as usize].meets(min, terms);
-        let anybody = min.is_none() && *terms == Terms::NONE;
-        if !eligible.is_empty() && anybody || eligible.iter().any(meets) {
+        let anybody = min.is_none() && terms.are_none();
+        if !eligible.is_empty() && (anybody || eligible.iter().any(meets)) {
             return None;
         }
         Self::soonest(gates, eligible, short, (min, terms), now)
     }
 
+    #[cold]
     fn soonest(
         gates: &[Gate],
         eligible: &[u32],
