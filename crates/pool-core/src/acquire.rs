@@ -103,9 +103,10 @@ impl<E: Endpoint> Core<E> {
                         Begun::Picked(preferred) => preferred,
                         _ => self.prefer(wish, now),
                     };
-                    let waited = Waiter::new(self, wish, preferred, now).await;
-                    let (held, then) = waited.map_err(|error| self.rejected(error))?;
-                    now = then;
+                    let mut waiter = Waiter::new(self, wish, preferred, now);
+                    let grant = (&mut waiter).await.map_err(|error| self.rejected(error))?;
+                    let mut held = Held::of(self, grant, wish.terms.need);
+                    (held.rank, now) = (waiter.rank, waiter.now);
                     held
                 }
             };
@@ -376,19 +377,22 @@ struct Waiter<'a, 'w, E: Endpoint> {
     want: &'w Wish,
     /// Whom the balancer picked.
     preferred: Option<u32>,
-    since: Instant,
     asked: bool,
+    since: Instant,
+    /// When it looked last.
+    now: Instant,
     place: Option<Place>,
+    /// That of the place it had.
+    rank: Option<Rank>,
 }
 
-type Waited<'a, E> = Result<(Held<'a, E>, Instant), AcquireError<<E as Endpoint>::Error>>;
+type Granted<E> = Result<Grant<Box<Stored<E>>>, AcquireError<<E as Endpoint>::Error>>;
 
-impl<'a, E: Endpoint> Future for Waiter<'a, '_, E> {
-    /// What it was given, and when.
-    type Output = Waited<'a, E>;
+impl<E: Endpoint> Future for Waiter<'_, '_, E> {
+    type Output = Granted<E>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Granted<E>> {
         let this = self.get_mut();
         if std::mem::replace(&mut this.asked, true) {
             this.look(cx.waker())
@@ -404,92 +408,104 @@ impl<'a, 'w, E: Endpoint> Waiter<'a, 'w, E> {
             core,
             want,
             preferred,
-            since: now,
             asked: false,
+            since: now,
+            now,
             place: None,
+            rank: None,
         }
     }
 
     /// In line from the first: what comes before the next poll wakes the task.
-    fn ask(&mut self, waker: &Waker) -> Poll<Waited<'a, E>> {
-        let (core, now) = (self.core, self.since);
-        let (asked, effects) = core.admission.ask(self.preferred, self.want, waker, now);
+    #[inline]
+    fn ask(&mut self, waker: &Waker) -> Poll<Granted<E>> {
+        let core = self.core;
+        let (asked, effects) = core.admission.ask(self.preferred, self.want, waker, self.now);
         let clock = effects.clock;
         core.apply(effects);
         match asked {
-            Ok(Asked::Go(grant)) => {
-                let held = Held::of(core, grant, self.want.terms.need);
-                return Poll::Ready(Ok((held, now)));
-            }
+            Ok(Asked::Go(grant)) => return Poll::Ready(Ok(grant)),
             Ok(Asked::Stand(place)) => self.place = Some(place),
-            Err(refusal) => return Poll::Ready(Err(core.refused(&refusal, self.want, now))),
+            Err(refusal) => return Poll::Ready(Err(core.refused(&refusal, self.want, self.now))),
         }
         if let Some(clock) = clock {
             core.set_clock(clock);
         }
-        if now < self.want.deadline {
-            Poll::Pending
-        } else {
-            Poll::Ready(self.over(None, now))
-        }
+        self.go_on_waiting()
     }
 
     /// Ready when its turn has come, or when it never will.
-    fn look(&mut self, waker: &Waker) -> Poll<Waited<'a, E>> {
-        let now = Instant::now();
+    #[inline]
+    fn look(&mut self, waker: &Waker) -> Poll<Granted<E>> {
+        self.now = Instant::now();
+        let core = self.core;
         let Some(place) = &mut self.place else {
-            return Poll::Ready(Err(self.core.refused(&Refusal::Closed, self.want, now)));
+            return Poll::Ready(Err(core.refused(&Refusal::Closed, self.want, self.now)));
         };
-        let (turn, effects) = self.core.admission.look(place, waker, self.want, now);
-        let rank = place.rank;
+        let (turn, effects) = core.admission.look(place, waker, self.want, self.now);
+        if let Turn::Go(grant) = turn {
+            self.leaves();
+            return Poll::Ready(Ok(grant));
+        }
         let clock = effects.clock;
-        self.core.apply(effects);
+        core.apply(effects);
         if let Some(clock) = clock {
-            self.core.set_clock(clock);
+            core.set_clock(clock);
         }
-        let turn = match turn {
-            Turn::Wait if now < self.want.deadline => return Poll::Pending,
-            Turn::Wait => None,
-            Turn::Go(grant) => {
-                let mut held = Held::of(self.core, grant, self.want.terms.need);
-                held.rank = Some(rank);
-                Some(Ok(held))
-            }
-            Turn::Hopeless => Some(Err(Refusal::Hopeless)),
-            Turn::Closed => Some(Err(Refusal::Closed)),
+        let refusal = match turn {
+            Turn::Hopeless => Refusal::Hopeless,
+            Turn::Closed => Refusal::Closed,
+            Turn::Wait | Turn::Go(_) => return self.go_on_waiting(),
         };
-        if turn.is_some() {
-            self.place = None;
-        }
-        Poll::Ready(self.over(turn, now))
+        self.leaves();
+        Poll::Ready(Err(core.refused(&refusal, self.want, self.now)))
     }
 
-    /// It stands in line no more, but for a time that is over.
-    fn over(&mut self, turn: Option<Result<Held<'a, E>, Refusal>>, now: Instant) -> Waited<'a, E> {
-        let core = self.core;
-        trace_request!(pool = %core.id, waited = ?now.saturating_duration_since(self.since), "waited in line");
-        if let Some(observer) = &core.pool_observer {
-            let waited = now.saturating_duration_since(self.since);
-            core.observers_bugs.call(&core.id, || observer.waited(waited));
+    #[inline]
+    fn go_on_waiting(&mut self) -> Poll<Granted<E>> {
+        if self.now < self.want.deadline {
+            Poll::Pending
+        } else {
+            Poll::Ready(self.time_out())
         }
-        match turn {
-            Some(Ok(held)) => Ok((held, now)),
-            Some(Err(refusal)) => Err(core.refused(&refusal, self.want, now)),
-            None => match self.time_out() {
-                Some(held) => Ok((held, now)),
-                None => Err(core.out_of_time(self.want, self.since)),
-            },
+    }
+
+    /// Its place is gone.
+    #[inline]
+    fn leaves(&mut self) {
+        self.rank = self.place.take().map(|place| place.rank);
+        self.note_wait();
+    }
+
+    #[inline]
+    fn note_wait(&self) {
+        trace_request!(pool = %self.core.id, waited = ?self.now.saturating_duration_since(self.since), "waited in line");
+        if let Some(observer) = &self.core.pool_observer {
+            let waited = self.now.saturating_duration_since(self.since);
+            let core = self.core;
+            core.observers_bugs.call(&core.id, || observer.waited(waited));
         }
     }
 
     /// The deadline has passed; a grant that came at the last moment still counts.
-    fn time_out(&mut self) -> Option<Held<'a, E>> {
-        let place = self.place.take()?;
-        let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let mut held = Held::of(self.core, given?, self.want.terms.need);
-        held.rank = Some(place.rank);
-        // one that may not be used any more is given back by the drop
-        good.then_some(held)
+    #[cold]
+    fn time_out(&mut self) -> Granted<E> {
+        let (core, want) = (self.core, self.want);
+        self.note_wait();
+        let place = self.place.take();
+        self.rank = place.map(|place| place.rank);
+        let (given, good) = match place {
+            Some(place) => core.admission.time_out(place, want, Instant::now()),
+            None => (None, false),
+        };
+        match given {
+            Some(grant) if good => Ok(grant),
+            given => {
+                // one that may not be used any more goes back
+                drop(given.map(|grant| Held::of(core, grant, want.terms.need)));
+                Err(core.out_of_time(want, self.since))
+            }
+        }
     }
 }
 

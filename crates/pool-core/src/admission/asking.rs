@@ -10,7 +10,7 @@ use super::{
     gate::Relief,
     queue::{Look, Queue},
 };
-use crate::{Cost, Priority, moment::after};
+use crate::{Cost, Priority, moment::after, sync::MutexGuard};
 
 /// Longer than anybody waits.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -291,6 +291,14 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Turn<O>, Effects) {
         let mut state = self.lock();
+        if let Some(mut grant) = state.queue.take_given(*place) {
+            let gate = &state.gates[grant.key as usize];
+            if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
+                Self::complete(&mut state, &mut grant);
+                return (Turn::Go(grant), Effects::default());
+            }
+            return self.look_again((state, grant), place, waker, want, now);
+        }
         // dropped after the lock is gone
         let mut wakers = [None, None];
         let mut effects = Effects::default();
@@ -307,42 +315,45 @@ impl<O> Admission<O> {
                 }
             }
             Look::Closed => Turn::Closed,
-            Look::Given(mut grant) => {
-                let gate = &state.gates[grant.key as usize];
-                if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
-                    Self::complete(&mut state, &mut grant);
-                    Turn::Go(grant)
-                } else {
-                    // the endpoint went bad between the grant and this moment
-                    if let Some(toll) = &gate.toll {
-                        toll.give_back(grant.paid, now);
-                    }
-                    let paid = grant.paid > 0;
-                    let mut clock = None;
-                    let turn = if state.closed {
-                        Turn::Closed
-                    } else {
-                        *place = state.queue.stand_again(*place, want, waker.clone());
-                        clock = state.queue.watch(*place, here());
-                        Turn::Wait
-                    };
-                    self.publish_waiting(&state);
-                    drop(state);
-                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
-                    if matches!(turn, Turn::Wait) {
-                        // others may use what it was given, and a slot that it may use may have been free all along
-                        self.serve(&mut self.lock(), now, &mut effects);
-                    }
-                    // what is spent may be there sooner than was planned
-                    effects.rearm |= paid;
-                    effects.clock = clock;
-                    return (turn, effects);
-                }
-            }
         };
         self.publish_waiting(&state);
         drop(state);
         drop(wakers);
+        (turn, effects)
+    }
+
+    /// The endpoint went bad between the grant and this moment.
+    #[cold]
+    fn look_again(
+        &self,
+        (mut state, grant): (MutexGuard<'_, State<O>>, Grant<O>),
+        place: &mut Place,
+        waker: &Waker,
+        want: &Want,
+        now: Instant,
+    ) -> (Turn<O>, Effects) {
+        if let Some(toll) = &state.gates[grant.key as usize].toll {
+            toll.give_back(grant.paid, now);
+        }
+        let paid = grant.paid > 0;
+        let mut clock = None;
+        let turn = if state.closed {
+            Turn::Closed
+        } else {
+            *place = state.queue.stand_again(*place, want, waker.clone());
+            clock = state.queue.watch(*place, here());
+            Turn::Wait
+        };
+        self.publish_waiting(&state);
+        drop(state);
+        let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+        if matches!(turn, Turn::Wait) {
+            // others may use what it was given, and a slot that it may use may have been free all along
+            self.serve(&mut self.lock(), now, &mut effects);
+        }
+        // what is spent may be there sooner than was planned
+        effects.rearm |= paid;
+        effects.clock = clock;
         (turn, effects)
     }
 

@@ -149,14 +149,12 @@ impl Reach {
     };
 }
 
-/// What a caller finds when it looks.
+/// What a caller finds who has been given nothing.
 #[derive(Debug)]
-pub(crate) enum Look<G> {
+pub(crate) enum Look {
     /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock. If a clock is named, its
     /// timer is to be set.
     Waiting(Option<Waker>, Option<ClockId>),
-    /// It was given this. Its place is gone.
-    Given(G),
     /// The pool was closed. Its place is gone.
     Closed,
 }
@@ -405,31 +403,42 @@ impl<G> Queue<G> {
         }
     }
 
-    /// `realm` is asked only when the caller has to be put on a clock again.
-    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look<G> {
-        let Some(node) = self.node(place) else {
-            return Look::Closed;
-        };
-        if let State::Waiting(stored, _) = &mut node.state {
-            let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
-            let again = stored.is_none();
-            let replaced = if same { None } else { stored.replace(waker.clone()) };
-            let mut clock = None;
-            if again {
-                // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
-                // be on a clock any more
-                let (line, deadline) = (node.line, node.deadline);
-                self.lines.at_mut(line).expect_until(deadline);
-                clock = self.watch(place, realm());
-            }
-            return Look::Waiting(replaced, clock);
+    /// What the caller was given, if it was. Its place is gone then.
+    #[inline]
+    pub(super) fn take_given(&mut self, place: Place) -> Option<G> {
+        if !matches!(self.node(place)?.state, State::Given(_)) {
+            return None;
         }
         match self.nodes.remove(place.key as usize).state {
-            State::Given(what) => Look::Given(what),
-            State::Closed | State::Waiting(..) => Look::Closed,
+            State::Given(what) => Some(what),
+            State::Waiting(..) | State::Closed => None,
         }
     }
 
+    /// Looks at a place where nothing was given. `realm` is asked only when the caller has to be put on a clock again.
+    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look {
+        let Some(node) = self.node(place) else {
+            return Look::Closed;
+        };
+        let State::Waiting(stored, _) = &mut node.state else {
+            self.nodes.remove(place.key as usize);
+            return Look::Closed;
+        };
+        let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
+        let again = stored.is_none();
+        let replaced = if same { None } else { stored.replace(waker.clone()) };
+        let mut clock = None;
+        if again {
+            // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
+            // be on a clock any more
+            let (line, deadline) = (node.line, node.deadline);
+            self.lines.at_mut(line).expect_until(deadline);
+            clock = self.watch(place, realm());
+        }
+        Look::Waiting(replaced, clock)
+    }
+
+    #[inline]
     fn node(&mut self, place: Place) -> Option<&mut Node<G>> {
         let node = self.nodes.get_mut(place.key as usize);
         node.filter(|node| node.rank.seq == place.rank.seq)

@@ -106,9 +106,7 @@ fn the_middle_leaves_and_returns_to_its_old_place() {
     assert_eq!(numbers(&queue), [0, 1, 3, 4]);
     queue.give(places[1], 7);
     assert_eq!(numbers(&queue), [0, 3, 4]);
-    let Look::Given(7) = queue.look(places[1], Waker::noop(), || None) else {
-        panic!("it was given 7")
-    };
+    assert_eq!(queue.take_given(places[1]), Some(7));
     queue.stand_again(places[1], &want(), Waker::noop().clone());
     assert_eq!(numbers(&queue), [0, 1, 3, 4]);
     queue.give(places[0], 8);

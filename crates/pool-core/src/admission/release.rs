@@ -5,17 +5,17 @@ use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Admission, Effects, Gate, Grant, Place, Settle, State,
+    Admission, Effects, Grant, Place, Settle, State,
     queue::{Queue, Reach},
 };
 use crate::{breaker::Ticket, sync::MutexGuard};
 
 impl<O> State<O> {
-    /// Whether nobody waits, and whoever gives back a connection that was of use changes nothing but two numbers.
+    /// Whether another success on this endpoint changes nothing but numbers.
     #[inline]
-    fn is_calm(&self, key: u32) -> bool {
-        let calm = |gate: &Gate| gate.is_member() && gate.breaker.state().is_closed();
-        self.queue.waiting() == 0 && self.takes_back() && self.gates.get(key as usize).is_some_and(calm)
+    fn is_sound(&self, key: u32) -> bool {
+        let gate = self.gates.get(key as usize);
+        gate.is_some_and(|gate| gate.breaker.state().is_closed())
     }
 
     /// Whether connections lie ready here, and do not go back into the storage at once.
@@ -55,37 +55,34 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> Option<Effects> {
         let mut state = self.lock();
-        if outcome == Settle::Success && throttle.is_none() && state.is_calm(key) && object.is_some() {
-            let gate = &mut state.gates[key as usize];
+        let well = outcome == Settle::Success && throttle.is_none() && object.is_some();
+        if well && state.is_sound(key) {
             // a closed breaker only counts it
-            let _stays_closed = gate.breaker.succeed(ticket, now);
-            Self::stow(&mut state, key, object);
-            self.free_slot(&mut state, key);
-            return None;
+            let _stays_closed = state.gates[key as usize].breaker.succeed(ticket, now);
+            if state.queue.waiting() == 0 && Self::stow(&mut state, key, object) {
+                self.free_slot(&mut state, key);
+                return None;
+            }
+            return Some(self.pass_on(state, key, object, now, Effects::default()));
         }
-        Some(self.release_under(state, (key, ticket), object, (outcome, throttle), now))
+        let mut effects = Effects::default();
+        self.settle(&mut state, key, ticket, outcome, now, &mut effects);
+        if let Some(wait) = throttle {
+            self.throttle(&mut state, key, wait, now, &mut effects);
+        }
+        Some(self.pass_on(state, key, object, now, effects))
     }
 
-    fn release_under<'a>(
+    /// A slot, of which it is settled what it was good for, and its connection go to whom they may.
+    fn pass_on<'a>(
         &'a self,
-        state: MutexGuard<'a, State<O>>,
-        (key, ticket): (u32, Ticket),
+        mut state: MutexGuard<'a, State<O>>,
+        key: u32,
         object: &mut Option<O>,
-        (outcome, throttle): (Settle, Option<Duration>),
         now: Instant,
+        mut effects: Effects,
     ) -> Effects {
-        let mut effects = Effects::default();
-        let mut settled = false;
-        let mut locked = Some(state);
         loop {
-            let mut state = locked.take().unwrap_or_else(|| self.lock());
-            if !settled {
-                settled = true;
-                self.settle(&mut state, key, ticket, outcome, now, &mut effects);
-                if let Some(wait) = throttle {
-                    self.throttle(&mut state, key, wait, now, &mut effects);
-                }
-            }
             if self.hand_over(&mut state, key, object, now, &mut effects) {
                 if effects.rearm {
                     // the outcome opened more than this one slot: a breaker has closed
@@ -94,18 +91,19 @@ impl<O> Admission<O> {
                 self.publish_waiting(&state);
                 return effects;
             }
-            if !Self::stow(&mut state, key, object) {
-                // into the storage before the slot is free
-                drop(state);
-                *object = None;
-                continue;
+            if Self::stow(&mut state, key, object) {
+                break;
             }
-            self.free_slot(&mut state, key);
-            if state.queue.waiting() > 0 {
-                self.serve(&mut state, now, &mut effects);
-            }
-            return effects;
+            // into the storage before the slot is free
+            drop(state);
+            *object = None;
+            state = self.lock();
         }
+        self.free_slot(&mut state, key);
+        if state.queue.waiting() > 0 {
+            self.serve(&mut state, now, &mut effects);
+        }
+        effects
     }
 
     /// What was paid for a slot that is still held goes back into the quotas: nothing was sent.
