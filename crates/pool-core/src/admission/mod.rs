@@ -145,6 +145,11 @@ struct Rest {
 }
 
 impl Effects {
+    #[cfg(all(test, not(pool_loom)))]
+    const fn is_empty(&self) -> bool {
+        self.waker.is_none() && self.rest.is_none() && !self.rearm
+    }
+
     /// Wakes the one who is to be woken, if that or nothing is all there is to do.
     #[inline]
     pub(crate) fn wake_one(mut self) -> Result<(), Self> {

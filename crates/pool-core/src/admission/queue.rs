@@ -421,6 +421,10 @@ impl<G> Queue<G> {
             return Look::Closed;
         };
         let State::Waiting(stored, _) = &mut node.state else {
+            debug_assert!(
+                matches!(node.state, State::Closed),
+                "what is given is taken first"
+            );
             self.nodes.remove(place.key as usize);
             return Look::Closed;
         };
