@@ -138,7 +138,7 @@ impl Latency {
                 return Some(sample as f32);
             }
             // in the same tick a sample below it changes nothing, but for what has failed
-            (kept < 1.0 || old.is_sign_negative()).then(|| (faded + sample * (1.0 - kept)) as f32)
+            (kept < 1.0 || old.is_sign_negative()).then_some((faded + sample * (1.0 - kept)) as f32)
         });
     }
 
