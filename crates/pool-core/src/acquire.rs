@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     panic::Location,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase,
     PickCx, Reasons, Request,
-    admission::{Asked, ClockId, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
+    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
     core::Core,
     member::{Member, Stored},
+    moment::after,
 };
 
 /// A caller's deadline, what it demands, what it has tried and what the balancer may know.
@@ -34,21 +35,80 @@ impl<E: Endpoint> Core<E> {
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         wish: &mut Wish,
-        mut now: Instant,
+        now: Instant,
         location: &'static Location<'static>,
     ) -> Result<Lease<E>, AcquireError<E::Error>> {
         self.consult(wish.terms.need);
+        let begun = self.begin(Some(wish), now);
+        self.go_on(wish, begun, now, location).await
+    }
+
+    /// The same for who takes anything.
+    pub(crate) async fn acquire_anything(
+        self: &Arc<Self>,
+        timeout: Duration,
+        location: &'static Location<'static>,
+    ) -> Result<Lease<E>, AcquireError<E::Error>> {
+        let now = Instant::now();
+        let mut begun = self.begin(None, now);
+        if let Begun::Held(held) = &mut begun
+            && let Some(lease) = held.lease_at_hand(now, location)
+        {
+            return Ok(lease);
+        }
+        let mut wish = Wish::anything(after(now, timeout));
+        self.go_on(&mut wish, begun, now, location).await
+    }
+
+    /// What there is mostly: a slot that is free on the endpoint that the balancer picks, taken without making ready to wait.
+    /// No wish is as good as one for anything.
+    #[inline]
+    fn begin(self: &Arc<Self>, wish: Option<&Wish>, now: Instant) -> Begun<'_, E> {
+        if self.admission.is_crowded() {
+            return Begun::Picked(None);
+        }
+        let picked = match wish {
+            None => self.pick_any(Ask::NOTHING, now),
+            Some(wish) => self.pick(wish, now),
+        };
+        match picked.and_then(|key| self.admission.take_free(key, wish, now)) {
+            Some(grant) => Begun::Held(Held::of(self, grant, wish.and_then(|wish| wish.terms.need))),
+            None => Begun::Picked(picked),
+        }
+    }
+
+    /// Whom the balancer would pick.
+    fn prefer(&self, wish: &Wish, now: Instant) -> Option<u32> {
+        // where there is nothing to choose, what it would say is of no use
+        if self.admission.is_crowded() {
+            None
+        } else {
+            self.pick(wish, now)
+        }
+    }
+
+    async fn go_on<'a>(
+        self: &'a Arc<Self>,
+        wish: &mut Wish,
+        mut begun: Begun<'a, E>,
+        mut now: Instant,
+        location: &'static Location<'static>,
+    ) -> Result<Lease<E>, AcquireError<E::Error>> {
         let came = now;
         loop {
-            // in line from the first: what comes before the next poll wakes the task
-            let asked = poll_fn(|cx| Poll::Ready(self.ask(wish, cx.waker(), now))).await;
-            let mut held = match asked {
-                Ok((Asked::Go(grant), _)) => Held::of(self, grant, wish),
-                Ok((Asked::Stand(place), clock)) => {
-                    let waited = self.wait(wish, (place, clock), &mut now).await;
-                    waited.map_err(|error| self.rejected(error))?
+            let mut held = match std::mem::replace(&mut begun, Begun::Not) {
+                Begun::Held(held) => held,
+                unanswered => {
+                    let preferred = match unanswered {
+                        Begun::Picked(preferred) => preferred,
+                        _ => self.prefer(wish, now),
+                    };
+                    let mut waiter = Waiter::new(self, wish, preferred, now);
+                    let grant = (&mut waiter).await.map_err(|error| self.rejected(error))?;
+                    let mut held = Held::of(self, grant, wish.terms.need);
+                    (held.rank, now) = (waiter.rank, waiter.now);
+                    held
                 }
-                Err(refusal) => return Err(self.rejected(self.refused(&refusal, wish, now))),
             };
             if self.consult(wish.terms.need) && !self.admission.suits(held.key, &wish.terms) {
                 // it has joined meanwhile, and was given before it was asked what it offers
@@ -56,7 +116,6 @@ impl<E: Endpoint> Core<E> {
                 continue;
             }
             let key = held.key;
-            held.start();
             if let Some(lease) = held.lease_at_hand(now, location) {
                 return Ok(lease);
             }
@@ -94,81 +153,15 @@ impl<E: Endpoint> Core<E> {
         let now = Instant::now();
         let (taken, effects) = self.admission.ask_at_once(self.pick(wish, now), wish, now);
         self.apply(effects);
-        let mut held = Held::of(self, taken?, wish);
+        let mut held = Held::of(self, taken?, wish.terms.need);
         // what is to be avoided is given when nothing else is left; it goes back
         if wish.avoid.contains(&held.key) {
             return None;
         }
-        held.start();
         if let Some(lease) = held.lease_at_hand(now, location) {
             return Some(lease);
         }
         held.connect(wish.deadline, now, location).await.ok()
-    }
-
-    /// A slot, or a place in line with this waker, and perhaps a clock to be set.
-    #[inline]
-    fn ask(
-        &self,
-        wish: &Wish,
-        waker: &Waker,
-        now: Instant,
-    ) -> Result<OnClock<Asked<Box<Stored<E>>>>, Refusal> {
-        // where there is nothing to choose, what the balancer would say is of no use
-        let preferred = if self.admission.is_crowded() {
-            None
-        } else {
-            self.pick(wish, now)
-        };
-        let (asked, effects) = self.admission.ask(preferred, wish, waker, now);
-        let clock = effects.clock;
-        self.apply(effects);
-        asked.map(|asked| (asked, clock))
-    }
-
-    /// A slot after waiting in line. `now` is moved on.
-    async fn wait<'a>(
-        self: &'a Arc<Self>,
-        wish: &Wish,
-        (place, clock): OnClock<Place>,
-        now: &mut Instant,
-    ) -> Result<Held<'a, E>, AcquireError<E::Error>> {
-        let since = *now;
-        let mut waiter = Waiter {
-            core: self,
-            place: Some(place),
-            want: wish,
-        };
-        if let Some(clock) = clock {
-            self.set_clock(clock);
-        }
-        let mut has_just_asked = true;
-        let turn = poll_fn(|cx| {
-            if !std::mem::take(&mut has_just_asked) {
-                *now = Instant::now();
-                if let Poll::Ready(turn) = waiter.poll(cx, *now) {
-                    return Poll::Ready(Some(turn));
-                }
-            }
-            if *now < wish.deadline {
-                Poll::Pending
-            } else {
-                Poll::Ready(None)
-            }
-        })
-        .await;
-        trace_request!(pool = %self.id, waited = ?now.saturating_duration_since(since), "waited in line");
-        if let Some(observer) = &self.pool_observer {
-            let waited = now.saturating_duration_since(since);
-            self.observers_bugs.call(&self.id, || observer.waited(waited));
-        }
-        let mut held = match turn {
-            Some(Ok(grant)) => Held::of(self, grant, wish),
-            Some(Err(refusal)) => return Err(self.refused(&refusal, wish, *now)),
-            None => waiter.time_out().ok_or_else(|| self.out_of_time(wish, since))?,
-        };
-        held.rank = Some(place.rank);
-        Ok(held)
     }
 
     /// What a request wants, in the pool's own terms.
@@ -206,8 +199,7 @@ impl<E: Endpoint> Core<E> {
     fn pick(&self, wish: &Wish, now: Instant) -> Option<u32> {
         let anybody = wish.min_position.is_none() && !self.admission.restricts(&wish.terms);
         if wish.avoid.is_empty() && anybody {
-            let roster = self.admission.roster();
-            return self.choose(&roster.keys, &roster.view, wish, now);
+            return self.pick_any(wish.ask, now);
         }
         with_list(|keys| {
             if !anybody {
@@ -228,6 +220,13 @@ impl<E: Endpoint> Core<E> {
         })
     }
 
+    /// Asks it for anybody.
+    #[inline]
+    fn pick_any(&self, ask: Ask, now: Instant) -> Option<u32> {
+        let roster = self.admission.roster();
+        self.choose_for(&roster.keys, &roster.view, ask, &[], now)
+    }
+
     #[cold]
     fn rejected(&self, error: AcquireError<E::Error>) -> AcquireError<E::Error> {
         self.effort.rejected(error.rejection());
@@ -235,9 +234,13 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// Asks the balancer to choose among these.
-    #[inline]
     pub(crate) fn choose(&self, keys: &[u32], view: &View, wish: &Wish, now: Instant) -> Option<u32> {
-        let cx = PickCx::new(now, wish.ask, &wish.avoid, 0).seeded_by(&self.chance);
+        self.choose_for(keys, view, wish.ask, &wish.avoid, now)
+    }
+
+    #[inline]
+    fn choose_for(&self, keys: &[u32], view: &View, ask: Ask, avoid: &[u32], now: Instant) -> Option<u32> {
+        let cx = PickCx::new(now, ask, avoid, 0).seeded_by(&self.chance);
         let candidates = Candidates::new(keys, &view.stats, view.heaviest, now);
         // who panics has picked nobody: the least loaded is taken
         let pick = || view.balancer.pick(&candidates, &cx);
@@ -349,8 +352,14 @@ impl<E: Endpoint> Core<E> {
     }
 }
 
-/// What was had, and the clock whose timer is to be set for it.
-type OnClock<T> = (T, Option<ClockId>);
+/// How far a caller has got without waiting.
+enum Begun<'a, E: Endpoint> {
+    /// It has not asked.
+    Not,
+    /// The balancer has picked, or there was nothing to pick from; no slot was taken.
+    Picked(Option<u32>),
+    Held(Held<'a, E>),
+}
 
 /// Why a connection was not had on a slot.
 enum Failed<X> {
@@ -361,53 +370,152 @@ enum Failed<X> {
     Gone,
 }
 
-/// A place in line that is left when dropped.
+/// A caller who asks for a slot, and stands in line until it is given one or never will be. It leaves the line when
+/// dropped.
 struct Waiter<'a, 'w, E: Endpoint> {
     core: &'a Arc<Core<E>>,
-    place: Option<Place>,
     want: &'w Wish,
+    /// Whom the balancer picked.
+    preferred: Option<u32>,
+    asked: bool,
+    since: Instant,
+    /// When it looked last.
+    now: Instant,
+    place: Option<Place>,
+    /// That of the place it had.
+    rank: Option<Rank>,
 }
 
-impl<'a, E: Endpoint> Waiter<'a, '_, E> {
-    /// Ready when its turn has come, or when it never will.
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Grant<Box<Stored<E>>>, Refusal>> {
-        let Some(place) = &mut self.place else {
-            return Poll::Ready(Err(Refusal::Closed));
-        };
-        let (turn, effects) = self.core.admission.look(place, cx.waker(), self.want, now);
-        let clock = effects.clock;
-        self.core.apply(effects);
-        if let Some(clock) = clock {
-            self.core.set_clock(clock);
+type Granted<E> = Result<Grant<Box<Stored<E>>>, AcquireError<<E as Endpoint>::Error>>;
+
+impl<E: Endpoint> Future for Waiter<'_, '_, E> {
+    type Output = Granted<E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Granted<E>> {
+        let this = self.get_mut();
+        if std::mem::replace(&mut this.asked, true) {
+            this.look(cx.waker())
+        } else {
+            this.ask(cx.waker())
         }
-        let over = match turn {
-            Turn::Wait => return Poll::Pending,
-            Turn::Go(grant) => Ok(grant),
-            Turn::Hopeless => Err(Refusal::Hopeless),
-            Turn::Closed => Err(Refusal::Closed),
+    }
+}
+
+impl<'a, 'w, E: Endpoint> Waiter<'a, 'w, E> {
+    const fn new(core: &'a Arc<Core<E>>, want: &'w Wish, preferred: Option<u32>, now: Instant) -> Self {
+        Self {
+            core,
+            want,
+            preferred,
+            asked: false,
+            since: now,
+            now,
+            place: None,
+            rank: None,
+        }
+    }
+
+    /// In line from the first: what comes before the next poll wakes the task.
+    #[inline]
+    fn ask(&mut self, waker: &Waker) -> Poll<Granted<E>> {
+        let core = self.core;
+        let (asked, effects) = core.admission.ask(self.preferred, self.want, waker, self.now);
+        let clock = effects.clock;
+        core.apply(effects);
+        match asked {
+            Ok(Asked::Go(grant)) => return Poll::Ready(Ok(grant)),
+            Ok(Asked::Stand(place)) => self.place = Some(place),
+            Err(refusal) => return Poll::Ready(Err(core.refused(&refusal, self.want, self.now))),
+        }
+        if let Some(clock) = clock {
+            core.set_clock(clock);
+        }
+        self.go_on_waiting()
+    }
+
+    /// Ready when its turn has come, or when it never will.
+    #[inline]
+    fn look(&mut self, waker: &Waker) -> Poll<Granted<E>> {
+        self.now = Instant::now();
+        let core = self.core;
+        let Some(place) = &mut self.place else {
+            return Poll::Ready(Err(core.refused(&Refusal::Closed, self.want, self.now)));
         };
-        self.place = None;
-        Poll::Ready(over)
+        let (turn, effects) = core.admission.look(place, waker, self.want, self.now);
+        if let Turn::Go(grant) = turn {
+            self.leaves();
+            return Poll::Ready(Ok(grant));
+        }
+        let clock = effects.clock;
+        core.apply(effects);
+        if let Some(clock) = clock {
+            core.set_clock(clock);
+        }
+        let refusal = match turn {
+            Turn::Hopeless => Refusal::Hopeless,
+            Turn::Closed => Refusal::Closed,
+            Turn::Wait | Turn::Go(_) => return self.go_on_waiting(),
+        };
+        self.leaves();
+        Poll::Ready(Err(core.refused(&refusal, self.want, self.now)))
+    }
+
+    #[inline]
+    fn go_on_waiting(&mut self) -> Poll<Granted<E>> {
+        if self.now < self.want.deadline {
+            Poll::Pending
+        } else {
+            Poll::Ready(self.time_out())
+        }
+    }
+
+    /// Its place is gone.
+    #[inline]
+    fn leaves(&mut self) {
+        self.rank = self.place.take().map(|place| place.rank);
+        self.note_wait();
+    }
+
+    #[inline]
+    fn note_wait(&self) {
+        trace_request!(pool = %self.core.id, waited = ?self.now.saturating_duration_since(self.since), "waited in line");
+        if let Some(observer) = &self.core.pool_observer {
+            let waited = self.now.saturating_duration_since(self.since);
+            let core = self.core;
+            core.observers_bugs.call(&core.id, || observer.waited(waited));
+        }
     }
 
     /// The deadline has passed; a grant that came at the last moment still counts.
-    fn time_out(&mut self) -> Option<Held<'a, E>> {
-        let place = self.place.take()?;
-        let (given, good) = self.core.admission.time_out(place, self.want, Instant::now());
-        let held = Held::of(self.core, given?, self.want);
-        // one that may not be used any more is given back by the drop
-        good.then_some(held)
+    #[cold]
+    fn time_out(&mut self) -> Granted<E> {
+        let (core, want) = (self.core, self.want);
+        self.note_wait();
+        let place = self.place.take();
+        self.rank = place.map(|place| place.rank);
+        let (given, good) = match place {
+            Some(place) => core.admission.time_out(place, want, Instant::now()),
+            None => (None, false),
+        };
+        match given {
+            Some(grant) if good => Ok(grant),
+            given => {
+                // one that may not be used any more goes back
+                drop(given.map(|grant| Held::of(core, grant, want.terms.need)));
+                Err(core.out_of_time(want, self.since))
+            }
+        }
     }
 }
 
 impl<E: Endpoint> Drop for Waiter<'_, '_, E> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(grant) = self
-            .place
-            .take()
-            .and_then(|place| self.core.admission.leave(place))
+        if let Some(place) = self.place.take()
+            && let Some(grant) = self.core.admission.leave(place)
         {
-            drop(Held::of(self.core, grant, self.want));
+            drop(Held::of(self.core, grant, self.want.terms.need));
         }
     }
 }
@@ -434,7 +542,8 @@ struct Held<'a, E: Endpoint> {
 }
 
 impl<'a, E: Endpoint> Held<'a, E> {
-    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>, wish: &Wish) -> Self {
+    #[inline]
+    fn of(core: &'a Arc<Core<E>>, grant: Grant<Box<Stored<E>>>, need: Option<Need>) -> Self {
         let Grant {
             key,
             ticket,
@@ -445,7 +554,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
             core,
             key,
             ticket,
-            need: wish.terms.need,
+            need,
             paid,
             rank: None,
             stored: object,
@@ -455,14 +564,18 @@ impl<'a, E: Endpoint> Held<'a, E> {
         }
     }
 
+    /// From now on the balancer knows of it.
+    #[inline]
     fn start(&mut self) {
-        self.started = true;
-        self.core.feed(self.key, Feedback::Started);
+        if !std::mem::replace(&mut self.started, true) {
+            self.core.feed(self.key, Feedback::Started);
+        }
     }
 
     /// The lease, if a connection came with the slot that can be used as it is.
     #[inline(always)]
     fn lease_at_hand(&mut self, now: Instant, location: &'static Location<'static>) -> Option<Lease<E>> {
+        self.start();
         let stored = self.stored.as_ref()?;
         self.judging = true;
         let ready = stored.is_ready(now);
@@ -530,29 +643,38 @@ impl<'a, E: Endpoint> Held<'a, E> {
         }
     }
 
+    /// It leads to no lease.
+    #[cold]
+    fn abandon(&mut self) {
+        if self.judging
+            && let Some(stored) = self.stored.take()
+        {
+            stored.close(CloseReason::Broken);
+        }
+        self.give_back(Settle::Neutral, None);
+        if self.started {
+            self.core.feed(self.key, Feedback::Cancelled);
+        }
+    }
+
     fn give_back(&mut self, settle: Settle, throttle: Option<Duration>) {
         if std::mem::replace(&mut self.open, false) {
             // no connection was had, so nothing was sent
             self.core.refund(self.key, self.paid);
             let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
             let admission = &self.core.admission;
-            let effects = admission.release(slot, &mut self.stored, outcome, Instant::now());
-            self.core.apply(effects);
+            if let Some(effects) = admission.release(slot, &mut self.stored, outcome, Instant::now()) {
+                self.core.apply(effects);
+            }
         }
     }
 }
 
 impl<E: Endpoint> Drop for Held<'_, E> {
+    #[inline]
     fn drop(&mut self) {
-        if self.judging
-            && let Some(stored) = self.stored.take()
-        {
-            stored.close(CloseReason::Broken);
-        }
-        let told = self.open && self.started;
-        self.give_back(Settle::Neutral, None);
-        if told {
-            self.core.feed(self.key, Feedback::Cancelled);
+        if self.open {
+            self.abandon();
         }
     }
 }

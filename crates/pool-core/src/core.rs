@@ -82,8 +82,10 @@ impl<E: Endpoint> Core<E> {
     /// Does what a change under the admission lock has left to do; mostly nothing.
     #[inline]
     pub(crate) fn apply(&self, effects: Effects) {
-        if !effects.is_empty() || self.is_closed() {
+        if self.is_closed() {
             self.apply_some(effects);
+        } else if let Err(more) = effects.wake_one() {
+            self.apply_some(more);
         }
     }
 

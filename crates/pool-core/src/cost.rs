@@ -37,6 +37,12 @@ impl Cost {
     /// One unit everywhere.
     pub(crate) const ONE: Self = Self::units(1);
 
+    /// Whether it is one unit everywhere.
+    #[inline]
+    pub(crate) const fn is_one(&self) -> bool {
+        self.units == 1 && self.at.is_none()
+    }
+
     /// So many units everywhere. 0 takes nothing, and still waits for an endpoint whose quota is not spent.
     pub const fn units(units: u32) -> Self {
         Self { units, at: None }

@@ -428,3 +428,135 @@ impl<X: Error + 'static> Error for RunError<X> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::ErrorType;
+
+    const POOL: &str = "main";
+
+    fn of(verdict: Verdict) -> AcquireError<io::Error> {
+        AcquireError::Connect {
+            pool: PoolId::new(POOL).unwrap(),
+            endpoint: EndpointId::new("e0").unwrap(),
+            source: io::Error::other("refused by the node"),
+            verdict,
+        }
+    }
+
+    fn unusable(reason: NotUsable) -> Unusable {
+        let endpoint = EndpointId::new("e0").unwrap();
+        Unusable { endpoint, reason }
+    }
+
+    /// Each error, whether asking again can help, whose fault it is, whether it was a connect.
+    fn all() -> Vec<(AcquireError<io::Error>, bool, Fault, bool)> {
+        let pool = || PoolId::new(POOL).unwrap();
+        let endpoint = || EndpointId::new("e0").unwrap();
+        let (waited, after) = (Duration::from_secs(3), Duration::from_secs(5));
+        let max_waiters = 8;
+        let reasons = Reasons(vec![unusable(NotUsable::BreakerOpen { wait: Some(waited) })]);
+        let why = "it was closed as soon as it was opened";
+        vec![
+            (
+                AcquireError::QueueFull {
+                    pool: pool(),
+                    max_waiters,
+                },
+                true,
+                Fault::Local,
+                false,
+            ),
+            (
+                AcquireError::QueueTimeout { pool: pool(), waited },
+                true,
+                Fault::Local,
+                false,
+            ),
+            (
+                AcquireError::NoHealthyEndpoint {
+                    pool: pool(),
+                    reasons,
+                },
+                true,
+                Fault::Node,
+                false,
+            ),
+            (
+                AcquireError::Deadline {
+                    pool: pool(),
+                    endpoint: endpoint(),
+                    phase: Phase::Connect,
+                },
+                true,
+                Fault::Local,
+                false,
+            ),
+            (of(Verdict::of(ErrorType::Connect)), true, Fault::Node, true),
+            (
+                AcquireError::ConnectTimeout {
+                    pool: pool(),
+                    endpoint: endpoint(),
+                    after,
+                },
+                true,
+                Fault::Node,
+                true,
+            ),
+            (
+                AcquireError::NoConnection {
+                    pool: pool(),
+                    endpoint: endpoint(),
+                    why,
+                },
+                true,
+                Fault::Node,
+                true,
+            ),
+            (AcquireError::Closed { pool: pool() }, false, Fault::Local, false),
+        ]
+    }
+
+    #[test]
+    fn each_tells_what_to_do_and_names_the_pool() {
+        for (error, retryable, fault, connect) in all() {
+            assert_eq!(error.is_retryable(), retryable, "{error}");
+            assert_eq!(error.fault(), fault, "{error}");
+            assert_eq!(error.is_connect(), connect, "{error}");
+            assert!(error.to_string().contains(POOL), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_failed_connect_keeps_its_source() {
+        let error = of(Verdict::of(ErrorType::Connect));
+        let source = std::error::Error::source(&error).expect("the endpoint's own error");
+        assert_eq!(source.to_string(), "refused by the node");
+        let others = all().into_iter().filter(|(error, ..)| !error.is_connect());
+        for (error, ..) in others {
+            assert!(std::error::Error::source(&error).is_none(), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_that_of_the_endpoint_that_is_back_first() {
+        let wait = |seconds| Duration::from_secs(seconds);
+        let reasons = Reasons(vec![
+            unusable(NotUsable::BreakerOpen { wait: Some(wait(9)) }),
+            unusable(NotUsable::Full { slots: 1 }),
+            unusable(NotUsable::Throttled {
+                wait: wait(4),
+                cause: crate::ThrottleCause::CoolDown,
+            }),
+            unusable(NotUsable::BreakerOpen { wait: None }),
+        ]);
+        let pool = PoolId::new(POOL).unwrap();
+        let error = AcquireError::<io::Error>::NoHealthyEndpoint { pool, reasons };
+        assert_eq!(error.retry_after(), Some(wait(4)));
+        let mut others = all().into_iter().filter(|(_, _, _, connect)| *connect);
+        assert!(others.all(|(error, ..)| error.retry_after().is_none()));
+    }
+}

@@ -111,52 +111,63 @@ impl Latency {
     }
 
     /// An attempt took `elapsed` and ended with this class of error, or well.
+    #[inline]
     pub(crate) fn ended(&self, error: Option<ErrorType>, elapsed: Duration, now: Instant) {
-        let sample = elapsed.as_secs_f64();
-        if error.is_none() {
-            // as_micros() would count in 128 bits
-            let micros = elapsed.as_secs().wrapping_mul(1_000_000) + u64::from(elapsed.subsec_micros());
-            self.took.fetch_add(micros, Relaxed);
-        }
-        self.count(error);
-        match error.map(|class| (class, class.fault())) {
-            // a caller's mistake was answered like any other request
-            None | Some((_, Fault::Caller)) => self.update(now, |old, estimate, kept| {
-                let smoothed = estimate * kept + sample * (1.0 - kept);
-                let new = if sample > estimate * kept {
-                    sample
-                } else {
-                    smoothed
-                } as f32;
-                // in the same tick a sample below it changes nothing
-                (kept < 1.0 || new != old).then_some(new)
-            }),
-            Some((_, Fault::Node)) => self.update(now, |_, estimate, kept| {
-                Some(-(PENALTY.max(estimate * kept).max(sample) as f32))
-            }),
-            // it would have taken at least so long
-            Some((ErrorType::Deadline, _)) => self.update(now, |old, estimate, kept| {
-                (sample > estimate * kept).then(|| (sample as f32).copysign(old))
-            }),
-            Some((_, Fault::Local)) => {}
+        match error {
+            None => self.succeeded(elapsed, now),
+            Some(class) => self.failed(class, elapsed, now),
         }
     }
 
+    fn succeeded(&self, elapsed: Duration, now: Instant) {
+        // as_micros() would count in 128 bits
+        let micros = elapsed.as_secs().wrapping_mul(1_000_000) + u64::from(elapsed.subsec_micros());
+        self.took.fetch_add(micros, Relaxed);
+        self.answered(micros as i64 as f64 / 1e6, now);
+    }
+
+    /// The node worked, and took so many seconds.
     #[inline]
-    fn count(&self, error: Option<ErrorType>) {
-        match error.map(|class| (class, class.fault())) {
-            None | Some((_, Fault::Caller)) => {
-                if self.streak.load(Relaxed) > 0 {
-                    self.streak.store(0, Relaxed);
-                }
-            }
-            Some((ErrorType::RateLimited, _) | (_, Fault::Local)) => {}
-            Some((_, Fault::Node)) => {
-                let _before = self
-                    .streak
-                    .fetch_update(Relaxed, Relaxed, |streak| streak.checked_add(1));
-            }
+    fn answered(&self, sample: f64, now: Instant) {
+        if self.streak.load(Relaxed) > 0 {
+            self.streak.store(0, Relaxed);
         }
+        self.update(now, |old, estimate, kept| {
+            let faded = estimate * kept;
+            if sample > faded {
+                return Some(sample as f32);
+            }
+            // in the same tick a sample below it changes nothing, but for what has failed
+            (kept < 1.0 || old.is_sign_negative()).then_some((faded + sample * (1.0 - kept)) as f32)
+        });
+    }
+
+    #[cold]
+    fn failed(&self, class: ErrorType, elapsed: Duration, now: Instant) {
+        let sample = elapsed.as_secs_f64();
+        match (class, class.fault()) {
+            // a caller's mistake was answered like any other request
+            (_, Fault::Caller) => self.answered(sample, now),
+            (_, Fault::Node) => {
+                if class != ErrorType::RateLimited {
+                    self.one_more_in_a_row();
+                }
+                self.update(now, |_, estimate, kept| {
+                    Some(-(PENALTY.max(estimate * kept).max(sample) as f32))
+                });
+            }
+            // it would have taken at least so long
+            (ErrorType::Deadline, Fault::Local) => self.update(now, |old, estimate, kept| {
+                (sample > estimate * kept).then(|| (sample as f32).copysign(old))
+            }),
+            (_, Fault::Local) => {}
+        }
+    }
+
+    fn one_more_in_a_row(&self) {
+        let _before = self
+            .streak
+            .fetch_update(Relaxed, Relaxed, |streak| streak.checked_add(1));
     }
 
     /// The endpoint works again: what it failed with is no measure of it.
@@ -177,6 +188,7 @@ impl Latency {
     }
 
     /// `change` gets the stored value, its amount, and the share of it that time has left.
+    #[inline]
     fn update(&self, now: Instant, change: impl Fn(f32, f64, f64) -> Option<f32>) {
         let now = self.tick(now);
         // an error means that there was nothing to change

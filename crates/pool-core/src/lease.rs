@@ -30,43 +30,67 @@ use crate::{
 #[must_use = "a lease that is dropped gives its slot back"]
 pub struct Lease<E: Endpoint> {
     core: Arc<Core<E>>,
-    key: u32,
-    ticket: Ticket,
     /// Gone once reported.
     stored: Option<Box<Stored<E>>>,
+}
+
+/// What a lease must know of its slot and of its time. It lies with the connection, because a lease is moved often, and
+/// its connection never.
+#[derive(Debug)]
+pub(crate) struct Trip {
+    key: u32,
+    /// What was paid for it.
+    paid: u32,
+    ticket: Ticket,
     since: Instant,
-    /// After so many microseconds the answer was there, if that is not when it is reported. A lease is moved often: few bytes.
+    /// After so many microseconds the answer was there, if that is not when it is reported.
     answered: Option<NonZeroU32>,
     /// What the request needs that not every endpoint offers.
     need: Option<Need>,
-    /// What was paid for it.
-    paid: u32,
     touched: AtomicBool,
     /// Gone once it has come back, and when nobody looks for leaks.
     watch: Option<Watch>,
 }
 
+impl Trip {
+    /// Of a connection that has not been leased yet.
+    pub(crate) const fn none(now: Instant) -> Self {
+        Self {
+            key: 0,
+            paid: 0,
+            ticket: Ticket::BYPASS,
+            since: now,
+            answered: None,
+            need: None,
+            touched: AtomicBool::new(false),
+            watch: None,
+        }
+    }
+}
+
 impl<E: Endpoint> Lease<E> {
+    #[inline]
     pub(crate) fn new(
         core: Arc<Core<E>>,
         (key, ticket, paid): (u32, Ticket, u32),
         need: Option<Need>,
-        stored: Box<Stored<E>>,
+        mut stored: Box<Stored<E>>,
         now: Instant,
         location: &'static Location<'static>,
     ) -> Self {
-        let watch = core.leaks.watch(key, location, now);
-        Self {
-            watch,
-            core,
+        stored.trip = Trip {
             key,
+            paid,
             ticket,
-            stored: Some(stored),
             since: now,
             answered: None,
             need,
-            paid,
             touched: AtomicBool::new(false),
+            watch: core.leaks.watch(key, location, now),
+        };
+        Self {
+            core,
+            stored: Some(stored),
         }
     }
 
@@ -85,12 +109,12 @@ impl<E: Endpoint> Lease<E> {
     /// The provider of that endpoint.
     pub fn provider(&self) -> Option<ProviderId> {
         let setup = self.core.setup.load();
-        let provider = setup.toll(self.key)?.provider.as_ref()?;
+        let provider = setup.toll(self.key())?.provider.as_ref()?;
         Some(provider.id().clone())
     }
 
-    pub(crate) const fn key(&self) -> u32 {
-        self.key
+    pub(crate) fn key(&self) -> u32 {
+        self.stored().trip.key
     }
 
     /// The request succeeded.
@@ -114,7 +138,9 @@ impl<E: Endpoint> Lease<E> {
     /// until then does not count as the attempt's latency.
     pub fn answered(&mut self) {
         let micros = u32::try_from(self.held().as_micros()).unwrap_or(u32::MAX);
-        self.answered = Some(NonZeroU32::MIN.saturating_add(micros));
+        if let Some(stored) = &mut self.stored {
+            stored.trip.answered = Some(NonZeroU32::MIN.saturating_add(micros));
+        }
     }
 
     /// The caller's deadline has cut the request off. The connection is destroyed. It is held against the endpoint only if
@@ -127,7 +153,7 @@ impl<E: Endpoint> Lease<E> {
 
     /// Since it was leased.
     pub(crate) fn held(&self) -> Duration {
-        self.since.elapsed()
+        self.stored().trip.since.elapsed()
     }
 
     /// The request failed, in the caller's own judgement: an answer that the endpoint takes for good, for example, and that
@@ -144,7 +170,7 @@ impl<E: Endpoint> Lease<E> {
         } else {
             Settle::Neutral
         };
-        self.core.cool_down(self.key, verdict);
+        self.core.cool_down(self.key(), verdict);
         self.report(
             Some(verdict.error_type),
             verdict.keep_connection,
@@ -157,12 +183,14 @@ impl<E: Endpoint> Lease<E> {
     /// the same.
     #[cold]
     fn lacks(&self) {
-        let Some(need) = self.need else { return };
+        let Some(need) = self.stored().trip.need else {
+            return;
+        };
         let now = Instant::now();
         let until = after(now, self.core.setup.load().config.lacks_for);
         let endpoint = self.endpoint();
         tracing::info!(pool = %self.core.id, %endpoint, need = need.number(), "the endpoint lacks what is needed");
-        let effects = self.core.admission.found_lacking(self.key, need, until, now);
+        let effects = self.core.admission.found_lacking(self.key(), need, until, now);
         self.core.apply(effects);
     }
 
@@ -173,9 +201,12 @@ impl<E: Endpoint> Lease<E> {
     }
 
     /// Nothing can have been sent on a connection that nobody has looked at.
-    fn refund_unused(&mut self) {
-        if !*self.touched.get_mut() {
-            self.core.refund(self.key, self.paid);
+    fn refund_unused(&self) {
+        let Trip {
+            key, paid, touched, ..
+        } = &self.stored().trip;
+        if !touched.load(Ordering::Relaxed) {
+            self.core.refund(*key, *paid);
         }
     }
 
@@ -187,10 +218,11 @@ impl<E: Endpoint> Lease<E> {
         settle: Settle,
         (throttle, lacking): (Option<Duration>, bool),
     ) {
-        let member = &self.stored().member;
+        let stored = self.stored();
+        let member = &stored.member;
         let now = Instant::now();
-        let latency = match self.answered {
-            None => now.saturating_duration_since(self.since),
+        let latency = match stored.trip.answered {
+            None => now.saturating_duration_since(stored.trip.since),
             Some(micros) => Duration::from_micros(micros.get().into()),
         };
         member.stats.attempt_ended(error);
@@ -253,6 +285,9 @@ impl<E: Endpoint> Lease<E> {
             return;
         };
         let core = &self.core;
+        // with the connection all that is known of the lease may go to somebody else
+        let (key, slot) = (stored.trip.key, (stored.trip.key, stored.trip.ticket));
+        let watch = stored.trip.watch.take();
         let clearances = core.clearances();
         let keep = !stored.expired(now) && !stored.member.keeps_nothing() && {
             // an endpoint that panics over it loses the connection, and not the slot
@@ -278,23 +313,20 @@ impl<E: Endpoint> Lease<E> {
             stored.close(why);
         }
         if let Some(pause) = pause {
-            core.cool_down_provider(self.key, pause);
+            core.cool_down_provider(key, pause);
             throttle = throttle.max(Some(pause));
         }
-        let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
-        let effects = self.core.admission.release(slot, &mut self.stored, outcome, now);
-        self.core.apply(effects);
-        if let Some(leak) = self
-            .watch
-            .take()
-            .and_then(|watch| self.core.leaks.returned(watch, now))
-        {
-            self.core.leak_returned(leak);
+        let outcome = (settle, throttle);
+        if let Some(effects) = core.admission.release(slot, &mut self.stored, outcome, now) {
+            core.apply(effects);
         }
-        if clean.is_some() && self.core.clearances() != clearances {
-            self.core.clear_away(self.key, now);
+        if let Some(leak) = watch.and_then(|watch| core.leaks.returned(watch, now)) {
+            core.leak_returned(leak);
         }
-        self.core.feed(self.key, what);
+        if clean.is_some() && core.clearances() != clearances {
+            core.clear_away(key, now);
+        }
+        core.feed(key, what);
     }
 }
 
@@ -303,16 +335,19 @@ impl<E: Endpoint> Deref for Lease<E> {
 
     fn deref(&self) -> &E::Conn {
         // many clients send through a shared reference
-        self.touched.store(true, Ordering::Relaxed);
-        &self.stored().conn
+        let stored = self.stored();
+        stored.trip.touched.store(true, Ordering::Relaxed);
+        &stored.conn
     }
 }
 
 impl<E: Endpoint> DerefMut for Lease<E> {
     fn deref_mut(&mut self) -> &mut E::Conn {
-        *self.touched.get_mut() = true;
         match &mut self.stored {
-            Some(stored) => &mut stored.conn,
+            Some(stored) => {
+                *stored.trip.touched.get_mut() = true;
+                &mut stored.conn
+            }
             None => unreachable!("only the methods that consume the lease take the connection out"),
         }
     }
@@ -320,9 +355,9 @@ impl<E: Endpoint> DerefMut for Lease<E> {
 
 impl<E: Endpoint> Drop for Lease<E> {
     fn drop(&mut self) {
-        if self.stored.is_some() {
+        if let Some(stored) = &self.stored {
             trace_request!(pool = %self.core.id, endpoint = %self.endpoint(), held = ?self.held(), "given back");
-            let keep = !*self.touched.get_mut();
+            let keep = !stored.trip.touched.load(Ordering::Relaxed);
             self.refund_unused();
             self.finish(keep, Settle::Neutral, None, Instant::now(), Feedback::Cancelled);
         }

@@ -18,6 +18,7 @@ use crate::{
     connection::{Connector, Pooled},
     foreign,
     knobs::Limits,
+    lease::Trip,
     stats::Stats,
     transport::Transport,
 };
@@ -29,6 +30,8 @@ use crate::{
 pub(crate) struct Stored<E: Endpoint> {
     object: Object<Connector<E>>,
     pub(crate) member: Arc<Member<E>>,
+    /// Of the lease that it is out on.
+    pub(crate) trip: Trip,
 }
 
 impl<E: Endpoint> Stored<E> {
@@ -101,7 +104,8 @@ impl<E: Endpoint> Member<E> {
             match self.storage.timeout_get(&AT_ONCE).await {
                 Ok(object) => {
                     let member = Arc::clone(self);
-                    let mut stored = Box::new(Stored { object, member });
+                    let trip = Trip::none(object.returned_at);
+                    let mut stored = Box::new(Stored { object, member, trip });
                     stored.lane.set_busy(true);
                     return Ok(stored);
                 }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::{
     AcquireError, Applied, BuildError, Endpoint, EndpointId, Event, Explanation, Lease, Operation,
-    PoolBuilder, PoolId, PoolSnapshot, PoolUpdate, ProviderId, Request, RunError, Source, acquire::Wish,
-    core::Core, moment::after,
+    PoolBuilder, PoolId, PoolSnapshot, PoolUpdate, ProviderId, Request, RunError, Source, core::Core,
+    moment::after,
 };
 
 /// A pool over several endpoints. Cheap to clone; the last clone's drop ends the pool's background tasks.
@@ -96,11 +96,7 @@ impl<E: Endpoint> Pool<E> {
         timeout: Duration,
     ) -> impl Future<Output = Result<Lease<E>, AcquireError<E::Error>>> {
         let location = Location::caller();
-        async move {
-            let now = Instant::now();
-            let mut wish = Wish::anything(after(now, timeout));
-            self.handle.core.acquire(&mut wish, now, location).await
-        }
+        self.handle.core.acquire_anything(timeout, location)
     }
 
     /// Leases a connection for a request: with its priority, on an endpoint that meets its requirements, within its

@@ -292,3 +292,72 @@ async fn a_healthy_endpoint_is_not_given_up_for_one_failed_check() {
         tokio::time::sleep(ms(200)).await;
     }
 }
+
+/// When each of these nodes was checked, as far as can be seen every 10 ms.
+async fn checked(nodes: &[Node], span: Duration) -> Vec<Vec<Duration>> {
+    let begun = Instant::now();
+    let mut seen: Vec<u64> = nodes
+        .iter()
+        .map(|node| node.counts().checks.load(SeqCst))
+        .collect();
+    let mut moments = vec![Vec::new(); nodes.len()];
+    while begun.elapsed() < span {
+        tokio::time::sleep(ms(10)).await;
+        for ((node, seen), moments) in nodes.iter().zip(&mut seen).zip(&mut moments) {
+            let now = node.counts().checks.load(SeqCst);
+            if now > std::mem::replace(seen, now) {
+                moments.push(begun.elapsed());
+            }
+        }
+    }
+    moments
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_come_at_uneven_times_and_not_all_together() {
+    let nodes = nodes::<2>();
+    let _pool = pool(&nodes, 1, |config| {
+        config.health.interval = s(5);
+        config.health.jitter = 0.2;
+    })
+    .await;
+    let moments = checked(&nodes, s(1_000)).await;
+    for moments in &moments {
+        let gaps: Vec<_> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        println!("{} gaps", gaps.len());
+        let (shortest, longest) = (*gaps.iter().min().unwrap(), *gaps.iter().max().unwrap());
+        // a fifth either way, seen 10 ms late
+        assert!(
+            shortest >= ms(3_980) && longest <= ms(6_020),
+            "{shortest:?} {longest:?}"
+        );
+        // of some 200 gaps one lies in the first and in the last quarter but once in 10^24 runs
+        assert!(
+            shortest < ms(4_500) && longest > ms(5_500),
+            "{shortest:?} {longest:?}"
+        );
+    }
+    let together = moments[0].iter().filter(|moment| moments[1].contains(moment));
+    // by chance some 1 in 500
+    assert!(together.count() < 20, "they march in step");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_takes_no_slot_and_no_connection_from_those_who_work() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 1, |config| config.health.interval = s(1)).await;
+    let lease = pool.acquire().await.unwrap();
+    let before = nodes[0].counts().checks.load(SeqCst);
+    let mut waiter = tokio_test::task::spawn(pool.acquire_within(s(60)));
+    assert!(waiter.poll().is_pending());
+    tokio::time::sleep(s(20)).await;
+    let checks = nodes[0].counts().checks.load(SeqCst) - before;
+    assert!(checks >= 16, "{checks} checks while the only slot was held");
+    let snapshot = pool.snapshot();
+    assert_eq!((snapshot.queue_size, snapshot.endpoints[0].slots_active), (1, 1));
+    assert_eq!((nodes[0].connects(), nodes[0].sockets()), (1, 1));
+    assert_eq!(snapshot.endpoints[0].requests, 0, "a check is no request");
+    assert!(!waiter.is_woken(), "a check gave it a turn");
+    lease.succeed();
+    assert!(waiter.is_woken());
+}

@@ -11,11 +11,15 @@ use std::{
 use pool_core::LeastRequests;
 use tokio::time::Instant;
 
-use super::{Failure, SLOTS, Side, ours, row, theirs};
+use super::{Failure, SLOTS, Side, ours, table::row, theirs};
 
 /// So short that in most rounds the system takes no core away: else p99 is its slice of time. So there are many.
 const LOADED_FOR: Duration = Duration::from_millis(25);
 const LOADS: usize = 61;
+/// How many times as long it may take at the most.
+const SLOWER: f64 = 1.0;
+/// How many times as far apart the waits may be.
+const LESS_EVEN: f64 = 1.1;
 
 /// So many tasks on the slots of one endpoint, each yielding once while it holds one.
 async fn loaded<S: Side>(side: &S, tasks: usize) -> Result<Loaded, Failure> {
@@ -77,8 +81,8 @@ pub(super) async fn compare(threads: usize) -> Result<(), Failure> {
             our_spread.push(b.spread);
         }
         let name = format!("{tasks} tasks on {SLOTS} slots, {threads} threads");
-        row(&name, their_times, our_times, "ns");
-        row("  wait p99/p50", their_spread, our_spread, "");
+        row(&name, (their_times, our_times), "ns", Some(SLOWER));
+        row("  wait p99/p50", (their_spread, our_spread), "", Some(LESS_EVEN));
     }
     Ok(())
 }

@@ -10,10 +10,21 @@ use super::{
     gate::Relief,
     queue::{Look, Queue},
 };
-use crate::{Cost, Priority, moment::after};
+use crate::{Cost, Priority, moment::after, sync::MutexGuard};
 
 /// Longer than anybody waits.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+impl<O> State<O> {
+    /// Whether no slot is free on anybody who may be picked, and nobody's quota could make a difference.
+    fn is_full(&self) -> bool {
+        let full = |key: &u32| {
+            let gate = self.gates.get(*key as usize);
+            gate.is_none_or(|gate| gate.free() == 0 && gate.toll.is_none())
+        };
+        self.eligible.iter().all(full)
+    }
+}
 
 impl<O> Admission<O> {
     /// Asks for a slot: at once, on the preferred endpoint or else on the least loaded other one, or a place in line with
@@ -34,7 +45,7 @@ impl<O> Admission<O> {
             return (Err(Refusal::Closed), effects);
         }
         // as long as those wait who take whatever there is, there is nothing
-        if state.queue.oldest_of_all().is_none() {
+        if state.queue.oldest_of_all().is_none() && (preferred.is_some() || !state.is_full()) {
             let preferred = preferred.filter(|key| Self::may_prefer(&state, *key, want));
             let cost = |_: &Queue<_>| want.cost.clone();
             let at_hand = preferred.and_then(|key| self.take_on(&mut state, key, cost, now, &mut effects));
@@ -60,6 +71,32 @@ impl<O> Admission<O> {
         effects.clock = state.queue.watch(place, realm);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
+    }
+
+    /// Takes a slot on this endpoint, with a connection if one lies ready, where that is all there is to it: one is free,
+    /// nobody is in line, nothing is to be paid, the breaker is closed. `None` says no more than that it has to be
+    /// [asked](Self::ask) for. No want is as good as one for anything.
+    #[inline]
+    pub(crate) fn take_free(&self, key: u32, want: Option<&Want>, now: Instant) -> Option<Grant<O>> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        if state.closed || state.queue.waiting() > 0 || state.taken >= state.limit {
+            return None;
+        }
+        let gate = state.gates.get_mut(key as usize)?;
+        let meets = want.is_none_or(|want| gate.meets(want.min_position, &want.terms));
+        if !meets || gate.toll.is_some() || !gate.breaker.state().is_closed() {
+            return None;
+        }
+        let (ticket, paid) = gate.take(|| Cost::ONE, now)?;
+        gate.stats.slot_taken();
+        state.taken += 1;
+        Some(Grant {
+            key,
+            ticket,
+            paid,
+            object: state.stash.pop(key),
+        })
     }
 
     /// Asks for a slot at once, on the preferred endpoint or else on the least loaded other one; never stands in line,
@@ -194,6 +231,7 @@ impl<O> Admission<O> {
 
     /// When the first endpoint can become usable for those who demand this position and have these terms, if none is:
     /// then whoever gives up before that waits in vain.
+    #[inline]
     pub(super) fn hopeless_before(
         gates: &[Gate],
         eligible: &[u32],
@@ -202,10 +240,21 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> Option<Instant> {
         let meets = |key: &u32| gates[*key as usize].meets(min, terms);
-        let anybody = min.is_none() && *terms == Terms::NONE;
-        if !eligible.is_empty() && anybody || eligible.iter().any(meets) {
+        let anybody = min.is_none() && terms.are_none();
+        if !eligible.is_empty() && (anybody || eligible.iter().any(meets)) {
             return None;
         }
+        Self::soonest(gates, eligible, short, (min, terms), now)
+    }
+
+    #[cold]
+    fn soonest(
+        gates: &[Gate],
+        eligible: &[u32],
+        short: bool,
+        (min, terms): (Option<u64>, &Terms),
+        now: Instant,
+    ) -> Option<Instant> {
         let mut members = gates.iter().filter(|gate| gate.is_member()).peekable();
         members.peek()?;
         let alone = eligible.is_empty() && !gates.iter().any(|gate| gate.is_relied_on(now));
@@ -215,6 +264,7 @@ impl<O> Admission<O> {
         soonest.map_or_else(|| Some(after(now, FOREVER)), |at| (at > now).then_some(at))
     }
 
+    #[inline]
     pub(super) fn is_hopeless(state: &State<O>, want: &Want, now: Instant) -> bool {
         let State {
             gates,
@@ -241,6 +291,14 @@ impl<O> Admission<O> {
         now: Instant,
     ) -> (Turn<O>, Effects) {
         let mut state = self.lock();
+        if let Some(mut grant) = state.queue.take_given(*place) {
+            let gate = &state.gates[grant.key as usize];
+            if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
+                Self::complete(&mut state, &mut grant);
+                return (Turn::Go(grant), Effects::default());
+            }
+            return self.look_again((state, grant), place, waker, want, now);
+        }
         // dropped after the lock is gone
         let mut wakers = [None, None];
         let mut effects = Effects::default();
@@ -257,42 +315,45 @@ impl<O> Admission<O> {
                 }
             }
             Look::Closed => Turn::Closed,
-            Look::Given(mut grant) => {
-                let gate = &state.gates[grant.key as usize];
-                if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
-                    Self::complete(&mut state, &mut grant);
-                    Turn::Go(grant)
-                } else {
-                    // the endpoint went bad between the grant and this moment
-                    if let Some(toll) = &gate.toll {
-                        toll.give_back(grant.paid, now);
-                    }
-                    let paid = grant.paid > 0;
-                    let mut clock = None;
-                    let turn = if state.closed {
-                        Turn::Closed
-                    } else {
-                        *place = state.queue.stand_again(*place, want, waker.clone());
-                        clock = state.queue.watch(*place, here());
-                        Turn::Wait
-                    };
-                    self.publish_waiting(&state);
-                    drop(state);
-                    let mut effects = self.give_back(grant, Settle::Neutral, None, now);
-                    if matches!(turn, Turn::Wait) {
-                        // others may use what it was given, and a slot that it may use may have been free all along
-                        self.serve(&mut self.lock(), now, &mut effects);
-                    }
-                    // what is spent may be there sooner than was planned
-                    effects.rearm |= paid;
-                    effects.clock = clock;
-                    return (turn, effects);
-                }
-            }
         };
         self.publish_waiting(&state);
         drop(state);
         drop(wakers);
+        (turn, effects)
+    }
+
+    /// The endpoint went bad between the grant and this moment.
+    #[cold]
+    fn look_again(
+        &self,
+        (mut state, grant): (MutexGuard<'_, State<O>>, Grant<O>),
+        place: &mut Place,
+        waker: &Waker,
+        want: &Want,
+        now: Instant,
+    ) -> (Turn<O>, Effects) {
+        if let Some(toll) = &state.gates[grant.key as usize].toll {
+            toll.give_back(grant.paid, now);
+        }
+        let paid = grant.paid > 0;
+        let mut clock = None;
+        let turn = if state.closed {
+            Turn::Closed
+        } else {
+            *place = state.queue.stand_again(*place, want, waker.clone());
+            clock = state.queue.watch(*place, here());
+            Turn::Wait
+        };
+        self.publish_waiting(&state);
+        drop(state);
+        let mut effects = self.give_back(grant, Settle::Neutral, None, now);
+        if matches!(turn, Turn::Wait) {
+            // others may use what it was given, and a slot that it may use may have been free all along
+            self.serve(&mut self.lock(), now, &mut effects);
+        }
+        // what is spent may be there sooner than was planned
+        effects.rearm |= paid;
+        effects.clock = clock;
         (turn, effects)
     }
 

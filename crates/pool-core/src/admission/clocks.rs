@@ -6,7 +6,8 @@
 //! so that one that is blocked or gone delays nobody elsewhere.
 //!
 //! Mostly callers are equally patient, so who comes last gives up last: such deadlines lie in a queue, the others in a
-//! heap. Nobody takes his out when he leaves. Those of who has left are dropped when they come to the front, and when
+//! heap. Who leaves takes his out only if it is the first or the last of the queue, as mostly: who is served came first,
+//! and who goes away at once came last. Those of others who have left are dropped when they come to the front, and when
 //! there are twice as many as were waited for the last time this was done: so there are never more than that.
 
 use std::{
@@ -14,6 +15,8 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     num::NonZeroU32,
 };
+
+use tokio::time::Instant;
 
 /// Where somebody waits: a runtime, or none.
 pub(crate) type Realm = Option<tokio::runtime::Id>;
@@ -30,13 +33,9 @@ pub(super) fn here() -> Realm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClockId(NonZeroU32);
 
-/// A moment, in nanoseconds since the line began: shorter than an `Instant`, and compared at once.
-pub(super) type At = i64;
-
-/// The deadline of one caller in line.
+/// The deadline of one caller in line. When it is, the caller's place knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Deadline {
-    pub(super) at: At,
     /// Who: its place in the slab, and a stamp that tells it from others in the same place.
     pub(super) key: u32,
     pub(super) stamp: u32,
@@ -45,33 +44,49 @@ pub(super) struct Deadline {
 /// So many deadlines may lie about before those of who has left are looked for.
 const FEW: usize = 64;
 
-/// The deadlines of one clock. What is asked as `waits` is whether its caller still waits for it.
+/// The deadlines of one clock. What is asked as `due` is when that is, if its caller still waits for it.
 #[derive(Debug, Default)]
 struct Deadlines {
     in_order: VecDeque<Deadline>,
-    others: BinaryHeap<Reverse<Deadline>>,
+    others: BinaryHeap<Reverse<(Instant, Deadline)>>,
     /// How many there may be before they are looked through.
     room: usize,
 }
 
 impl Deadlines {
     #[inline]
-    fn push(&mut self, deadline: Deadline, waits: impl Fn(&Deadline) -> bool) {
-        while self
-            .in_order
-            .back()
-            .is_some_and(|last| last.at > deadline.at && !waits(last))
-        {
-            self.in_order.pop_back();
-        }
-        if self.in_order.back().is_none_or(|last| last.at <= deadline.at) {
-            self.in_order.push_back(deadline);
-        } else {
-            self.others.push(Reverse(deadline));
+    fn push(&mut self, (at, deadline): (Instant, Deadline), due: impl Fn(Deadline) -> Option<Instant>) {
+        loop {
+            match self.in_order.back().map(|last| due(*last)) {
+                Some(None) => {
+                    self.in_order.pop_back();
+                }
+                Some(Some(last)) if last > at => {
+                    self.others.push(Reverse((at, deadline)));
+                    break;
+                }
+                _ => {
+                    self.in_order.push_back(deadline);
+                    break;
+                }
+            }
         }
         if self.len() > self.room {
-            self.clear_up(waits);
+            self.clear_up(due);
         }
+    }
+
+    /// Takes the deadline of who leaves out, if that is at hand.
+    #[inline]
+    fn leave(&mut self, deadline: Deadline) -> bool {
+        if self.in_order.back() == Some(&deadline) {
+            self.in_order.pop_back();
+        } else if self.in_order.front() == Some(&deadline) {
+            self.in_order.pop_front();
+        } else {
+            return false;
+        }
+        true
     }
 
     fn len(&self) -> usize {
@@ -80,26 +95,36 @@ impl Deadlines {
 
     /// Mostly who came first has left first.
     #[cold]
-    fn clear_up(&mut self, waits: impl Fn(&Deadline) -> bool) {
+    fn clear_up(&mut self, due: impl Fn(Deadline) -> Option<Instant>) {
         let before = self.len();
-        self.first(&waits);
+        self.first(&due);
         if self.len() > before / 2 {
-            self.in_order.retain(&waits);
-            self.others.retain(|Reverse(deadline)| waits(deadline));
+            self.in_order.retain(|deadline| due(*deadline).is_some());
+            self.others
+                .retain(|Reverse((_, deadline))| due(*deadline).is_some());
         }
         self.room = FEW.max(2 * self.len());
     }
 
     /// The earliest that somebody still waits for.
-    fn first(&mut self, waits: impl Fn(&Deadline) -> bool) -> Option<Deadline> {
-        while self.in_order.front().is_some_and(|first| !waits(first)) {
+    fn first(&mut self, due: impl Fn(Deadline) -> Option<Instant>) -> Option<(Instant, Deadline)> {
+        let in_order = loop {
+            let Some(first) = self.in_order.front().copied() else {
+                break None;
+            };
+            if let Some(at) = due(first) {
+                break Some((at, first));
+            }
             self.in_order.pop_front();
-        }
-        while self.others.peek().is_some_and(|Reverse(first)| !waits(first)) {
+        };
+        while self
+            .others
+            .peek()
+            .is_some_and(|Reverse((_, first))| due(*first).is_none())
+        {
             self.others.pop();
         }
         let other = self.others.peek().map(|Reverse(first)| *first);
-        let in_order = self.in_order.front().copied();
         in_order.into_iter().chain(other).min()
     }
 
@@ -118,7 +143,7 @@ struct Clock {
     id: ClockId,
     realm: Realm,
     /// What its timer is set to, or is about to be.
-    armed: At,
+    armed: Option<Instant>,
     deadlines: Deadlines,
 }
 
@@ -137,18 +162,24 @@ impl Clocks {
     pub(super) fn expect(
         &mut self,
         realm: Realm,
-        deadline: Deadline,
-        waits: impl Fn(&Deadline) -> bool,
+        (at, deadline): (Instant, Deadline),
+        due: impl Fn(Deadline) -> Option<Instant>,
     ) -> Option<ClockId> {
-        let at = self.all.iter().position(|clock| clock.realm == realm);
-        let at = at.unwrap_or_else(|| self.add(realm));
-        let clock = &mut self.all[at];
-        clock.deadlines.push(deadline, waits);
-        if deadline.at >= clock.armed {
+        let found = self.all.iter().position(|clock| clock.realm == realm);
+        let found = found.unwrap_or_else(|| self.add(realm));
+        let clock = &mut self.all[found];
+        clock.deadlines.push((at, deadline), due);
+        if clock.armed.is_some_and(|armed| at >= armed) {
             return None;
         }
-        clock.armed = deadline.at;
+        clock.armed = Some(at);
         Some(clock.id)
+    }
+
+    /// Who had this deadline waits for it no more.
+    #[inline]
+    pub(super) fn leave(&mut self, deadline: Deadline) {
+        let _at_hand = self.all.iter_mut().any(|clock| clock.deadlines.leave(deadline));
     }
 
     #[cold]
@@ -158,7 +189,7 @@ impl Clocks {
         self.all.push(Clock {
             id,
             realm,
-            armed: At::MAX,
+            armed: None,
             deadlines: Deadlines::default(),
         });
         self.all.len() - 1
@@ -168,25 +199,25 @@ impl Clocks {
     pub(super) fn overdue(
         &mut self,
         id: ClockId,
-        now: At,
-        waits: impl Fn(&Deadline) -> bool,
+        now: Instant,
+        due: impl Fn(Deadline) -> Option<Instant>,
     ) -> Option<Deadline> {
         let clock = self.all.iter_mut().find(|clock| clock.id == id)?;
-        let first = clock.deadlines.first(waits).filter(|first| first.at <= now)?;
+        let (_, first) = clock.deadlines.first(due).filter(|(at, _)| *at <= now)?;
         clock.deadlines.take(first);
         Some(first)
     }
 
     /// When the clock must ring next. A clock that nobody waits for is gone.
-    pub(super) fn next(&mut self, id: ClockId, waits: impl Fn(&Deadline) -> bool) -> Option<At> {
+    pub(super) fn next(&mut self, id: ClockId, due: impl Fn(Deadline) -> Option<Instant>) -> Option<Instant> {
         let at = self.all.iter().position(|clock| clock.id == id)?;
         let clock = &mut self.all[at];
-        let Some(first) = clock.deadlines.first(waits) else {
+        let Some((first, _)) = clock.deadlines.first(due) else {
             self.all.swap_remove(at);
             return None;
         };
-        clock.armed = first.at;
-        Some(first.at)
+        clock.armed = Some(first);
+        Some(first)
     }
 
     /// The clock will not ring any more. Returns the deadlines, also of who has left.
@@ -195,7 +226,8 @@ impl Clocks {
             return Vec::new();
         };
         let deadlines = self.all.swap_remove(at).deadlines;
-        let others = deadlines.others.into_iter().map(|Reverse(deadline)| deadline);
+        let others = deadlines.others.into_iter();
+        let others = others.map(|Reverse((_, deadline))| deadline);
         deadlines.in_order.into_iter().chain(others).collect()
     }
 

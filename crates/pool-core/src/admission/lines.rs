@@ -7,8 +7,6 @@
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::clocks::At;
-
 /// Who is served first: the smaller. The moment from which on nobody who comes overtakes; then the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
@@ -29,7 +27,7 @@ pub(super) struct Line {
     /// The first caller's rank.
     pub(super) first: Option<Rank>,
     /// Nobody in it gives up before this moment.
-    pub(super) patience: Option<At>,
+    pub(super) patience: Option<Instant>,
     left: Link,
     right: Link,
     /// The line with the oldest caller of the subtree.
@@ -52,7 +50,7 @@ impl Line {
 
     /// Somebody in it waits until this moment.
     #[inline]
-    pub(super) fn expect_until(&mut self, deadline: At) {
+    pub(super) fn expect_until(&mut self, deadline: Instant) {
         self.patience = Some(self.patience.map_or(deadline, |patience| patience.min(deadline)));
     }
 }

@@ -801,3 +801,6 @@ fn a_panic_that_begins_meets_one_who_joins() {
 
 #[path = "loom_clock_tests.rs"]
 mod clocks;
+
+#[path = "loom_free_tests.rs"]
+mod free;

@@ -145,9 +145,21 @@ struct Rest {
 }
 
 impl Effects {
-    #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
+    #[cfg(all(test, not(pool_loom)))]
+    const fn is_empty(&self) -> bool {
         self.waker.is_none() && self.rest.is_none() && !self.rearm
+    }
+
+    /// Wakes the one who is to be woken, if that or nothing is all there is to do.
+    #[inline]
+    pub(crate) fn wake_one(mut self) -> Result<(), Self> {
+        if self.rest.is_some() || self.rearm {
+            return Err(self);
+        }
+        if let Some(waker) = self.waker.take() {
+            foreign::wake([waker]);
+        }
+        Ok(())
     }
 
     #[cold]

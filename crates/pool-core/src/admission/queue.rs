@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     Terms,
-    clocks::{At, ClockId, Clocks, Deadline, Realm},
+    clocks::{ClockId, Clocks, Deadline, Realm},
     lines::{Line, Lines, Link, Rank},
 };
 use crate::{
@@ -99,7 +99,7 @@ impl From<Link> for Neighbour {
 #[derive(Debug)]
 struct Node<G> {
     rank: Rank,
-    deadline: At,
+    deadline: Instant,
     prev: Neighbour,
     next: Neighbour,
     line: u32,
@@ -108,12 +108,12 @@ struct Node<G> {
     state: State<G>,
 }
 
-/// Whether the caller of a deadline still waits, and for nothing sooner.
+/// When a deadline is, if its caller still waits, and for nothing sooner.
 #[inline]
-fn waits<G>(nodes: &Slab<Node<G>>, deadline: &Deadline) -> bool {
-    nodes
-        .get(deadline.key as usize)
-        .is_some_and(|node| node.stamp == deadline.stamp && matches!(node.state, State::Waiting(..)))
+fn due<G>(nodes: &Slab<Node<G>>, deadline: Deadline) -> Option<Instant> {
+    let node = nodes.get(deadline.key as usize)?;
+    let waits = node.stamp == deadline.stamp && matches!(node.state, State::Waiting(..));
+    waits.then_some(node.deadline)
 }
 
 /// Lines of one priority and the same terms that avoid the same endpoints.
@@ -149,14 +149,12 @@ impl Reach {
     };
 }
 
-/// What a caller finds when it looks.
+/// What a caller finds who has been given nothing.
 #[derive(Debug)]
-pub(crate) enum Look<G> {
+pub(crate) enum Look {
     /// Still waiting; its waker was stored. The one it replaces is to be dropped outside the lock. If a clock is named, its
     /// timer is to be set.
     Waiting(Option<Waker>, Option<ClockId>),
-    /// It was given this. Its place is gone.
-    Given(G),
     /// The pool was closed. Its place is gone.
     Closed,
 }
@@ -177,15 +175,14 @@ pub(crate) struct Queue<G> {
     routed: NeedSet,
     clocks: Clocks,
     next_stamp: u32,
-    /// Where moments are counted from.
-    epoch: Instant,
 }
 
 fn delays(ageing: Duration) -> [Duration; 3] {
     LASTING.map(|priority| ageing.saturating_mul(priority as u32))
 }
 
-/// The groups that avoid nothing and have no terms stay for good, at the index of their priority.
+/// The groups that avoid nothing and have no terms stay for good, at the index of their priority, and so do their plain
+/// lines.
 const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl<G> Queue<G> {
@@ -195,10 +192,15 @@ impl<G> Queue<G> {
     }
 
     pub(crate) fn new(ageing: Duration) -> Self {
-        let groups = LASTING.map(|priority| Group::new(Vec::new(), Terms::NONE, priority));
+        let mut lines = Lines::new();
+        let groups = LASTING.map(|priority| {
+            let mut group = Group::new(Vec::new(), Terms::NONE, priority);
+            group.plain = Some(lines.all.insert(Line::new(priority as u32, None)) as u32);
+            group
+        });
         Self {
             nodes: Slab::new(),
-            lines: Lines::new(),
+            lines,
             groups: groups.into_iter().enumerate().collect(),
             next_seq: 0,
             waiting: 0,
@@ -207,32 +209,6 @@ impl<G> Queue<G> {
             routed: NeedSet::default(),
             clocks: Clocks::default(),
             next_stamp: 1,
-            epoch: Instant::now(),
-        }
-    }
-
-    /// A moment as it is kept here. It may lie before the beginning: clocks of tests do.
-    #[inline]
-    fn at(&self, moment: Instant) -> At {
-        let nanos = |time: Duration| {
-            let seconds = At::try_from(time.as_secs()).unwrap_or(At::MAX);
-            seconds
-                .saturating_mul(1_000_000_000)
-                .saturating_add(At::from(time.subsec_nanos()))
-        };
-        if moment >= self.epoch {
-            nanos(moment - self.epoch)
-        } else {
-            -nanos(self.epoch - moment)
-        }
-    }
-
-    fn moment(&self, at: At) -> Instant {
-        let time = Duration::from_nanos(at.unsigned_abs());
-        if at < 0 {
-            self.epoch.checked_sub(time).unwrap_or(self.epoch)
-        } else {
-            after(self.epoch, time)
         }
     }
 
@@ -270,29 +246,23 @@ impl<G> Queue<G> {
 
     fn stand(&mut self, want: &Want, rank: Rank, waker: Waker) -> Place {
         let line = self.line_for(want);
-        let ends = self.lines.at(line).ends;
         // who comes is last; who comes again is among the first
-        let prev = match ends {
-            Some((_, last)) if self.nodes[last as usize].rank < rank => Some(last),
-            Some((first, _)) => self.last_before(Some(first), rank),
-            None => None,
+        let (prev, next) = match self.lines.at(line).ends {
+            None => (None, None),
+            Some((_, last)) if self.nodes[last as usize].rank < rank => (Some(last), None),
+            Some((first, _)) => self.neighbours(first, rank),
         };
-        let next = match prev {
-            Some(prev) => self.nodes[prev as usize].next.get(),
-            None => ends.map(|(first, _)| first),
-        };
-        let deadline = self.at(want.deadline);
-        let cost = (want.cost != Cost::ONE).then(|| Box::new(want.cost.clone()));
+        let cost = (!want.cost.is_one()).then(|| Box::new(want.cost.clone()));
         let key = self.nodes.insert(Node {
             rank,
-            deadline,
+            deadline: want.deadline,
             prev: prev.into(),
             next: next.into(),
             line,
             stamp: 0,
             state: State::Waiting(Some(waker), cost),
         }) as u32;
-        self.link((key, rank), line, (prev, next), deadline);
+        self.link((key, rank), line, (prev, next), want.deadline);
         Place { key, rank }
     }
 
@@ -389,8 +359,8 @@ impl<G> Queue<G> {
         self.next_stamp = stamp.wrapping_add(1).max(1);
         node.stamp = stamp;
         let (at, key) = (node.deadline, place.key);
-        clocks.expect(realm, Deadline { at, key, stamp }, |deadline| {
-            waits(nodes, deadline)
+        clocks.expect(realm, (at, Deadline { key, stamp }), |deadline| {
+            due(nodes, deadline)
         })
     }
 
@@ -402,10 +372,9 @@ impl<G> Queue<G> {
         most: usize,
         wakers: &mut Vec<Waker>,
     ) -> bool {
-        let now = self.at(now);
         for _ in 0..most {
             let Self { nodes, clocks, .. } = self;
-            let Some(overdue) = clocks.overdue(clock, now, |deadline| waits(nodes, deadline)) else {
+            let Some(overdue) = clocks.overdue(clock, now, |deadline| due(nodes, deadline)) else {
                 return true;
             };
             self.take_waker(overdue, wakers);
@@ -416,14 +385,13 @@ impl<G> Queue<G> {
     /// When the clock must ring next, if anybody waits for that.
     pub(super) fn next_ring(&mut self, clock: ClockId) -> Option<Instant> {
         let Self { nodes, clocks, .. } = self;
-        let next = clocks.next(clock, |deadline| waits(nodes, deadline));
-        next.map(|at| self.moment(at))
+        clocks.next(clock, |deadline| due(nodes, deadline))
     }
 
     /// Takes the wakers of all whose deadlines are on the clock. It is gone.
     pub(super) fn stop_clock(&mut self, clock: ClockId, wakers: &mut Vec<Waker>) {
         for deadline in self.clocks.remove(clock) {
-            if waits(&self.nodes, &deadline) {
+            if due(&self.nodes, deadline).is_some() {
                 self.take_waker(deadline, wakers);
             }
         }
@@ -435,31 +403,46 @@ impl<G> Queue<G> {
         }
     }
 
-    /// `realm` is asked only when the caller has to be put on a clock again.
-    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look<G> {
-        let Some(node) = self.node(place) else {
-            return Look::Closed;
-        };
-        if let State::Waiting(stored, _) = &mut node.state {
-            let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
-            let again = stored.is_none();
-            let replaced = if same { None } else { stored.replace(waker.clone()) };
-            let mut clock = None;
-            if again {
-                // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
-                // be on a clock any more
-                let (line, deadline) = (node.line, node.deadline);
-                self.lines.at_mut(line).expect_until(deadline);
-                clock = self.watch(place, realm());
-            }
-            return Look::Waiting(replaced, clock);
+    /// What the caller was given, if it was. Its place is gone then.
+    #[inline]
+    pub(super) fn take_given(&mut self, place: Place) -> Option<G> {
+        if !matches!(self.node(place)?.state, State::Given(_)) {
+            return None;
         }
         match self.nodes.remove(place.key as usize).state {
-            State::Given(what) => Look::Given(what),
-            State::Closed | State::Waiting(..) => Look::Closed,
+            State::Given(what) => Some(what),
+            State::Waiting(..) | State::Closed => None,
         }
     }
 
+    /// Looks at a place where nothing was given. `realm` is asked only when the caller has to be put on a clock again.
+    pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look {
+        let Some(node) = self.node(place) else {
+            return Look::Closed;
+        };
+        let State::Waiting(stored, _) = &mut node.state else {
+            debug_assert!(
+                matches!(node.state, State::Closed),
+                "what is given is taken first"
+            );
+            self.nodes.remove(place.key as usize);
+            return Look::Closed;
+        };
+        let same = stored.as_ref().is_some_and(|old| old.will_wake(waker));
+        let again = stored.is_none();
+        let replaced = if same { None } else { stored.replace(waker.clone()) };
+        let mut clock = None;
+        if again {
+            // who was woken to look whether it waits in vain counts among the patient again; and its deadline may not
+            // be on a clock any more
+            let (line, deadline) = (node.line, node.deadline);
+            self.lines.at_mut(line).expect_until(deadline);
+            clock = self.watch(place, realm());
+        }
+        Look::Waiting(replaced, clock)
+    }
+
+    #[inline]
     fn node(&mut self, place: Place) -> Option<&mut Node<G>> {
         let node = self.nodes.get_mut(place.key as usize);
         node.filter(|node| node.rank.seq == place.rank.seq)
@@ -492,7 +475,6 @@ impl<G> Queue<G> {
             let line = self.lines.at(id);
             let terms = &self.groups[line.group as usize].terms;
             let moment = line.patience.and_then(|_| soonest((line.min_position, terms)));
-            let moment = moment.map(|moment| self.at(moment));
             if let (Some(patience), Some(moment)) = (line.patience, moment)
                 && patience < moment
             {
@@ -508,13 +490,13 @@ impl<G> Queue<G> {
         }
     }
 
-    fn wake_before(&mut self, line: u32, moment: At, wakers: &mut Vec<Waker>) {
+    fn wake_before(&mut self, line: u32, moment: Instant, wakers: &mut Vec<Waker>) {
         let mut patience = None;
         let mut at = self.lines.at(line).ends.map(|(first, _)| first);
         while let Some(key) = at {
             let node = &mut self.nodes[key as usize];
             if node.deadline >= moment {
-                patience = Some(patience.map_or(node.deadline, |least: At| least.min(node.deadline)));
+                patience = Some(patience.map_or(node.deadline, |least: Instant| least.min(node.deadline)));
             } else if let State::Waiting(waker, _) = &mut node.state {
                 wakers.extend(waker.take());
             }
@@ -538,7 +520,7 @@ impl<G> Queue<G> {
     }
 
     /// Makes a caller who knows his neighbours known to them.
-    fn link(&mut self, (key, rank): (u32, Rank), line: u32, (prev, next): (Link, Link), deadline: At) {
+    fn link(&mut self, (key, rank): (u32, Rank), line: u32, (prev, next): (Link, Link), deadline: Instant) {
         if let Some(prev) = prev {
             self.nodes[prev as usize].next = Neighbour(key);
         }
@@ -563,17 +545,20 @@ impl<G> Queue<G> {
         }
     }
 
-    fn last_before(&self, mut at: Link, rank: Rank) -> Link {
-        let mut before = None;
+    /// Between whom a caller of this rank stands, in the line that begins with `first`.
+    fn neighbours(&self, first: u32, rank: Rank) -> (Link, Link) {
+        let (mut before, mut at) = (None, Some(first));
         while let Some(key) = at.filter(|key| self.nodes[*key as usize].rank < rank) {
             before = Some(key);
             at = self.nodes[key as usize].next.get();
         }
-        before
+        (before, at)
     }
 
     fn unlink(&mut self, key: u32) {
         let node = &self.nodes[key as usize];
+        let stamp = node.stamp;
+        self.clocks.leave(Deadline { key, stamp });
         let (prev, next, line) = (node.prev.get(), node.next.get(), node.line);
         let at = self.lines.at_mut(line);
         if let Some(prev) = prev {
@@ -606,7 +591,16 @@ impl<G> Queue<G> {
 /// Lines and groups, which come and go with those who stand in them.
 impl<G> Queue<G> {
     /// The line for what is wanted, perhaps a new one.
+    #[inline]
     fn line_for(&mut self, want: &Want) -> u32 {
+        if want.avoid.is_empty() && want.min_position.is_none() && want.terms.are_none() {
+            return want.priority as u32;
+        }
+        self.special_line_for(want)
+    }
+
+    #[inline(never)]
+    fn special_line_for(&mut self, want: &Want) -> u32 {
         let id = self.group(want);
         let group = &self.groups[id as usize];
         let there = match want.min_position {

@@ -8,7 +8,22 @@ use super::{
     Admission, Effects, Grant, Place, Settle, State,
     queue::{Queue, Reach},
 };
-use crate::breaker::Ticket;
+use crate::{breaker::Ticket, sync::MutexGuard};
+
+impl<O> State<O> {
+    /// Whether another success on this endpoint changes nothing but numbers.
+    #[inline]
+    fn is_sound(&self, key: u32) -> bool {
+        let gate = self.gates.get(key as usize);
+        gate.is_some_and(|gate| gate.breaker.state().is_closed())
+    }
+
+    /// Whether connections lie ready here, and do not go back into the storage at once.
+    #[inline]
+    pub(super) const fn takes_back(&self) -> bool {
+        !self.closed && !self.stash.has_ended()
+    }
+}
 
 impl<O> Admission<O> {
     /// Gives a slot back, with its connection if that is clean. Both go to the oldest caller who may use them; if there
@@ -27,27 +42,47 @@ impl<O> Admission<O> {
             ..
         } = grant;
         self.release((key, ticket), &mut object, (outcome, throttle), now)
+            .unwrap_or_default()
     }
 
-    /// The same, with the connection where it lies: moving it costs.
+    /// The same, with the connection where it lies: moving it costs. `None` says that nobody has to do anything, as mostly.
+    #[inline]
     pub(crate) fn release(
         &self,
         (key, ticket): (u32, Ticket),
         object: &mut Option<O>,
         (outcome, throttle): (Settle, Option<Duration>),
         now: Instant,
-    ) -> Effects {
-        let mut effects = Effects::default();
-        let mut settled = false;
-        loop {
-            let mut state = self.lock();
-            if !settled {
-                settled = true;
-                self.settle(&mut state, key, ticket, outcome, now, &mut effects);
-                if let Some(wait) = throttle {
-                    self.throttle(&mut state, key, wait, now, &mut effects);
-                }
+    ) -> Option<Effects> {
+        let mut state = self.lock();
+        let well = outcome == Settle::Success && throttle.is_none() && object.is_some();
+        if well && state.is_sound(key) {
+            // a closed breaker only counts it
+            let _stays_closed = state.gates[key as usize].breaker.succeed(ticket, now);
+            if state.queue.waiting() == 0 && Self::stow(&mut state, key, object) {
+                self.free_slot(&mut state, key);
+                return None;
             }
+            return Some(self.pass_on(state, key, object, now, Effects::default()));
+        }
+        let mut effects = Effects::default();
+        self.settle(&mut state, key, ticket, outcome, now, &mut effects);
+        if let Some(wait) = throttle {
+            self.throttle(&mut state, key, wait, now, &mut effects);
+        }
+        Some(self.pass_on(state, key, object, now, effects))
+    }
+
+    /// A slot, of which it is settled what it was good for, and its connection go to whom they may.
+    fn pass_on<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<O>>,
+        key: u32,
+        object: &mut Option<O>,
+        now: Instant,
+        mut effects: Effects,
+    ) -> Effects {
+        loop {
             if self.hand_over(&mut state, key, object, now, &mut effects) {
                 if effects.rearm {
                     // the outcome opened more than this one slot: a breaker has closed
@@ -56,18 +91,19 @@ impl<O> Admission<O> {
                 self.publish_waiting(&state);
                 return effects;
             }
-            if !Self::stow(&mut state, key, object) {
-                // into the storage before the slot is free
-                drop(state);
-                *object = None;
-                continue;
+            if Self::stow(&mut state, key, object) {
+                break;
             }
-            self.free_slot(&mut state, key);
-            if state.queue.waiting() > 0 {
-                self.serve(&mut state, now, &mut effects);
-            }
-            return effects;
+            // into the storage before the slot is free
+            drop(state);
+            *object = None;
+            state = self.lock();
         }
+        self.free_slot(&mut state, key);
+        if state.queue.waiting() > 0 {
+            self.serve(&mut state, now, &mut effects);
+        }
+        effects
     }
 
     /// What was paid for a slot that is still held goes back into the quotas: nothing was sent.
@@ -184,6 +220,7 @@ impl<O> Admission<O> {
         self.waiting.store(state.queue.waiting(), Ordering::Release);
     }
 
+    #[inline]
     pub(super) fn free_slot(&self, state: &mut State<O>, key: u32) {
         self.set_crowded(false);
         let gate = &mut state.gates[key as usize];

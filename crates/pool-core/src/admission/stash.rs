@@ -42,12 +42,23 @@ impl<O> Stash<O> {
         self.ready.get_mut(key as usize)?.pop()
     }
 
+    #[inline]
     fn push(&mut self, key: u32, object: O) {
-        let key = key as usize;
-        if key >= self.ready.len() {
-            self.ready.resize_with(key + 1, Vec::new);
+        match self.ready.get_mut(key as usize) {
+            Some(ready) => ready.push(object),
+            None => self.push_first(key as usize, object),
         }
+    }
+
+    #[cold]
+    fn push_first(&mut self, key: usize, object: O) {
+        self.ready.resize_with(key + 1, Vec::new);
         self.ready[key].push(object);
+    }
+
+    #[inline]
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// All of one endpoint, the one that has rested longest first.
@@ -74,11 +85,12 @@ impl<O> Stash<O> {
 impl<O> Admission<O> {
     /// Lays a connection away whose slot is becoming free. If that cannot be it is left where it was, to be put back
     /// before the slot is free; then the answer is `false`.
+    #[inline]
     pub(super) fn stow(state: &mut State<O>, key: u32, object: &mut Option<O>) -> bool {
         if object.is_none() {
             return true;
         }
-        if state.closed || state.stash.ended || !state.gates[key as usize].is_member() {
+        if !state.takes_back() || !state.gates[key as usize].is_member() {
             return false;
         }
         if let Some(object) = object.take() {

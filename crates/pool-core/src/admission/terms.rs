@@ -56,6 +56,12 @@ impl Terms {
         }
     }
 
+    /// Whether any endpoint will do.
+    #[inline]
+    pub(crate) const fn are_none(&self) -> bool {
+        self.names.is_none() && self.need.is_none()
+    }
+
     /// Whether they name endpoints.
     #[inline]
     pub(crate) const fn name_endpoints(&self) -> bool {

@@ -149,6 +149,8 @@ struct Model {
     /// When it wakes by itself.
     next_tick: Option<Instant>,
     provider: Provider,
+    /// Nobody pays anything.
+    gratis: bool,
     accounts: [Account; 2],
     /// What those paid who were given something and have not looked yet, by their numbers.
     paid: std::collections::BTreeMap<u64, u32>,
@@ -174,6 +176,7 @@ impl Model {
         let provider =
             Provider::with_clock(ProviderId::new("acme").unwrap(), &provider, clock.clone()).unwrap();
         let own = Arc::new(Meter::new(Some(&own), clock, now));
+        let gratis = seed / 4 % 2 == 1;
         let gates = SLOTS.iter().zip(&stats).enumerate().map(|(key, (slots, stats))| {
             let (stats, health) = (Arc::clone(stats), HealthConfig::default());
             let mut gate = Gate::new(stats, *slots, &health, breaker.clone(), now);
@@ -182,7 +185,8 @@ impl Model {
             } else {
                 (None, Some(provider.clone()))
             };
-            gate.toll = Toll { own, provider }.boxed();
+            let toll = Toll { own, provider };
+            gate.toll = toll.boxed().filter(|_| !gratis);
             gate
         });
         let panic_below = [None, Some(0.5), Some(1.0)][(seed % 3) as usize];
@@ -211,6 +215,7 @@ impl Model {
             rearm: true,
             next_tick: None,
             provider,
+            gratis,
             accounts: QUOTAS.map(|quota| Account {
                 quota,
                 out: 0.0,
@@ -315,8 +320,19 @@ impl Model {
         };
         let flag = Arc::<Flag>::default();
         let waker = Waker::from(Arc::clone(&flag));
-        let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
-        self.apply(effects);
+        let short = preferred.filter(|_| self.rng.bool());
+        let short = short.and_then(|key| self.admission.take_free(key, Some(&want), self.now));
+        let asked = if let Some(grant) = short {
+            assert!(
+                theirs.is_empty() && !self.closed,
+                "that is the long way's business"
+            );
+            Ok(Asked::Go(grant))
+        } else {
+            let (asked, effects) = self.admission.ask(preferred, &want, &waker, self.now);
+            self.apply(effects);
+            asked
+        };
         match asked {
             Ok(Asked::Go(grant)) => {
                 for (rank, keys) in theirs {
@@ -326,10 +342,15 @@ impl Model {
                 let position = state.gates[grant.key as usize]
                     .position
                     .map(|(position, _)| position);
-                assert!(state.gates[grant.key as usize].suits(&want.terms), "{want:?}");
+                let gate = &state.gates[grant.key as usize];
+                assert!(gate.suits(&want.terms), "{want:?}");
+                assert!(
+                    gate.still_good(grant.ticket, self.now),
+                    "it was let in where nobody may"
+                );
                 drop(state);
                 assert!(want.min_position <= position || want.min_position.is_none());
-                let units = want.cost.plain();
+                let units = self.price(&want);
                 let now = self.now;
                 assert_eq!(grant.paid, units);
                 self.account(grant.key).pay(units, now);
@@ -341,6 +362,10 @@ impl Model {
                 assert_eq!(refusal == Refusal::Closed, self.closed, "{refusal:?}");
             }
         }
+    }
+
+    fn price(&self, want: &Want) -> u32 {
+        if self.gratis { 0 } else { want.cost.plain() }
     }
 
     fn account(&mut self, key: u32) -> &mut Account {
@@ -371,7 +396,7 @@ impl Model {
         for (seq, key, paid) in given {
             if !self.paid.contains_key(&seq) {
                 let waiter = self.line.iter().find(|waiter| waiter.place.rank.seq == seq);
-                let units = waiter.expect("who is given something waits").want.cost.plain();
+                let units = self.price(&waiter.expect("who is given something waits").want);
                 assert_eq!(units, paid);
                 self.paid.insert(seq, units);
                 let now = self.now;

@@ -78,6 +78,13 @@ impl<'a> Candidate<'a> {
         self.stats.latency.handicap(now)
     }
 
+    /// What its load would be, for its weight, with one more request on it.
+    #[inline]
+    pub(super) fn load_at(&self, now: Instant) -> f64 {
+        // as a signed number in one instruction, and as exact
+        (self.in_flight as i64 + 1) as f64 / self.weight * self.handicap_at(now)
+    }
+
     /// Whether the newest attempt that told anything failed through the node's fault.
     pub fn is_failing(&self) -> bool {
         self.stats.latency.failing()

@@ -27,19 +27,18 @@ impl LeastRequests {
 impl LeastRequests {
     /// The least loaded, and of several the first from this turn on.
     fn least(among: &Candidates<'_>, turn: usize) -> Option<usize> {
-        let start = turn.checked_rem(among.len())?;
+        let mut index = turn.checked_rem(among.len())?;
         let mut best: Option<(usize, f64)> = None;
-        for step in 0..among.len() {
-            let index = (start + step) % among.len();
-            let Some(candidate) = among.get(index) else {
-                continue;
-            };
-            // what the load would be with this request on it; loads are read once, so the order is consistent
-            let load =
-                (candidate.in_flight() + 1) as f64 / candidate.weight() * candidate.handicap_at(among.now());
-            if best.is_none_or(|(_, least)| load < least) {
-                best = Some((index, load));
+        for _ in 0..among.len() {
+            if let Some(candidate) = among.get(index) {
+                // what the load would be with this request on it; loads are read once, so the order is consistent
+                let load = candidate.load_at(among.now());
+                if best.is_none_or(|(_, least)| load < least) {
+                    best = Some((index, load));
+                }
             }
+            // a division less
+            index = if index + 1 < among.len() { index + 1 } else { 0 };
         }
         best.map(|(index, _)| index)
     }

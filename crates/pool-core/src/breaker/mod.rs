@@ -17,7 +17,7 @@ mod window;
 
 pub use config::BreakerConfig;
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use tokio::time::Instant;
 use window::Window;
@@ -69,8 +69,8 @@ pub struct Transition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a ticket that never comes back holds a probe permit until its lease ends"]
 pub struct Ticket {
-    generation: u64,
-    probe: Option<NonZeroU64>,
+    generation: u32,
+    probe: Option<NonZeroU32>,
 }
 
 impl Ticket {
@@ -78,7 +78,7 @@ impl Ticket {
     /// too few others are left. Whatever comes of it is ignored. It cannot close the breaker, since that takes identified
     /// probes, and it takes no probe's permit.
     pub const BYPASS: Self = Self {
-        generation: u64::MAX,
+        generation: u32::MAX,
         probe: None,
     };
 
@@ -90,7 +90,7 @@ impl Ticket {
 
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    id: NonZeroU64,
+    id: NonZeroU32,
     expires: Instant,
 }
 
@@ -99,8 +99,9 @@ struct Probe {
 pub struct Breaker {
     config: BreakerConfig,
     state: BreakerState,
-    generation: u64,
-    next_probe: NonZeroU64,
+    /// Never that of a bypass. Goes round after so many transitions that nobody is left who was admitted in it before.
+    generation: u32,
+    next_probe: NonZeroU32,
     probes: Vec<Probe>,
     probe_successes: u32,
     /// Since when no request, only health checks, was admitted as a probe.
@@ -120,7 +121,7 @@ impl Breaker {
         Self {
             state: BreakerState::Closed,
             generation: 0,
-            next_probe: NonZeroU64::MIN,
+            next_probe: NonZeroU32::MIN,
             probes: Vec::with_capacity(config.half_open_probes as usize),
             probe_successes: 0,
             quiet_since: now,
@@ -229,7 +230,7 @@ impl Breaker {
                     return None;
                 }
                 let id = self.next_probe;
-                self.next_probe = id.saturating_add(1);
+                self.next_probe = id.checked_add(1).unwrap_or(NonZeroU32::MIN);
                 self.probes.push(Probe {
                     id,
                     expires: now + self.config.probe_lease,
@@ -354,7 +355,7 @@ impl Breaker {
 
     fn enter(&mut self, to: BreakerState, now: Instant) -> Transition {
         let from = std::mem::replace(&mut self.state, to);
-        self.generation += 1;
+        self.generation = (self.generation + 1) % Ticket::BYPASS.generation;
         self.since = now;
         self.probes.clear();
         self.probe_successes = 0;

@@ -19,14 +19,32 @@ struct Bucket {
     slow: u32,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    bucket: usize,
+    begin: Instant,
+    end: Instant,
+}
+
+impl Slice {
+    /// Nothing falls into it.
+    const fn empty(at: Instant) -> Self {
+        Self {
+            bucket: 0,
+            begin: at,
+            end: at,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     origin: Instant,
     /// Nanoseconds of a slice, at least 1.
     slice_len: u64,
     buckets: [Bucket; BUCKETS],
-    /// The slice of the newest outcome, and when it begins and ends: a division is saved while it lasts.
-    newest: (u64, Instant, Instant),
+    /// The slice of the newest outcome, its bucket, and when it begins and ends: divisions are saved while it lasts.
+    newest: Slice,
 }
 
 impl Window {
@@ -38,7 +56,7 @@ impl Window {
                 .unwrap_or(u64::MAX)
                 .max(1),
             buckets: [Bucket::default(); BUCKETS],
-            newest: (0, origin, origin),
+            newest: Slice::empty(origin),
         }
     }
 
@@ -53,17 +71,32 @@ impl Window {
         (nanos / self.slice_len).saturating_add(1)
     }
 
-    fn begin_slice(&mut self, now: Instant) -> u64 {
+    /// The bucket of this moment, made ready for it.
+    #[inline(never)]
+    fn begin_slice(&mut self, now: Instant) -> usize {
         let slice = self.slice(now);
+        let index = (slice % BUCKETS as u64) as usize;
+        let bucket = &mut self.buckets[index];
+        if bucket.slice != slice {
+            *bucket = Bucket {
+                slice,
+                ..Bucket::default()
+            };
+        }
         let edge = |slice: u64| {
             let since = Duration::from_nanos(self.slice_len.saturating_mul(slice));
             self.origin.checked_add(since)
         };
         // beyond what the clock can tell nothing is remembered
-        if let (Some(begin), Some(end)) = (edge(slice - 1), edge(slice)) {
-            self.newest = (slice, begin, end);
-        }
-        slice
+        self.newest = match (edge(slice - 1), edge(slice)) {
+            (Some(begin), Some(end)) => Slice {
+                bucket: index,
+                begin,
+                end,
+            },
+            _ => Slice::empty(self.origin),
+        };
+        index
     }
 
     #[inline]
@@ -82,20 +115,13 @@ impl Window {
 
     #[inline]
     fn bucket(&mut self, now: Instant) -> &mut Bucket {
-        let (newest, begin, end) = self.newest;
-        let slice = if begin <= now && now < end {
-            newest
+        let Slice { bucket, begin, end } = self.newest;
+        let index = if begin <= now && now < end {
+            bucket
         } else {
             self.begin_slice(now)
         };
-        let bucket = &mut self.buckets[(slice % BUCKETS as u64) as usize];
-        if bucket.slice != slice {
-            *bucket = Bucket {
-                slice,
-                ..Bucket::default()
-            };
-        }
-        bucket
+        &mut self.buckets[index]
     }
 
     /// Outcomes and failures within the window.
@@ -122,6 +148,8 @@ impl Window {
 
     pub(super) fn clear(&mut self) {
         self.buckets = [Bucket::default(); BUCKETS];
+        // what comes next makes its bucket ready
+        self.newest = Slice::empty(self.origin);
     }
 }
 
