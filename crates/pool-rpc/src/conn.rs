@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use pool_core::ReusableTimer;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -30,6 +31,8 @@ pub struct RpcConn {
     clean: bool,
     /// For how long nothing is left of the provider's quota, as the last answer said.
     pause: Option<Duration>,
+    /// For the response time-out.
+    timer: ReusableTimer,
 }
 
 impl RpcConn {
@@ -40,6 +43,7 @@ impl RpcConn {
             lane: Some(lane),
             clean: true,
             pause: None,
+            timer: ReusableTimer::new(),
         }
     }
 
@@ -76,7 +80,7 @@ impl RpcConn {
     /// Dropping the future makes the connection unclean: see [`RpcConn`].
     pub async fn call(&mut self, method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
         let id = self.client.take_ids(1);
-        let body = jsonrpc::encode(id, method, params)?;
+        let body = jsonrpc::encode(id, method, params);
         let answered = self.exchange(body).await?;
         let answer = jsonrpc::decode(&answered.body, id, !answered.status.is_success());
         let answer = self.read(&answered, answer)?;
@@ -109,7 +113,7 @@ impl RpcConn {
             return Ok(Vec::new());
         }
         let first = self.client.take_ids(requests.len());
-        let body = jsonrpc::encode_batch(first, requests)?;
+        let body = jsonrpc::encode_batch(first, requests);
         let answered = self.exchange(body).await?;
         let answer = jsonrpc::decode_batch(
             &answered.body,
@@ -144,7 +148,7 @@ impl RpcConn {
         self.pause = None;
         match self.lane.as_mut() {
             Some(lane) if (was_clean || lane.is_stream()) && lane.is_open() => {
-                let answered = exchange(&self.client, lane, body).await?;
+                let answered = exchange(&self.client, &mut self.timer, lane, body).await?;
                 self.pause = answered.nothing_left_for;
                 Ok(answered)
             }
