@@ -79,6 +79,11 @@ impl RpcConn {
     /// # Cancelling
     /// Dropping the future makes the connection unclean: see [`RpcConn`].
     pub async fn call(&mut self, method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
+        self.call_with(method, params.map(RawValue::get)).await
+    }
+
+    /// The same with parameters that are known to be JSON.
+    async fn call_with(&mut self, method: &str, params: Option<&str>) -> Result<Box<RawValue>, RpcError> {
         let id = self.client.take_ids(1);
         let body = jsonrpc::encode(id, method, params);
         let answered = self.exchange(body).await?;
@@ -92,7 +97,7 @@ impl RpcConn {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn send(&mut self, request: &RpcRequest) -> Result<Box<RawValue>, RpcError> {
-        self.call(request.method(), request.params()).await
+        self.call_with(request.method(), request.params_text()).await
     }
 
     /// Sends requests as one batch. The answers are in the order of the requests, each a result or the node's error.

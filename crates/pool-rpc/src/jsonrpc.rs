@@ -12,8 +12,17 @@ pub(crate) use crate::envelope::{encode, encode_batch};
 /// A request: method and parameters, already written as JSON. Ids are given when it is sent.
 #[derive(Clone, Debug)]
 pub struct RpcRequest {
-    pub(crate) method: Cow<'static, str>,
-    pub(crate) params: Option<Box<RawValue>>,
+    method: Cow<'static, str>,
+    params: Option<Params>,
+}
+
+/// Parameters as JSON.
+#[derive(Clone, Debug)]
+enum Params {
+    /// By the caller.
+    Given(Box<RawValue>),
+    /// By us. To make a `RawValue` of it, which has no room to spare, costs as much as to write it, and it is sent as text.
+    Written(String),
 }
 
 impl RpcRequest {
@@ -27,7 +36,7 @@ impl RpcRequest {
     ) -> Result<Self, serde_json::Error> {
         Ok(Self {
             method: method.into(),
-            params: Some(serde_json::value::to_raw_value(params)?),
+            params: Some(Params::Written(serde_json::to_string(params)?)),
         })
     }
 
@@ -35,7 +44,7 @@ impl RpcRequest {
     pub fn raw(method: impl Into<Cow<'static, str>>, params: Option<Box<RawValue>>) -> Self {
         Self {
             method: method.into(),
-            params,
+            params: params.map(Params::Given),
         }
     }
 
@@ -44,9 +53,21 @@ impl RpcRequest {
         &self.method
     }
 
-    /// The parameters as JSON.
+    /// The parameters as JSON. Those that were given to [`new`](Self::new) are looked through for it.
     pub fn params(&self) -> Option<&RawValue> {
-        self.params.as_deref()
+        match self.params.as_ref()? {
+            Params::Given(params) => Some(params),
+            // serde_json has written it, and reads it again
+            Params::Written(params) => serde_json::from_str(params).ok(),
+        }
+    }
+
+    /// The same as text.
+    pub(crate) fn params_text(&self) -> Option<&str> {
+        match self.params.as_ref()? {
+            Params::Given(params) => Some(params.get()),
+            Params::Written(params) => Some(params),
+        }
     }
 }
 
@@ -215,10 +236,18 @@ fn plain_result(body: &[u8], id: u64) -> Option<Box<RawValue>> {
     let rest = body.strip_prefix(br#"{"jsonrpc":"2.0","id":"#)?;
     let rest = rest.strip_prefix(Digits::of(id).as_bytes())?;
     let rest = rest.strip_prefix(br#","result":"#)?;
-    let result = rest.trim_ascii_end().strip_suffix(b"}")?;
+    let result = trim_end(rest).strip_suffix(b"}")?;
     // one whole value and nothing else: so the object holds these three members and no other
     let result: &RawValue = serde_json::from_slice(result).ok()?;
     Some(result.to_owned())
+}
+
+/// Without the space at its end that JSON allows.
+const fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\n' | b'\r' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// Reads the answer to the request `id`.

@@ -16,6 +16,19 @@ fn show(answer: Result<Answer, Malformed>) -> String {
     }
 }
 
+#[test]
+fn parameters_are_the_same_written_and_given() {
+    let written = RpcRequest::new("a", &("0x1", [1, 2])).unwrap();
+    let given = RawValue::from_string(r#"["0x1",[1,2]]"#.to_owned()).unwrap();
+    let given = RpcRequest::raw("a", Some(given));
+    for request in [&written, &given, &written.clone()] {
+        assert_eq!(request.params_text(), Some(r#"["0x1",[1,2]]"#));
+        assert_eq!(request.params().map(RawValue::get), request.params_text());
+    }
+    let none = RpcRequest::raw("a", None);
+    assert!(none.params().is_none() && none.params_text().is_none());
+}
+
 /// The short way is only shorter.
 #[test]
 fn a_plain_result_is_what_any_answer_with_it_is() {
