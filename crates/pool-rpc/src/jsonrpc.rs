@@ -12,7 +12,7 @@ pub(crate) use crate::envelope::{encode, encode_batch};
 /// A request: method and parameters, already written as JSON. Ids are given when it is sent.
 #[derive(Clone, Debug)]
 pub struct RpcRequest {
-    method: Cow<'static, str>,
+    pub(crate) method: Cow<'static, str>,
     params: Option<Params>,
 }
 
