@@ -15,7 +15,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
 
 use crate::{
-    CloseReason, Endpoint, RecycleCx,
+    CloseReason, Endpoint, RecycleCx, ReusableTimer,
     connect::{ConnectFailure, Connects},
     keepalive::Proven,
     moment::after,
@@ -29,6 +29,8 @@ pub(crate) struct Pooled<E: Endpoint> {
     pub(crate) returned_at: Instant,
     /// When it was last tried in the background, and worked.
     pub(crate) proven_at: Option<Instant>,
+    /// Cuts off the calls on it.
+    pub(crate) timer: ReusableTimer,
 }
 
 impl<E: Endpoint> Pooled<E> {
@@ -140,6 +142,7 @@ impl<E: Endpoint> Connector<E> {
             lane,
             returned_at: Instant::now(),
             proven_at: None,
+            timer: ReusableTimer::new(),
         })
     }
 

@@ -125,11 +125,16 @@ pub(crate) async fn send<E: Endpoint, O: Operation<E>>(
     mut lease: Lease<E>,
     deadline: Option<Instant>,
 ) -> End<E, O::Output> {
-    let call = operation.call(&mut lease);
-    let outcome = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, call).await.ok(),
-        None => Some(call.await),
+    // out of the lease, which the call borrows
+    let mut timer = lease.take_timer();
+    let outcome = {
+        let mut call = pin!(operation.call(&mut lease));
+        match deadline {
+            Some(deadline) => timer.timeout_at(deadline, call).await,
+            None => Some(call.as_mut().await),
+        }
     };
+    lease.put_timer_back(timer);
     End { lease, outcome }
 }
 
@@ -172,9 +177,10 @@ impl<E: Endpoint> Core<E> {
     }
 
     /// An attempt succeeded, or was beaten after so long.
-    pub(crate) fn note_latency(&self, latency: Duration) {
+    pub(crate) fn note_latency(&self, latency: impl FnOnce() -> Duration) {
+        // nothing else needs it, and each look at the clock costs
         if self.setup.load().config.hedge.is_some() {
-            self.latencies.record(Instant::now(), latency);
+            self.latencies.record(Instant::now(), latency());
         }
     }
 
@@ -206,7 +212,7 @@ impl<E: Endpoint> Core<E> {
             }
             other = hedge.as_mut() => match other {
                 Some((other, sent)) if other.is_answer() => {
-                    self.note_latency(begun.elapsed());
+                    self.note_latency(|| begun.elapsed());
                     self.won(other, sent).into()
                 }
                 failed => {

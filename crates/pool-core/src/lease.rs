@@ -15,8 +15,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, Verdict, admission::Settle,
-    breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after,
+    CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, ReusableTimer, Verdict,
+    admission::Settle, breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -103,6 +103,20 @@ impl<E: Endpoint> Lease<E> {
         match &self.stored {
             Some(stored) => stored,
             None => unreachable!("only the methods that consume the lease take the connection out"),
+        }
+    }
+
+    /// Takes the timer for the calls on this connection, to be put back.
+    pub(crate) fn take_timer(&mut self) -> ReusableTimer {
+        let stored = self.stored.as_mut();
+        stored
+            .map(|stored| std::mem::take(&mut stored.timer))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn put_timer_back(&mut self, timer: ReusableTimer) {
+        if let Some(stored) = &mut self.stored {
+            stored.timer = timer;
         }
     }
 

@@ -67,23 +67,24 @@ impl<E: Endpoint> Core<E> {
             permit: None,
             location,
         };
+        let mut begun = now;
         loop {
-            let lease = run.lease().await?;
+            let lease = run.lease(begun).await?;
             run.attempts += 1;
             run.spend();
             match run.attempt(operation, lease).await? {
                 Ok(output) => return Ok(output),
                 Err(failure) => run.pause_after(failure).await?,
             }
+            begun = Instant::now();
         }
     }
 }
 
 impl<E: Endpoint> Run<'_, E> {
     /// A connection; a failed connect is an attempt like any other, and the next may succeed.
-    async fn lease(&mut self) -> Result<Lease<E>, RunError<E::Error>> {
+    async fn lease(&mut self, mut now: Instant) -> Result<Lease<E>, RunError<E::Error>> {
         loop {
-            let now = Instant::now();
             let queue = now + self.core.setup.load().config.acquire_timeout;
             let deadline = self.overall.map_or(queue, |overall| overall.min(queue));
             let mut wish = Wish {
@@ -112,6 +113,7 @@ impl<E: Endpoint> Run<'_, E> {
                 return Err(RunError::Acquire(error));
             }
             tokio::time::sleep(pause).await;
+            now = Instant::now();
         }
     }
 
@@ -183,7 +185,7 @@ impl<E: Endpoint> Run<'_, E> {
         match outcome {
             Some(Ok(output)) => {
                 if self.request.idempotent {
-                    self.core.note_latency(lease.held());
+                    self.core.note_latency(|| lease.held());
                 }
                 lease.succeed();
                 Some(Ok(output))

@@ -191,6 +191,27 @@ async fn one_deadline_covers_queue_connect_attempts_and_pauses() {
     }
 }
 
+/// The timer for them stays set: for the one before, which may have had more time or less.
+#[tokio::test(start_paused = true)]
+async fn each_call_on_a_connection_has_a_deadline_of_its_own() {
+    let nodes = nodes::<1>();
+    let pool = pool(&nodes, 1, rare_checks).await;
+    for (round, patience) in (1..).zip([30, 5, 60, 59, 1]) {
+        for _ in 0..20 {
+            nodes[0].set(|script| script.call = Act::Slow(ms(1)));
+            pool.run(&Call, &Request::new().timeout(s(patience + 7)))
+                .await
+                .unwrap();
+        }
+        assert_eq!(nodes[0].connects(), round, "all on one connection");
+        nodes[0].set(|script| script.call = Act::Hang);
+        let begun = Instant::now();
+        let error = pool.run(&Call, &Request::new().timeout(s(patience))).await;
+        assert!(matches!(error, Err(RunError::Deadline { .. })), "{error:?}");
+        assert_eq!(begun.elapsed(), s(patience));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_deadline_keeps_the_error_before_it() {
     let nodes = nodes::<2>();

@@ -1,4 +1,4 @@
-//! Answers: what their heads say, and their bodies, decoded and limited in size.
+//! Answers read to their end: their bodies, decoded and limited in size.
 
 use std::{
     io::{self, Write as _},
@@ -7,14 +7,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use crate::{
-    client::Client, error::RpcError, malformed::Malformed, rate_headers::nothing_left_for,
-    retry_after::retry_after,
-};
+use crate::{error::RpcError, head::Head, malformed::Malformed};
 
 /// An answer that was read to its end.
 #[derive(Debug)]
@@ -26,73 +23,6 @@ pub(crate) struct Answered {
     pub(crate) body: Bytes,
     /// Whether the connection is proven to be silent and to stay open.
     pub(crate) whole: bool,
-}
-
-/// What the head of an answer says.
-#[derive(Debug)]
-pub(crate) struct Head {
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    nothing_left_for: Option<Duration>,
-    gzip: bool,
-}
-
-impl Head {
-    /// Reads the head.
-    ///
-    /// # Errors
-    /// When the body has a coding that was not asked for.
-    pub(crate) fn of<B>(client: &Client, response: &Response<B>) -> Result<Self, RpcError> {
-        let wall_now = client.wall_clock.now();
-        let nothing_left_for = nothing_left_for(response.headers(), wall_now);
-        let head = Self {
-            status: response.status(),
-            retry_after: retry_after(response.headers(), wall_now).or(nothing_left_for),
-            nothing_left_for,
-            gzip: client.gzip && is_gzip(response.headers()),
-        };
-        if !head.gzip && is_encoded(response.headers()) {
-            return Err(head.unreadable(Malformed::Encoding));
-        }
-        Ok(head)
-    }
-
-    /// The answer with its body.
-    pub(crate) fn answered(self, body: Bytes, whole: bool) -> Answered {
-        Answered {
-            status: self.status,
-            retry_after: self.retry_after,
-            nothing_left_for: self.nothing_left_for,
-            body,
-            whole,
-        }
-    }
-
-    /// The body cannot be read. A bad status says more than that.
-    fn unreadable(&self, malformed: Malformed) -> RpcError {
-        if self.status.is_success() {
-            return malformed.into();
-        }
-        RpcError::HttpStatus {
-            status: self.status.as_u16(),
-            retry_after: self.retry_after,
-        }
-    }
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// One coding, gzip or its old name.
-fn is_gzip(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let first = codings.next().map_or(&b""[..], |coding| coding.as_bytes());
-    let gzip = first.eq_ignore_ascii_case(b"gzip") || first.eq_ignore_ascii_case(b"x-gzip");
-    gzip && codings.next().is_none()
 }
 
 /// Reads the body up to the limit. The outer error is ours, the inner one the connection's.
@@ -113,23 +43,29 @@ async fn read_plain(mut body: Incoming, limit: usize) -> Result<Result<Bytes, hy
     if announced > limit {
         return Err(RpcError::TooLarge { limit });
     }
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let data = match frame {
-            Ok(frame) => frame.into_data().unwrap_or_default(),
-            Err(error) => return Ok(Err(error)),
+    // most answers come in one piece, which is taken as it is
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    while !body.is_end_stream() {
+        let data = match body.frame().await {
+            None => break,
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) => return Ok(Err(error)),
         };
-        if whole.len() + data.len() > limit {
+        let read = first.len() + whole.len() + data.len();
+        if read > limit {
             return Err(RpcError::TooLarge { limit });
         }
-        if whole.is_empty() && data.len() == announced {
-            // Most answers come in one piece.
-            whole = BytesMut::from(data);
-        } else {
-            whole.extend_from_slice(&data);
+        if read == data.len() {
+            first = data;
+            continue;
         }
+        if whole.is_empty() {
+            whole.reserve(announced.max(read));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&data);
     }
-    Ok(Ok(whole.freeze()))
+    Ok(Ok(if whole.is_empty() { first } else { whole.freeze() }))
 }
 
 async fn read_gzip(
@@ -240,10 +176,8 @@ impl io::Write for Capped {
 
 #[cfg(test)]
 mod tests {
-    use flate2::{Compression, write::GzEncoder};
-    use http::HeaderValue;
-
     use super::*;
+    use flate2::{Compression, write::GzEncoder};
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -301,19 +235,5 @@ mod tests {
             super::tests::gunzip(&empty, 1000, 10),
             Err(GzipError::TooLarge { limit: 10 })
         );
-    }
-
-    #[test]
-    fn codings_are_told_apart() {
-        let headers = |codings: &[&'static str]| {
-            let pairs = codings
-                .iter()
-                .map(|coding| (header::CONTENT_ENCODING, HeaderValue::from_static(coding)));
-            pairs.collect::<HeaderMap>()
-        };
-        assert!(!is_encoded(&headers(&[])) && !is_encoded(&headers(&["Identity"])));
-        assert!(is_encoded(&headers(&["br"])) && is_encoded(&headers(&["identity", "br"])));
-        assert!(is_gzip(&headers(&["GZIP"])) && is_gzip(&headers(&["x-gzip"])));
-        assert!(!is_gzip(&headers(&["gzip, br"])));
     }
 }

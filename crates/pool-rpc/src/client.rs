@@ -35,12 +35,26 @@ pub(crate) struct Preamble {
 }
 
 impl Preamble {
+    fn new(target: Uri, headers: HeaderMap) -> Self {
+        // a clone would have to grow for the length, and again because hyper looks for a place before it looks for the
+        // header; so the length has its place, and there is room for twice as many
+        let mut roomy = HeaderMap::with_capacity(2 * (headers.len() + 1));
+        roomy.extend(headers);
+        roomy.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let headers = roomy;
+        Self { target, headers }
+    }
+
     /// A request with this body.
     pub(crate) fn post(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut headers = self.headers.clone();
+        if let Some(length) = headers.get_mut(header::CONTENT_LENGTH) {
+            *length = HeaderValue::from(body.len());
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = headers;
         request
     }
 }
@@ -205,12 +219,12 @@ fn http1_preamble(url: &EndpointUrl, headers: &HeaderMap, route: &Route) -> Resu
             whole(url)?
         }
     };
-    Ok(Preamble { target, headers })
+    Ok(Preamble::new(target, headers))
 }
 
 fn http2_preamble(url: &EndpointUrl, headers: HeaderMap) -> Result<Preamble, ConfigError> {
     let target = whole(url)?;
-    Ok(Preamble { target, headers })
+    Ok(Preamble::new(target, headers))
 }
 
 /// The URL as requests carry it: without user information.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use pool_core::ReusableTimer;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -30,6 +31,8 @@ pub struct RpcConn {
     clean: bool,
     /// For how long nothing is left of the provider's quota, as the last answer said.
     pause: Option<Duration>,
+    /// For the response time-out.
+    timer: ReusableTimer,
 }
 
 impl RpcConn {
@@ -40,6 +43,7 @@ impl RpcConn {
             lane: Some(lane),
             clean: true,
             pause: None,
+            timer: ReusableTimer::new(),
         }
     }
 
@@ -75,8 +79,13 @@ impl RpcConn {
     /// # Cancelling
     /// Dropping the future makes the connection unclean: see [`RpcConn`].
     pub async fn call(&mut self, method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
+        self.call_with(method, params.map(RawValue::get)).await
+    }
+
+    /// The same with parameters that are known to be JSON.
+    async fn call_with(&mut self, method: &str, params: Option<&str>) -> Result<Box<RawValue>, RpcError> {
         let id = self.client.take_ids(1);
-        let body = jsonrpc::encode(id, method, params)?;
+        let body = jsonrpc::encode(id, method, params);
         let answered = self.exchange(body).await?;
         let answer = jsonrpc::decode(&answered.body, id, !answered.status.is_success());
         let answer = self.read(&answered, answer)?;
@@ -88,7 +97,7 @@ impl RpcConn {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn send(&mut self, request: &RpcRequest) -> Result<Box<RawValue>, RpcError> {
-        self.call(request.method(), request.params()).await
+        self.call_with(request.method(), request.params_text()).await
     }
 
     /// Sends requests as one batch. The answers are in the order of the requests, each a result or the node's error.
@@ -109,7 +118,7 @@ impl RpcConn {
             return Ok(Vec::new());
         }
         let first = self.client.take_ids(requests.len());
-        let body = jsonrpc::encode_batch(first, requests)?;
+        let body = jsonrpc::encode_batch(first, requests);
         let answered = self.exchange(body).await?;
         let answer = jsonrpc::decode_batch(
             &answered.body,
@@ -144,7 +153,7 @@ impl RpcConn {
         self.pause = None;
         match self.lane.as_mut() {
             Some(lane) if (was_clean || lane.is_stream()) && lane.is_open() => {
-                let answered = exchange(&self.client, lane, body).await?;
+                let answered = exchange(&self.client, &mut self.timer, lane, body).await?;
                 self.pause = answered.nothing_left_for;
                 Ok(answered)
             }

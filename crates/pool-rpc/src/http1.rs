@@ -1,19 +1,19 @@
 //! HTTP/1.1: one request at a time, on a connection whose bytes are counted.
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, Version, header};
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use crate::{
-    body::{Answered, Head, read_body},
+    body::{Answered, read_body},
     client::Client,
     dial::Stream,
     error::{Progress, RpcError},
+    head::Head,
     malformed::Malformed,
-    wire::{Framing, Metered, SharedWire},
+    wire::{Metered, SharedWire},
 };
 
 /// hyper's sending half with what we know of the wire below.
@@ -80,12 +80,11 @@ pub(crate) async fn round_trip(
             return Err(broke(error.into_error(), progress, reused));
         }
     };
-    let (stays_open, framing) = (stays_open(&response), framing(response.headers()));
     let head = Head::of(client, &response)?;
     let body = read_body(response.into_body(), &head, client.max_response_bytes)
         .await?
         .map_err(|error| broke(error, Progress::Answering, reused))?;
-    let whole = lane.wire.lock().finish(framing) && stays_open;
+    let whole = lane.wire.lock().finish(head.framing) && head.stays_open;
     Ok(head.answered(body, whole))
 }
 
@@ -97,71 +96,5 @@ fn broke(error: hyper::Error, progress: Progress, reused: bool) -> RpcError {
         progress,
         reused,
         source: Some(error),
-    }
-}
-
-fn framing(headers: &HeaderMap) -> Framing {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Framing::Chunked;
-    }
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    length.map_or(Framing::Close, Framing::Length)
-}
-
-fn stays_open<B>(response: &Response<B>) -> bool {
-    let closes = |value: &header::HeaderValue| {
-        value.to_str().map_or(true, |tokens| {
-            tokens
-                .split(',')
-                .any(|token| token.trim().eq_ignore_ascii_case("close"))
-        })
-    };
-    response.version() == Version::HTTP_11
-        && !response.headers().get_all(header::CONNECTION).iter().any(closes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn response(version: Version, headers: &[(&'static str, &'static str)]) -> Response<()> {
-        let mut response = Response::new(());
-        *response.version_mut() = version;
-        for (name, value) in headers {
-            response
-                .headers_mut()
-                .append(*name, header::HeaderValue::from_static(value));
-        }
-        response
-    }
-
-    #[test]
-    fn an_announced_close_is_heard() {
-        let close = [("connection", "x"), ("connection", "keep-alive, Close")];
-        assert!(stays_open(&response(Version::HTTP_11, &[])));
-        assert!(stays_open(&response(
-            Version::HTTP_11,
-            &[("connection", "keep-alive")]
-        )));
-        assert!(!stays_open(&response(Version::HTTP_11, &close)));
-        assert!(!stays_open(&response(
-            Version::HTTP_10,
-            &[("connection", "keep-alive")]
-        )));
-    }
-
-    #[test]
-    fn the_end_of_a_body_is_told_by_its_headers() {
-        let framed = |headers: &[_]| framing(response(Version::HTTP_11, headers).headers());
-        assert_eq!(framed(&[("content-length", "7")]), Framing::Length(7));
-        assert_eq!(framed(&[("transfer-encoding", "chunked")]), Framing::Chunked);
-        assert_eq!(
-            framed(&[("transfer-encoding", "chunked"), ("content-length", "7")]),
-            Framing::Chunked
-        );
-        assert_eq!(framed(&[("content-length", "x")]), Framing::Close);
-        assert_eq!(framed(&[]), Framing::Close);
     }
 }

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::Instant;
 
 use crate::{
-    body::{Answered, Head, read_body},
+    body::{Answered, read_body},
     client::Client,
     dial::{Stream, in_time},
     error::{ConnectPhase, Progress, RpcError},
+    head::Head,
     http_config::Http2Config,
     link::{Link, Watched},
 };
@@ -122,10 +124,11 @@ pub(crate) async fn round_trip(
     client: &Client,
     lane: &mut Http2Lane,
     body: Bytes,
+    begun: Instant,
 ) -> Result<Answered, RpcError> {
     lane.served += 1;
     let patience = client.http2_config.ping_timeout.min(client.timeouts.response / 2);
-    let under_way = lane.link.request(patience);
+    let under_way = lane.link.request(begun, patience);
     let request = client.http2.post(body);
     let response = match lane.sender.try_send_request(request).await {
         Ok(response) => response,
@@ -143,6 +146,7 @@ pub(crate) async fn round_trip(
             reused: lane.served > 1,
             source: presentable(error),
         })?;
+    under_way.answered();
     // The protocol itself keeps answers apart.
     Ok(head.answered(body, true))
 }

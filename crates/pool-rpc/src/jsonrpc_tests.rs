@@ -1,23 +1,5 @@
 use super::*;
 
-fn text(bytes: &Bytes) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-#[test]
-fn requests_are_written() {
-    let params = RawValue::from_string(r#"["0x1", true]"#.to_owned()).unwrap();
-    assert_eq!(
-        text(&encode(7, "eth_x", Some(&params)).unwrap()),
-        r#"{"jsonrpc":"2.0","id":7,"method":"eth_x","params":["0x1", true]}"#
-    );
-    let batch = [RpcRequest::raw("a", None), RpcRequest::new("b", &[1]).unwrap()];
-    assert_eq!(
-        text(&encode_batch(7, &batch).unwrap()),
-        r#"[{"jsonrpc":"2.0","id":7,"method":"a"},{"jsonrpc":"2.0","id":8,"method":"b","params":[1]}]"#
-    );
-}
-
 /// `ok TEXT`, `CODE MESSAGE DATA` or the kind of malformation.
 fn show(answer: Result<Answer, Malformed>) -> String {
     match answer {
@@ -32,6 +14,77 @@ fn show(answer: Result<Answer, Malformed>) -> String {
         }
         Err(malformed) => format!("{malformed:?}"),
     }
+}
+
+#[test]
+fn parameters_are_the_same_written_and_given() {
+    let written = RpcRequest::new("a", &("0x1", [1, 2])).unwrap();
+    let given = RawValue::from_string(r#"["0x1",[1,2]]"#.to_owned()).unwrap();
+    let given = RpcRequest::raw("a", Some(given));
+    for request in [&written, &given, &written.clone()] {
+        assert_eq!(request.params_text(), Some(r#"["0x1",[1,2]]"#));
+        assert_eq!(request.params().map(RawValue::get), request.params_text());
+    }
+    let none = RpcRequest::raw("a", None);
+    assert!(none.params().is_none() && none.params_text().is_none());
+}
+
+/// The short way is only shorter.
+#[test]
+fn a_plain_result_is_what_any_answer_with_it_is() {
+    let results = [
+        "null",
+        "true",
+        "-1.5e3",
+        r#""0x1""#,
+        r#""\u0022}""#,
+        r#"[{"id":8,"result":1},"}"]"#,
+        r#"{"error":null,"result":{}}"#,
+        "",
+        "1,2",
+        r#"1,"error":null"#,
+        r#"1,"result":2"#,
+        r#"1,"id":8"#,
+        r#"1},{"a":1"#,
+        "\"\u{e9}\u{1f600}\"",
+    ];
+    let ends = [
+        "}", " }", "}\n", "}\r\n \t", "}}", "} {}", "", "}]", "},", "}\u{b}",
+    ];
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut plain = 0;
+    for result in results {
+        for end in ends {
+            for id in ["7", "07", "70", "\"7\"", "7.0", "7e0", "-7", "null"] {
+                let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}{end}"#);
+                let mut bodies = vec![body.clone().into_bytes()];
+                for _ in 0..100 {
+                    let mut spoilt = body.clone().into_bytes();
+                    let at = rng.usize(..spoilt.len());
+                    match rng.u8(..3) {
+                        0 => spoilt[at] = rng.u8(..),
+                        1 => drop(spoilt.remove(at)),
+                        _ => spoilt.insert(at, *rng.choice(br#"{}[]",:\ 7n"#).unwrap()),
+                    }
+                    bodies.push(spoilt);
+                }
+                for body in bodies {
+                    let Some(result) = plain_result(&body, 7) else {
+                        continue;
+                    };
+                    plain += 1;
+                    for strict in [false, true] {
+                        let any = show(decode_any(&body, 7, strict));
+                        let body = String::from_utf8_lossy(&body);
+                        assert_eq!(show(Ok(Ok(result.clone()))), any, "{body}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(plain > 250, "{plain}");
+    let usual = br#"{"jsonrpc":"2.0","id":7,"result":"0x1"}"#;
+    assert!(plain_result(usual, 7).is_some() && plain_result(usual, 8).is_none());
 }
 
 #[test]

@@ -62,9 +62,11 @@ mod conn;
 #[cfg(feature = "deadpool")]
 pub mod database;
 mod dial;
+mod digits;
 mod distinct;
 mod endpoint;
 mod env;
+mod envelope;
 mod error;
 #[cfg(test)]
 mod errors_page;
@@ -78,6 +80,7 @@ mod frames;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod head;
 mod http1;
 mod http2;
 mod http_config;

@@ -118,13 +118,14 @@ impl Link {
     }
 
     /// A request begins. Whoever sends it has so much patience with a connection on which nothing comes.
-    pub(crate) fn request(&self, patience: Duration) -> Request<'_> {
+    pub(crate) fn request(&self, begun: Instant, patience: Duration) -> Request<'_> {
         Request {
             link: self,
             reused: self.served.fetch_add(1, Relaxed) > 0,
             received: self.received.load(Relaxed),
-            begun: Instant::now(),
+            begun,
             patience,
+            answered: false,
         }
     }
 
@@ -175,9 +176,15 @@ pub(crate) struct Request<'a> {
     received: u64,
     begun: Instant,
     patience: Duration,
+    answered: bool,
 }
 
 impl Request<'_> {
+    /// The answer has come.
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+    }
+
     /// Whether the connection had served a request before, and not a byte has come since this one began: then its end
     /// is as good as always that of an idle connection, and the two crossed.
     pub(crate) fn crossed(&self) -> bool {
@@ -187,6 +194,9 @@ impl Request<'_> {
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
         if self.link.silence().min(self.begun.elapsed()) >= self.patience {
             self.link.drain();
         }

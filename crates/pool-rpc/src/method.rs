@@ -76,8 +76,8 @@ const CONSUMING: [&str; 1] = ["eth_getFilterChanges"];
 /// A method that is not known counts as not idempotent: a read that is not repeated costs a retry, a transaction that
 /// is repeated may cost money.
 pub fn idempotency(method: &str) -> Idempotency {
-    let reads = !CONSUMING.contains(&method)
-        && (READS.contains(&method) || READ_PREFIXES.iter().any(|prefix| method.starts_with(prefix)));
+    let begins = |prefix: &&str| method.starts_with(*prefix);
+    let reads = !CONSUMING.contains(&method) && (READ_PREFIXES.iter().any(begins) || READS.contains(&method));
     if reads {
         Idempotency::Idempotent
     } else {

@@ -59,12 +59,12 @@ impl RpcCall {
     /// It costs one unit.
     pub fn pool_request(&self) -> Request {
         let idempotent = self.idempotency() == Idempotency::Idempotent;
-        self.needing(&Request::new().idempotent(idempotent))
+        self.needing(Request::new().idempotent(idempotent))
     }
 
     /// The request, for endpoints that offer the method.
-    pub(crate) fn needing(&self, request: &Request) -> Request {
-        request.clone().need(need_of(self.request.method()))
+    pub(crate) fn needing(&self, request: Request) -> Request {
+        request.need(need_of(self.request.method()))
     }
 
     /// The same, at what the method costs with each provider.

@@ -25,6 +25,12 @@ static PAIRS: [(HeaderName, HeaderName); 2] = [
 ];
 const COMBINED: HeaderName = HeaderName::from_static("ratelimit");
 
+/// Whether [`nothing_left_for`] may read this header.
+pub(crate) fn is_rate_header(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.strip_prefix("x-").unwrap_or(name).starts_with("ratelimit")
+}
+
 /// A larger number is no time from now: thirty years of seconds.
 const EPOCH_SECONDS: f64 = 1e9;
 /// A larger number is in milliseconds.
@@ -184,6 +190,7 @@ mod tests {
             }
             let pause = nothing_left_for(&headers, NOW).map(|pause| pause.as_secs());
             assert_eq!(pause, *expected, "{given:?}");
+            assert!(headers.keys().all(is_rate_header), "{given:?}");
         }
     }
 }

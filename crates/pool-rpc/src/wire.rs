@@ -7,10 +7,11 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
+use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How an answer's body ends.
@@ -37,16 +38,21 @@ struct Meter {
 
 /// The blank line that ends a head.
 const BLANK: &[u8; 4] = b"\r\n\r\n";
+/// Made once: to look for it by other means costs more to prepare than to do.
+static FIND_BLANK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BLANK));
 
 impl Meter {
     fn feed(&mut self, bytes: &[u8]) {
         if self.head.is_none() {
             self.look_for_head(bytes);
         }
-        let keep = bytes.len().min(self.tail.len());
-        self.tail.rotate_left(keep);
-        let start = self.tail.len() - keep;
-        self.tail[start..].copy_from_slice(&bytes[bytes.len() - keep..]);
+        if let Some(tail) = bytes.last_chunk() {
+            self.tail = *tail;
+        } else {
+            self.tail.rotate_left(bytes.len());
+            let start = self.tail.len() - bytes.len();
+            self.tail[start..].copy_from_slice(bytes);
+        }
         self.total += bytes.len() as u64;
     }
 
@@ -61,7 +67,7 @@ impl Meter {
                 return;
             }
         }
-        match memchr::memmem::find(rest, BLANK) {
+        match FIND_BLANK.find(rest) {
             Some(found) => self.head = Some(at + (found + BLANK.len()) as u64),
             None => {
                 let last = rest.len().saturating_sub(BLANK.len() - 1);

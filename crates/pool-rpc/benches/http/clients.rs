@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    Request,
+    Request, Uri,
     client::conn::{http1, http2},
-    header,
+    header::{self, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pool_core::{EndpointConfig, EndpointId, Pool, PoolConfig, PoolId};
@@ -23,6 +23,8 @@ const PARAMS: (&str, &str) = ("0x00000000219ab540356cbb839cbe05303d7705fa", "lat
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Streams on one connection.
 const STREAMS: u32 = 100;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("pool-rpc/", env!("CARGO_PKG_VERSION")));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -63,11 +65,12 @@ impl Kind {
         }
     }
 
-    /// Connections that it may open; reqwest has no limit.
+    /// Connections that it may open: the pool as many as bare hyper has, but at least one for each of its endpoints.
+    /// reqwest has no limit.
     pub(crate) fn limit(self, in_flight: u32) -> Option<u32> {
         match self {
             Self::Hyper1 => Some(in_flight),
-            Self::Hyper2 => Some(in_flight.div_ceil(STREAMS)),
+            Self::Hyper2 => Some(in_flight.div_ceil(STREAMS).max(2).min(in_flight)),
             Self::Pool1 => Some(in_flight.max(2)),
             Self::Pool2 => Some(in_flight.div_ceil(STREAMS).max(2)),
             Self::Reqwest1 | Self::Reqwest2 => None,
@@ -79,11 +82,11 @@ impl Kind {
 pub(crate) enum Client {
     Hyper1 {
         connections: Vec<Arc<Mutex<http1::SendRequest<Full<Bytes>>>>>,
-        host: String,
+        host: HeaderValue,
     },
     Hyper2 {
         connections: Vec<http2::SendRequest<Full<Bytes>>>,
-        host: String,
+        target: Uri,
     },
     Reqwest {
         client: reqwest::Client,
@@ -107,12 +110,12 @@ impl Client {
                 }
                 Self::Hyper1 {
                     connections,
-                    host: one,
+                    host: one.parse()?,
                 }
             }
             Kind::Hyper2 => {
                 let mut connections = Vec::new();
-                for _ in 0..in_flight.div_ceil(STREAMS) {
+                for _ in 0..kind.limit(in_flight).unwrap_or(1) {
                     let stream = TcpStream::connect(&two).await?;
                     stream.set_nodelay(true)?;
                     let (sender, connection) =
@@ -122,7 +125,7 @@ impl Client {
                 }
                 Self::Hyper2 {
                     connections,
-                    host: two,
+                    target: format!("http://{two}/").parse()?,
                 }
             }
             Kind::Reqwest1 => Self::Reqwest {
@@ -155,9 +158,9 @@ impl Client {
                 host: host.clone(),
                 id: 0,
             },
-            Self::Hyper2 { connections, host } => Caller::Hyper2 {
+            Self::Hyper2 { connections, target } => Caller::Hyper2 {
                 sender: connections[number % connections.len()].clone(),
-                host: host.clone(),
+                target: target.clone(),
                 id: 0,
             },
             Self::Reqwest { client, url } => Caller::Reqwest {
@@ -199,12 +202,12 @@ async fn pool(addr: &str, version: HttpVersion, in_flight: u32) -> Result<Pool<J
 pub(crate) enum Caller {
     Hyper1 {
         sender: Arc<Mutex<http1::SendRequest<Full<Bytes>>>>,
-        host: String,
+        host: HeaderValue,
         id: u64,
     },
     Hyper2 {
         sender: http2::SendRequest<Full<Bytes>>,
-        host: String,
+        target: Uri,
         id: u64,
     },
     Reqwest {
@@ -220,29 +223,27 @@ impl Caller {
         match self {
             Self::Hyper1 { sender, host, id } => {
                 *id += 1;
-                let request = Request::post("/")
-                    .header(header::HOST, host.as_str())
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(Full::new(written(*id)?.into()))?;
+                let mut request = request(Uri::from_static("/"), *id)?;
+                request.headers_mut().insert(header::HOST, host.clone());
                 // its own: nobody else ever holds it
                 let mut sender = sender.lock().await;
                 sender.ready().await?;
                 let response = sender.send_request(request).await?;
                 read(&response.into_body().collect().await?.to_bytes(), *id)
             }
-            Self::Hyper2 { sender, host, id } => {
+            Self::Hyper2 { sender, target, id } => {
                 *id += 1;
-                let request = Request::post(format!("http://{host}/"))
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(Full::new(written(*id)?.into()))?;
-                let response = sender.send_request(request).await?;
+                let response = sender.send_request(request(target.clone(), *id)?).await?;
                 read(&response.into_body().collect().await?.to_bytes(), *id)
             }
             Self::Reqwest { client, url, id } => {
                 *id += 1;
                 let request = client
                     .post(url.as_str())
-                    .header(header::CONTENT_TYPE, "application/json")
+                    .header(header::CONTENT_TYPE, JSON)
+                    .header(header::ACCEPT, JSON)
+                    .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
+                    .header(header::USER_AGENT, AGENT)
                     .body(written(*id)?);
                 read(&request.send().await?.bytes().await?, *id)
             }
@@ -252,6 +253,16 @@ impl Caller {
             }
         }
     }
+}
+
+/// A request with the headers that the pool sends.
+fn request(target: Uri, id: u64) -> Result<Request<Full<Bytes>>, Failure> {
+    Ok(Request::post(target)
+        .header(header::CONTENT_TYPE, JSON)
+        .header(header::ACCEPT, JSON)
+        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
+        .header(header::USER_AGENT, AGENT)
+        .body(Full::new(written(id)?.into()))?)
 }
 
 fn written(id: u64) -> Result<Vec<u8>, Failure> {

@@ -131,7 +131,7 @@ impl Broadcast {
     pub async fn send(&self, pool: &Pool<JsonRpcEndpoint>, tx: &RawTx) -> Result<Sent, BroadcastError> {
         let (mut fan, stop) = Fan::new(
             pool,
-            &tx.submit().needing(&self.request),
+            &tx.submit().needing(self.request.clone()),
             &self.distinct,
             Submit(tx.clone()),
         );

@@ -131,7 +131,7 @@ impl Quorum {
             call: call.clone(),
             ignored: self.ignored.clone(),
         };
-        let needs = call.needing(&self.request);
+        let needs = call.needing(self.request.clone());
         let (mut fan, stop) = Fan::new(pool, &needs, &self.distinct, work);
         self.counts.update(|counts| counts.reads += 1);
         let usable = fan.spare(self.ask);

@@ -93,6 +93,38 @@ async fn each_bad_certificate_is_a_clear_error_of_the_tls_phase() {
     );
 }
 
+/// In which file a Unix looks for the platform's roots, if it is set.
+const ROOTS: &str = "SSL_CERT_FILE";
+/// Makes a process of this test the one that connects: the platform's roots are read once in each, when the first
+/// endpoint is made.
+const PORT: &str = "POOL_RPC_TEST_PORT";
+
+#[tokio::test]
+async fn the_platforms_roots_are_trusted() {
+    if let Ok(port) = std::env::var(PORT) {
+        let mut conn = endpoint(port.parse().unwrap(), None).dial().await.unwrap();
+        assert_eq!(call(&mut conn).await.unwrap(), "\"0x1f\"");
+        return;
+    }
+    let (ours, other) = (ca("ours"), ca("other"));
+    let port = server(&ours, "localhost", false, b"http/1.1").await;
+    let dir = tempfile::tempdir().unwrap();
+    for (ca, trusted) in [(&ours, true), (&other, false)] {
+        let roots = dir.path().join("roots.pem");
+        std::fs::write(&roots, &ca.pem).unwrap();
+        let child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tls::the_platforms_roots_are_trusted", "--nocapture"])
+            .env(ROOTS, &roots)
+            .env(PORT, port.to_string())
+            .output();
+        let child = child.await.unwrap();
+        let said = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+        assert!(said.contains("running 1 test"), "{said}");
+        assert_eq!(child.status.success(), trusted, "{said}");
+        assert_eq!(said.contains("unknown CA"), !trusted, "{said}");
+    }
+}
+
 #[test]
 fn an_extra_ca_that_is_none_is_refused() {
     for pem in [
