@@ -124,8 +124,11 @@ impl PoolMetrics {
             .histograms
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let bound = histograms.iter().map(|all| which(all).bind(labels));
-        Bound(bound.collect())
+        let mut bound = histograms.iter().map(|all| which(all).bind(labels));
+        Bound {
+            first: bound.next(),
+            more: bound.collect(),
+        }
     }
 }
 
@@ -173,18 +176,41 @@ impl fmt::Debug for PoolMetrics {
     }
 }
 
-/// One histogram of each provider, labels resolved.
-struct Bound(Box<[BoundHistogram<f64>]>);
+/// One histogram of each provider, labels resolved. The first stands apart, since mostly it is the only one: no loop on the
+/// way of each request.
+struct Bound {
+    first: Option<BoundHistogram<f64>>,
+    more: Box<[BoundHistogram<f64>]>,
+}
 
 impl Bound {
     #[inline]
     fn record(&self, gate: &Gate, value: f64) {
-        if gate.is_open() {
-            for histogram in &self.0 {
-                histogram.record(value);
-            }
+        if !gate.is_open() {
+            return;
+        }
+        if !self.more.is_empty() {
+            return self.record_all(value);
+        }
+        if let Some(first) = &self.first {
+            first.record(value);
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn record_all(&self, value: f64) {
+        for histogram in self.first.iter().chain(&self.more) {
+            histogram.record(value);
+        }
+    }
+}
+
+/// As [`Duration::as_secs_f64`] times 1000, in a third of the instructions: for three centuries a signed number of nanoseconds
+/// is enough, and one division rounds less.
+#[inline]
+fn milliseconds(elapsed: Duration) -> f64 {
+    elapsed.as_nanos() as i64 as f64 / 1e6
 }
 
 /// Records one endpoint's latencies. Errors and requests are counted by the pool itself and read from its snapshot.
@@ -197,7 +223,7 @@ struct Recorder {
 
 impl EndpointObserver for Recorder {
     fn attempt_ended(&self, elapsed: Duration, _error: Option<ErrorType>) {
-        self.attempts.record(&self.gate, elapsed.as_secs_f64() * 1e3);
+        self.attempts.record(&self.gate, milliseconds(elapsed));
     }
 
     fn connect_ended(&self, elapsed: Duration, _opened: bool) {
