@@ -10,13 +10,13 @@ use opentelemetry::{
     KeyValue,
     metrics::{BoundHistogram, Histogram, Meter, MeterProvider},
 };
-use pool_core::{EndpointId, EndpointObserver, ErrorType, Observer, PoolId, PoolObserver, Source};
+use pool_core::{EndpointId, EndpointObserver, ErrorType, Event, Observer, PoolId, PoolObserver, Source};
 
 use crate::{
     catalogue,
     collection::{Collector, text},
     instruments, reach,
-    registrations::{Gate, Registrations},
+    registrations::{self, Gate, Registrations},
 };
 
 /// Name of the OpenTelemetry instrumentation scope.
@@ -142,10 +142,9 @@ impl PoolMetrics {
 
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
-        if let Some(source) = source.upgrade() {
-            reach::check(pool, &*source);
-        }
-        self.shared.registrations.attach(pool, source);
+        let timeouts = registrations::timeouts(pool, &source);
+        reach::tell(pool, timeouts.as_ref());
+        self.shared.registrations.attach(pool, source, timeouts);
     }
 
     fn endpoint(&self, pool: &PoolId, endpoint: &EndpointId) -> Arc<dyn EndpointObserver> {
@@ -167,6 +166,15 @@ impl Observer for PoolMetrics {
         let labels = [KeyValue::new("pool", text(pool.as_str()))];
         let waits = self.bind(|all| &all.waits, &labels);
         Some(Arc::new(PoolRecorder { gate, waits }))
+    }
+
+    fn event(&self, pool: &PoolId, event: &Event) {
+        if let Event::Reconfigured(applied) = event
+            && applied.settings
+            && let Some(timeouts) = self.shared.registrations.changed_timeouts(pool)
+        {
+            reach::tell(pool, Some(&timeouts));
+        }
     }
 }
 
