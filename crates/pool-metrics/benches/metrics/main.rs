@@ -50,7 +50,7 @@ const MANY: u64 = 400_000;
 
 const ROUNDS: usize = 25;
 /// Rounds are repeated while other programs disturb them, but not for ever.
-const MOST_ROUNDS: usize = 40 * ROUNDS;
+const MOST_ROUNDS: usize = 12 * ROUNDS;
 /// Which part of a round the threads must have run at the same time.
 const TOGETHER: f64 = 0.9;
 /// Fewer than fill a time slice of the scheduler: threads that take turns do not overlap then.
