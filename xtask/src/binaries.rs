@@ -30,6 +30,8 @@ pub(crate) enum Program {
     Initdb,
     /// The server.
     Redis,
+    /// The browser.
+    Chromium,
 }
 
 impl Program {
@@ -45,6 +47,7 @@ impl Program {
             Self::DockerCompose => &["docker-compose"],
             Self::Initdb => &["initdb"],
             Self::Redis => &["redis-server"],
+            Self::Chromium => &["chromium", "chromium-browser", "google-chrome"],
         }
     }
 

@@ -9,6 +9,7 @@ mod output;
 mod anvil;
 mod atomic;
 mod binaries;
+mod browser;
 mod cli;
 mod commands;
 mod compose;

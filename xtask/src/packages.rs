@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::binaries::{self, Program, output_within};
 
+/// Debian's package of the browser, the only one here that starts no service.
+const CHROMIUM: &str = "chromium";
+
 /// The package managers that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manager {
@@ -45,8 +48,12 @@ impl Manager {
             (Self::Brew, Program::Initdb) => Some("postgresql@17"),
             (Self::Apt, Program::Redis) => Some("redis-server"),
             (Self::Brew, Program::Redis) => Some("redis"),
-            // Debian has no Grafana; its own repository must be added first, which is the user's to decide.
-            (Self::Apt, Program::Grafana) | (_, Program::DockerCompose) => None,
+            (Self::Apt, Program::Chromium) => Some(CHROMIUM),
+            // Debian has no Grafana; its own repository must be added first, which is the user's to decide. Homebrew puts no
+            // browser on PATH.
+            (Self::Apt, Program::Grafana) | (Self::Brew, Program::Chromium) | (_, Program::DockerCompose) => {
+                None
+            }
         }
     }
 
@@ -79,6 +86,11 @@ impl Manager {
             }
         }
     }
+}
+
+/// Whether this system's package manager has a package for the program.
+pub(crate) fn can_bring(program: Program) -> bool {
+    Manager::of_this_system().is_some_and(|manager| manager.package(program).is_some())
 }
 
 /// Makes sure that `programs` are there: those that are missing are installed when `yes` or the user agrees.
@@ -143,7 +155,7 @@ fn install(manager: Manager, packages: &[&str], commands: &[Vec<String>]) -> Res
     let new: Vec<&str> = packages
         .iter()
         .copied()
-        .filter(|package| !is_installed(manager, package))
+        .filter(|package| *package != CHROMIUM && !is_installed(manager, package))
         .collect();
     for words in commands {
         outln!("  running   {}", words.join(" "));
@@ -234,6 +246,8 @@ mod tests {
             Manager::Brew.packages(&all),
             ["alertmanager", "node_exporter", "prometheus"]
         );
+        assert_eq!(Manager::Apt.packages(&[Program::Chromium]), ["chromium"]);
+        assert!(Manager::Brew.packages(&[Program::Chromium]).is_empty());
     }
 
     #[test]

@@ -350,7 +350,8 @@ impl<E: Endpoint> Source for Core<E> {
         let (hedges, hedges_won, hedges_lost) = self.effort.hedges();
         let (budget_exhausted, hedges_refused) = self.effort.budget_exhausted();
         let (updates, updates_refused) = self.effort.updates();
-        let fresh_since = setup.config.health.fresh_since(now);
+        let config = &setup.config;
+        let fresh_since = config.health.fresh_since(now);
         PoolSnapshot {
             head_age: self.admission.reference_age(None, fresh_since, now),
             id: self.id.clone(),
@@ -374,19 +375,15 @@ impl<E: Endpoint> Source for Core<E> {
             leaks: self.leaks.found(),
             panicking: totals.panic,
             closed: self.is_closed(),
+            timeouts: Some(TimeoutsInForce::new(
+                config.acquire_timeout,
+                config.connect_timeout,
+                config.health.timeout,
+            )),
         }
     }
 
     fn explain(&self) -> Vec<Explanation> {
         Self::explain(self, &Request::new())
-    }
-
-    fn timeouts(&self) -> Option<TimeoutsInForce> {
-        let config = &self.setup.load().config;
-        Some(TimeoutsInForce::new(
-            config.acquire_timeout,
-            config.connect_timeout,
-            config.health.timeout,
-        ))
     }
 }

@@ -69,11 +69,6 @@ pub trait Source: Send + Sync + 'static {
     fn explain(&self) -> Vec<Explanation> {
         Vec::new()
     }
-
-    /// The time-outs in force: what measures durations can tell whether it measures that far. By default unknown.
-    fn timeouts(&self) -> Option<TimeoutsInForce> {
-        None
-    }
 }
 
 /// How long what an observer hears of may take, by the settings in force.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    CloseReason, EndpointId, ErrorType, PoolId, ProviderId, Rejection, ThrottleCause, breaker::BreakerState,
-    health::HealthStatus,
+    CloseReason, EndpointId, ErrorType, PoolId, ProviderId, Rejection, ThrottleCause, TimeoutsInForce,
+    breaker::BreakerState, health::HealthStatus,
 };
 
 /// A pool at one moment. Numbers of one endpoint are consistent with each other (`connections_total` is
@@ -63,6 +63,9 @@ pub struct PoolSnapshot {
     /// endpoint tells its head's age. It grows when the chain stands still, or all nodes at once; nobody is unhealthy for
     /// that alone.
     pub head_age: Option<Duration>,
+    /// The time-outs in force: what measures durations can tell whether it measures that far. `None` in a snapshot that no
+    /// pool has made.
+    pub timeouts: Option<TimeoutsInForce>,
 }
 
 /// An endpoint at one moment. Counters are totals since the pool was built and never decrease.
@@ -160,6 +163,7 @@ impl PoolSnapshot {
             panicking: false,
             closed: false,
             head_age: None,
+            timeouts: None,
         }
     }
 }

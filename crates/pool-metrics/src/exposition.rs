@@ -90,7 +90,8 @@ impl<'a> Rows<'a> {
             Read::Pool(value) => each(kind, &self.pools, |pool| value(pool) as f64),
             Read::PoolBy(value) => crossed(metric, &self.pools, value),
             Read::Endpoint(value) => each(kind, &self.endpoints, |endpoint| value(endpoint) as f64),
-            Read::EndpointFraction(value) => each(kind, &self.endpoints, value),
+            Read::PoolReal(value) => each(kind, &self.pools, value),
+            Read::EndpointReal(value) => each(kind, &self.endpoints, value),
             Read::EndpointBy(value) => crossed(metric, &self.endpoints, value),
         }
     }

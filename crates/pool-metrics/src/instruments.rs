@@ -1,6 +1,6 @@
 //! From each metric of the catalogue to the number in a snapshot.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry::{
     KeyValue,
@@ -11,6 +11,7 @@ use pool_core::{EndpointSnapshot, PoolSnapshot, health::HealthStatus};
 use crate::{
     catalogue::{self, Kind, Label, Metric, Unit},
     collection::{Collector, View},
+    reach,
 };
 
 /// Where the value of a metric stands.
@@ -20,12 +21,14 @@ pub(crate) enum Read {
     Process(u64),
     /// One number per pool.
     Pool(fn(&PoolSnapshot) -> u64),
+    /// One number per pool that need not be whole.
+    PoolReal(fn(&PoolSnapshot) -> f64),
     /// One number per pool and value of the closed label, by its place in the catalogue.
     PoolBy(fn(&PoolSnapshot, usize) -> u64),
     /// One number per endpoint.
     Endpoint(fn(&EndpointSnapshot) -> u64),
-    /// One fraction per endpoint.
-    EndpointFraction(fn(&EndpointSnapshot) -> f64),
+    /// One number per endpoint that need not be whole.
+    EndpointReal(fn(&EndpointSnapshot) -> f64),
     /// One number per endpoint and value of the closed label, by its place in the catalogue.
     EndpointBy(fn(&EndpointSnapshot, usize) -> u64),
 }
@@ -55,7 +58,7 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         catalogue::CIRCUIT_BREAKER_STATUS,
         Read::Endpoint(|e| u64::from(!e.breaker.is_closed())),
     ),
-    (catalogue::ENDPOINT_WEIGHT, Read::EndpointFraction(|e| e.weight)),
+    (catalogue::ENDPOINT_WEIGHT, Read::EndpointReal(|e| e.weight)),
     (
         catalogue::ERRORS_TOTAL,
         Read::EndpointBy(|e, class| e.errors[class]),
@@ -142,6 +145,18 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
     ),
     (catalogue::BLOCK_LAG, Read::Endpoint(|e| e.lag.unwrap_or(0))),
     (
+        catalogue::HEAD_AGE_SECONDS,
+        Read::EndpointReal(|e| seconds(e.head_age)),
+    ),
+    (
+        catalogue::REFERENCE_HEAD_AGE_SECONDS,
+        Read::PoolReal(|p| seconds(p.head_age)),
+    ),
+    (
+        catalogue::TIMEOUTS_BEYOND_BUCKETS,
+        Read::Pool(|p| reach::beyond(p.timeouts.as_ref()).count() as u64),
+    ),
+    (
         catalogue::CONNECTIONS_CLOSED_TOTAL,
         Read::EndpointBy(|e, reason| e.connections_closed[reason]),
     ),
@@ -166,12 +181,9 @@ pub(crate) fn observe_all(meter: &Meter, collector: &Arc<Collector>) {
     for (position, (metric, read)) in OBSERVED.iter().enumerate() {
         let collector = Arc::clone(collector);
         match (metric.kind, *read) {
-            (_, Read::EndpointFraction(value)) => {
+            (_, read @ (Read::PoolReal(_) | Read::EndpointReal(_))) => {
                 let read = move |out: &dyn AsyncInstrument<f64>| {
-                    let view = collector.view(position);
-                    for (labels, endpoint) in endpoints(&view) {
-                        out.observe(value(endpoint), labels);
-                    }
+                    observe_real(read, &collector.view(position), out);
                 };
                 let builder = meter.f64_observable_gauge(metric.name);
                 builder
@@ -254,9 +266,31 @@ fn observe(metric: &Metric, read: Read, view: &View, out: &dyn AsyncInstrument<u
                 }
             }
         }
-        // has a callback of its own: another number type
-        Read::EndpointFraction(_) => {}
+        // another type of number
+        Read::PoolReal(_) | Read::EndpointReal(_) => {}
     }
+}
+
+fn observe_real(read: Read, view: &View, out: &dyn AsyncInstrument<f64>) {
+    match read {
+        Read::PoolReal(value) => {
+            for pool in &view.pools {
+                out.observe(value(&pool.snapshot), &pool.labels);
+            }
+        }
+        Read::EndpointReal(value) => {
+            for (labels, endpoint) in endpoints(view) {
+                out.observe(value(endpoint), labels);
+            }
+        }
+        // another type of number
+        Read::Process(_) | Read::Pool(_) | Read::PoolBy(_) | Read::Endpoint(_) | Read::EndpointBy(_) => {}
+    }
+}
+
+/// 0 while it is not known.
+fn seconds(age: Option<Duration>) -> f64 {
+    age.unwrap_or_default().as_secs_f64()
 }
 
 /// The values of a metric's closed label, the last one, with their places.

@@ -24,9 +24,9 @@ fn sources_have_the_labels_of_the_catalogue() {
     for (metric, read) in OBSERVED {
         let (chosen, closed): (&[&str], usize) = match read {
             Read::Process(_) => (&[], 1),
-            Read::Pool(_) => (&["pool"], 0),
+            Read::Pool(_) | Read::PoolReal(_) => (&["pool"], 0),
             Read::PoolBy(_) => (&["pool"], 1),
-            Read::Endpoint(_) | Read::EndpointFraction(_) => (&["pool", "endpoint"], 0),
+            Read::Endpoint(_) | Read::EndpointReal(_) => (&["pool", "endpoint"], 0),
             Read::EndpointBy(_) => (&["pool", "endpoint"], 1),
         };
         let labels: Vec<_> = metric.labels.iter().map(|label| label.name).collect();

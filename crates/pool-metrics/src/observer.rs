@@ -10,13 +10,13 @@ use opentelemetry::{
     KeyValue,
     metrics::{BoundHistogram, Histogram, Meter, MeterProvider},
 };
-use pool_core::{EndpointId, EndpointObserver, ErrorType, Observer, PoolId, PoolObserver, Source};
+use pool_core::{EndpointId, EndpointObserver, ErrorType, Event, Observer, PoolId, PoolObserver, Source};
 
 use crate::{
     catalogue,
     collection::{Collector, text},
     instruments, reach,
-    registrations::{Gate, Registrations},
+    registrations::{self, Gate, Registrations},
 };
 
 /// Name of the OpenTelemetry instrumentation scope.
@@ -124,8 +124,11 @@ impl PoolMetrics {
             .histograms
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let bound = histograms.iter().map(|all| which(all).bind(labels));
-        Bound(bound.collect())
+        let mut bound = histograms.iter().map(|all| which(all).bind(labels));
+        Bound {
+            first: bound.next(),
+            more: bound.collect(),
+        }
     }
 }
 
@@ -139,10 +142,9 @@ impl PoolMetrics {
 
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
-        if let Some(source) = source.upgrade() {
-            reach::check(pool, &*source);
-        }
-        self.shared.registrations.attach(pool, source);
+        let timeouts = registrations::timeouts(pool, &source);
+        reach::tell(pool, timeouts.as_ref());
+        self.shared.registrations.attach(pool, source, timeouts);
     }
 
     fn endpoint(&self, pool: &PoolId, endpoint: &EndpointId) -> Arc<dyn EndpointObserver> {
@@ -165,6 +167,15 @@ impl Observer for PoolMetrics {
         let waits = self.bind(|all| &all.waits, &labels);
         Some(Arc::new(PoolRecorder { gate, waits }))
     }
+
+    fn event(&self, pool: &PoolId, event: &Event) {
+        if let Event::Reconfigured(applied) = event
+            && applied.settings
+            && let Some(timeouts) = self.shared.registrations.changed_timeouts(pool)
+        {
+            reach::tell(pool, Some(&timeouts));
+        }
+    }
 }
 
 impl fmt::Debug for PoolMetrics {
@@ -173,18 +184,41 @@ impl fmt::Debug for PoolMetrics {
     }
 }
 
-/// One histogram of each provider, labels resolved.
-struct Bound(Box<[BoundHistogram<f64>]>);
+/// One histogram of each provider, labels resolved. The first stands apart, since mostly it is the only one: no loop on the
+/// way of each request.
+struct Bound {
+    first: Option<BoundHistogram<f64>>,
+    more: Box<[BoundHistogram<f64>]>,
+}
 
 impl Bound {
     #[inline]
     fn record(&self, gate: &Gate, value: f64) {
-        if gate.is_open() {
-            for histogram in &self.0 {
-                histogram.record(value);
-            }
+        if !gate.is_open() {
+            return;
+        }
+        if !self.more.is_empty() {
+            return self.record_all(value);
+        }
+        if let Some(first) = &self.first {
+            first.record(value);
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn record_all(&self, value: f64) {
+        for histogram in self.first.iter().chain(&self.more) {
+            histogram.record(value);
+        }
+    }
+}
+
+/// As [`Duration::as_secs_f64`] times 1000, in a third of the instructions: for three centuries a signed number of nanoseconds
+/// is enough, and one division rounds less.
+#[inline]
+fn milliseconds(elapsed: Duration) -> f64 {
+    elapsed.as_nanos() as i64 as f64 / 1e6
 }
 
 /// Records one endpoint's latencies. Errors and requests are counted by the pool itself and read from its snapshot.
@@ -197,7 +231,7 @@ struct Recorder {
 
 impl EndpointObserver for Recorder {
     fn attempt_ended(&self, elapsed: Duration, _error: Option<ErrorType>) {
-        self.attempts.record(&self.gate, elapsed.as_secs_f64() * 1e3);
+        self.attempts.record(&self.gate, milliseconds(elapsed));
     }
 
     fn connect_ended(&self, elapsed: Duration, _opened: bool) {

@@ -11,7 +11,7 @@ use std::{
 
 #[cfg(feature = "server")]
 use pool_core::Explanation;
-use pool_core::{EndpointId, PoolId, PoolSnapshot, Source};
+use pool_core::{EndpointId, PoolId, PoolSnapshot, Source, TimeoutsInForce};
 
 /// Whether a pool's latencies are recorded. Opens and never closes again.
 #[derive(Clone, Debug)]
@@ -52,11 +52,13 @@ struct Attached {
     id: PoolId,
     source: Weak<dyn Source>,
     gate: Gate,
+    /// As they were when somebody looked last.
+    timeouts: Option<TimeoutsInForce>,
 }
 
 impl Registrations {
-    /// A pool is complete.
-    pub(crate) fn attach(&self, id: &PoolId, source: Weak<dyn Source>) {
+    /// A pool is complete, and has these time-outs.
+    pub(crate) fn attach(&self, id: &PoolId, source: Weak<dyn Source>, timeouts: Option<TimeoutsInForce>) {
         let mut inner = self.lock();
         inner.forget_dead();
         let taken = inner.attached.iter().any(|pool| pool.id == *id);
@@ -68,6 +70,7 @@ impl Registrations {
             id: id.clone(),
             source,
             gate,
+            timeouts,
         });
         drop(inner);
         if taken {
@@ -119,6 +122,23 @@ impl Registrations {
             .collect()
     }
 
+    /// The time-outs of the exposed pool of this name, if they are others than at the last look.
+    pub(crate) fn changed_timeouts(&self, id: &PoolId) -> Option<TimeoutsInForce> {
+        let source = {
+            let mut inner = self.lock();
+            inner.forget_dead();
+            let pool = inner.attached.iter().find(|pool| pool.id == *id)?;
+            Weak::clone(&pool.source)
+        };
+        // not under the lock: it runs the pool's code
+        let now = timeouts(id, &source);
+        let mut inner = self.lock();
+        let mut all = inner.attached.iter_mut();
+        let pool = all.find(|pool| Weak::ptr_eq(&pool.source, &source))?;
+        (pool.timeouts != now).then(|| pool.timeouts = now)?;
+        now
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing under the lock can leave the lists half-changed.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,6 +175,11 @@ impl Inner {
         }
         exposed
     }
+}
+
+/// The time-outs in force in a pool that lives.
+pub(crate) fn timeouts(id: &PoolId, source: &Weak<dyn Source>) -> Option<TimeoutsInForce> {
+    snapshot(id, &*source.upgrade()?)?.timeouts
 }
 
 /// A panic here would poison the SDK's pipeline and end all metrics of the process, so it is caught.

@@ -1,5 +1,7 @@
-//! Real Prometheus scrapes the server, with OpenMetrics preferred and with the text format, in the clear and over TLS with
-//! a token: every one that is found. Where there is none the trial is reported as ignored, and the reason is printed.
+//! What Prometheus makes of what is exposed: every prometheus that is found scrapes a real server, in the clear and over TLS
+//! with a token, as OpenMetrics, and in the text format if it can be told to. Its own account of series and metadata is held
+//! against the exposition and the catalogue, both ways. Where there is none the trial is reported as ignored, and the reason
+//! is printed.
 
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 #![allow(
@@ -13,7 +15,7 @@
 mod support;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -24,12 +26,12 @@ use std::{
 use libtest_mimic::{Arguments, Trial};
 use pool_metrics::{
     Auth, MetricsServer, PrometheusBridge, RoutesBuilder, Tls,
-    catalogue::{Kind, METRICS, Metric, PREFIX},
+    catalogue::{Kind, METRICS, PREFIX},
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
 
-use support::FakePool;
+use support::{Exposition, FakePool};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOKEN: &str = "prometheus-shows-this";
@@ -53,12 +55,12 @@ fn programs() -> Vec<PathBuf> {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let name = "scrapes_are_understood";
+    let name = "prometheus_has_exactly_what_the_catalogue_says";
     let mut trials: Vec<Trial> = programs()
         .into_iter()
         .map(|program| {
             Trial::test(format!("{name} ({})", program.display()), move || {
-                scrapes_are_understood(&program);
+                prometheus_has_exactly_what_the_catalogue_says(&program);
                 Ok(())
             })
         })
@@ -134,38 +136,90 @@ impl Prometheus {
         }
     }
 
-    /// Names of our metrics that this job has, as stored.
-    fn names(&self, job: &str) -> BTreeSet<String> {
-        let query =
-            format!("query?query=count+by+(__name__)+(%7Bjob=%22{job}%22,__name__=~%22{PREFIX}.%2B%22%7D)");
+    /// The series of our metrics that this job has, as stored.
+    fn series(&self, job: &str) -> BTreeSet<Series> {
+        let query = format!("series?match[]=%7Bjob=%22{job}%22,__name__=~%22{PREFIX}.%2B%22%7D");
         let found = self.get(&query).unwrap_or_default();
-        let series = found["result"].as_array().cloned().unwrap_or_default();
-        let name = |series: &Value| series["metric"]["__name__"].as_str().unwrap().to_owned();
-        series.iter().map(name).collect()
+        let series = found.as_array().cloned().unwrap_or_default();
+        let labels = |series: &Value| {
+            let labels = series.as_object().unwrap().iter();
+            let own = labels.filter(|(name, _)| *name != "job" && *name != "instance");
+            own.map(|(name, value)| plain(name, value.as_str().unwrap()))
+                .collect()
+        };
+        series.iter().map(labels).collect()
+    }
+
+    /// What this job's target told of our metrics: type and help by name.
+    fn metadata(&self, job: &str) -> BTreeMap<String, (String, String)> {
+        let query = format!("targets/metadata?match_target=%7Bjob=%22{job}%22%7D");
+        let found = self.get(&query).unwrap_or_default();
+        let entries = found.as_array().cloned().unwrap_or_default();
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
+        let entries = entries
+            .iter()
+            .map(|entry| (text(entry, "metric"), (text(entry, "type"), text(entry, "help"))));
+        entries.filter(|(name, _)| name.starts_with(PREFIX)).collect()
+    }
+
+    /// Health and last error of this job's target.
+    fn health(&self, job: &str) -> Option<(String, String)> {
+        let targets = self.get("targets")?["activeTargets"].as_array()?.clone();
+        let is_its = |target: &Value| target["labels"]["job"] == job;
+        let target = targets.into_iter().find(is_its)?;
+        let text = |name: &str| Some(target[name].as_str()?.to_owned());
+        Some((text("health")?, text("lastError")?))
     }
 }
 
-/// The metrics of the catalogue that are exposed now; `scraped.rs` holds these against the catalogue both ways.
-fn exposed(bridge: &PrometheusBridge) -> Vec<&'static Metric> {
-    let families = bridge.registry().gather();
-    let is_exposed = |metric: &&Metric| families.iter().any(|family| family.name() == metric.name);
-    let exposed: Vec<_> = METRICS.iter().filter(is_exposed).collect();
-    assert!(exposed.len() > 30, "{exposed:?}");
-    exposed
+type Series = BTreeMap<String, String>;
+
+/// Bounds in one notation: Prometheus 3 and OpenMetrics write 1000 as 1000.0.
+fn plain(name: &str, value: &str) -> (String, String) {
+    let bound = value.parse::<f64>().ok().filter(|_| name == "le");
+    let value = bound.map_or_else(|| value.to_owned(), |bound| bound.to_string());
+    (name.to_owned(), value)
 }
 
-/// What must be stored of these, whatever the format.
-fn stored(exposed: &[&Metric]) -> BTreeSet<String> {
-    let names = exposed.iter().flat_map(|metric| match metric.kind {
-        Kind::Histogram => ["_bucket", "_sum", "_count"]
-            .map(|suffix| format!("{}{suffix}", metric.name))
-            .to_vec(),
-        Kind::Counter | Kind::Gauge => vec![metric.name.to_owned()],
+/// The series that are exposed.
+fn exposed(bridge: &PrometheusBridge) -> BTreeSet<Series> {
+    let exposed = Exposition::of(bridge);
+    let samples = exposed.0.values().flat_map(|family| &family.samples);
+    let labels = |sample: &support::Sample| {
+        let labels = sample.labels.iter().map(|(name, value)| plain(name, value));
+        labels
+            .chain([("__name__".to_owned(), sample.name.clone())])
+            .collect()
+    };
+    samples.map(labels).collect()
+}
+
+/// Type and help of every metric of the catalogue, under the name that the format gives to a family of counters.
+fn catalogue(open_metrics: bool) -> BTreeMap<String, (String, String)> {
+    let entries = METRICS.iter().map(|metric| {
+        let (name, kind) = match metric.kind {
+            Kind::Counter if open_metrics => (metric.name.strip_suffix("_total").unwrap(), "counter"),
+            Kind::Counter => (metric.name, "counter"),
+            Kind::Gauge => (metric.name, "gauge"),
+            Kind::Histogram => (metric.name, "histogram"),
+        };
+        (name.to_owned(), (kind.to_owned(), metric.help.to_owned()))
     });
-    names.collect()
+    entries.collect()
 }
 
-fn scrapes_are_understood(program: &Path) {
+/// Whether it can be told which format to ask for: since 2.49.
+fn takes_protocols(program: &Path) -> bool {
+    let output = Command::new(program).arg("--version").output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let version = text.split("version ").nth(1).expect(&text);
+    let mut numbers = version
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(2), Some(49))
+}
+
+fn prometheus_has_exactly_what_the_catalogue_says(program: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -198,7 +252,7 @@ fn scrapes_are_understood(program: &Path) {
         addrs
     });
 
-    let config = format!(
+    let mut config = format!(
         "
 global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
 scrape_configs:
@@ -217,43 +271,42 @@ scrape_configs:
         crt = path("crt").display(),
         token = path("token").display(),
     );
-    let prometheus = Prometheus::start(program, folder.path(), &config);
-    let exposed = exposed(&bridge);
-    let expected = stored(&exposed);
-    for job in ["open", "guarded"] {
-        prometheus.until(job, |prometheus| {
-            (prometheus.names(job) == expected).then_some(())
-        });
+    let mut jobs = vec![("open", true), ("guarded", true)];
+    if takes_protocols(program) {
+        config += &format!(
+            "
+  - job_name: text
+    scrape_protocols: [PrometheusText0.0.4]
+    static_configs: [{{targets: ['{open}']}}]
+"
+        );
+        jobs.push(("text", false));
     }
-    let health = |job: &str| {
-        let targets = prometheus.get("targets")?["activeTargets"].as_array()?.clone();
-        let target = targets
-            .into_iter()
-            .find(|target| target["labels"]["job"] == job)?;
-        Some((
-            target["health"].as_str()?.to_owned(),
-            target["lastError"].as_str()?.to_owned(),
-        ))
-    };
-    prometheus.until("the stranger's refusal", |_| {
-        let (health, error) = health("stranger")?;
+    let prometheus = Prometheus::start(program, folder.path(), &config);
+    let expected = exposed(&bridge);
+    assert!(expected.len() > 200, "{}", expected.len());
+    for (job, open_metrics) in jobs {
+        prometheus.until(job, |prometheus| {
+            let up = prometheus.health(job)?.0 == "up";
+            (up && prometheus.series(job).len() >= expected.len()).then_some(())
+        });
+        assert_eq!(prometheus.series(job), expected, "{job}");
+        assert_eq!(prometheus.metadata(job), catalogue(open_metrics), "{job}");
+        assert_eq!(
+            prometheus.health(job),
+            Some(("up".to_owned(), String::new())),
+            "{job}"
+        );
+    }
+    prometheus.until("the stranger's refusal", |prometheus| {
+        let (health, error) = prometheus.health("stranger")?;
         (health == "down" && error.contains("401")).then_some(())
     });
-    for job in ["open", "guarded"] {
-        assert_eq!(health(job), Some(("up".to_owned(), String::new())), "{job}");
-    }
-    // both versions ask for OpenMetrics first, in which a counter is declared without its suffix
-    let metadata = prometheus.get("metadata").unwrap();
-    for metric in exposed {
-        let (name, kind) = match metric.kind {
-            Kind::Counter => (metric.name.strip_suffix("_total").unwrap(), "counter"),
-            Kind::Gauge => (metric.name, "gauge"),
-            Kind::Histogram => (metric.name, "histogram"),
-        };
-        assert_eq!(metadata[name][0]["type"], kind, "{name}: {metadata}");
-    }
-    // bounds are stored alike by both versions then
-    let bounds = prometheus.get("label/le/values").unwrap();
+    assert_eq!(prometheus.series("stranger"), BTreeSet::new());
+    // bounds are stored alike by both versions where OpenMetrics is spoken
+    let bounds = prometheus
+        .get("label/le/values?match[]=%7Bjob=%22open%22%7D")
+        .unwrap();
     let bounds = bounds.as_array().unwrap();
     assert!(
         bounds.contains(&"1000.0".into()) && !bounds.contains(&"1000".into()),

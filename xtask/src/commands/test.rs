@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::binaries::Program;
 use crate::workspace::{self, Workspace};
-use crate::{anvil, databases, packages};
+use crate::{anvil, browser, databases, packages};
 
 /// Set for the tests that run real servers.
 const END_TO_END: &str = "MONITORING_E2E";
@@ -34,6 +34,7 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
 
     let anvil = anvil::obtain(&workspace.root, !no_install);
     let databases = databases::obtain(!no_install);
+    let browser = browser::obtain(!no_install);
 
     let cargo = || workspace::cargo(&workspace.root);
     let built = call(cargo().args(["build", "--package", "relayer", "--package", "devnet"]))?;
@@ -45,6 +46,9 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
     }
     if let Ok(databases) = &databases {
         test.envs(databases.environment());
+    }
+    if let Ok(Some(browser)) = &browser {
+        test.env(browser::VARIABLE, browser);
     }
     if !cargo_args.is_empty() {
         test.arg("--").args(cargo_args);
@@ -86,13 +90,18 @@ pub(super) fn run(workspace: &Workspace, no_install: bool, cargo_args: &[String]
         ),
         Err(reason) => format!("tests with real databases: NOT RUN: {reason}"),
     });
+    summary.push(match &browser {
+        Ok(Some(path)) => format!("tests with a real browser: run, with {}", path.display()),
+        Ok(None) => "tests with a real browser: NOT RUN, missing chromium".to_owned(),
+        Err(reason) => format!("tests with a real browser: NOT RUN: {reason}"),
+    });
     outln!("\nsummary");
     for line in &summary {
         outln!("  {line}");
     }
-    // The servers are what the suite is about: without them it has not passed. anvil serves a few tests and comes by npm
-    // only; that it was missing stands in the summary.
-    let complete = (end_to_end && databases.is_ok()) || no_install;
+    // The servers are what the suite is about: without them it has not passed, nor without the browser where a package brings
+    // it. anvil serves a few tests and comes by npm only; that it was missing stands in the summary.
+    let complete = (end_to_end && databases.is_ok() && browser.is_ok()) || no_install;
     Ok(u8::from(!(passed && built && complete)))
 }
 

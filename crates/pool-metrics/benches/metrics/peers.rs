@@ -10,6 +10,7 @@ use std::{
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use pool_core::{EndpointId, EndpointSnapshot, Observer, PoolId, PoolSnapshot, Source};
 use pool_metrics::{
     PrometheusBridge,
@@ -24,8 +25,39 @@ use tokio::time::Instant;
 
 use super::Failure;
 
-/// All recording for one request of one endpoint; it took so many milliseconds.
-pub(crate) type Record = Box<dyn Fn(f64) + Send + Sync>;
+/// All recording for one request of one endpoint, which took so long.
+pub(crate) type Record = Box<dyn Fn(Duration) + Send + Sync>;
+
+/// As those who use the other crates write it.
+fn milliseconds(elapsed: Duration) -> f64 {
+    elapsed.as_secs_f64() * 1e3
+}
+
+/// Does nothing: what the measuring itself costs.
+pub(crate) fn nothing() -> Record {
+    Box::new(|_| {})
+}
+
+/// A counter as the pool has it, and a bound histogram with nothing of ours around it: what is opentelemetry's own.
+pub(crate) fn opentelemetry_alone() -> Result<Record, Failure> {
+    let bridge = PrometheusBridge::new()?;
+    let histogram = bridge
+        .meter_provider()
+        .meter("bench")
+        .f64_histogram("alone_ms")
+        .with_boundaries(REQUEST_DURATION_BUCKETS_MS.to_vec())
+        .build();
+    let labels = [
+        KeyValue::new("endpoint", "endpoint-0"),
+        KeyValue::new("pool", "pool-0"),
+    ];
+    let (requests, durations) = (AtomicU64::new(0), histogram.bind(&labels));
+    Ok(Box::new(move |elapsed| {
+        let _kept = &bridge;
+        requests.fetch_add(1, Relaxed);
+        durations.record(milliseconds(elapsed));
+    }))
+}
 
 /// Endpoints of one pool.
 const IN_A_POOL: usize = 20;
@@ -142,9 +174,9 @@ fn ours(endpoints: usize) -> Result<Vec<Record>, Failure> {
         let (pool, endpoint) = (PoolId::new(&pool)?, EndpointId::new(&endpoint)?);
         let observer = bridge.metrics().endpoint(&pool, &endpoint);
         let requests = AtomicU64::new(0);
-        records.push(Box::new(move |ms| {
+        records.push(Box::new(move |elapsed| {
             requests.fetch_add(1, Relaxed);
-            observer.attempt_ended(Duration::from_nanos((ms * 1e6) as u64), None);
+            observer.attempt_ended(elapsed, None);
         }));
         if pools.last().is_none_or(|last| last.id != pool) {
             pools.push(PoolSnapshot::new(pool, Instant::now()));
@@ -221,9 +253,9 @@ fn prometheus_client(endpoints: usize) -> Vec<Record> {
         }
     }
     for (requests, durations) in requests.into_iter().zip(durations) {
-        let record: Record = Box::new(move |ms| {
+        let record: Record = Box::new(move |elapsed| {
             requests.inc();
-            durations.observe(ms);
+            durations.observe(milliseconds(elapsed));
         });
         records.push(record);
     }
@@ -267,9 +299,9 @@ fn prometheus(endpoints: usize) -> Result<Vec<Record>, Failure> {
     hold(|held| held.prometheus = Some(registry));
     let pairs = requests.into_iter().zip(durations);
     let records = pairs.map(|(requests, durations)| -> Record {
-        Box::new(move |ms| {
+        Box::new(move |elapsed| {
             requests.inc();
-            durations.observe(ms);
+            durations.observe(milliseconds(elapsed));
         })
     });
     Ok(records.collect())
@@ -310,9 +342,9 @@ fn metrics_exporter(endpoints: usize) -> Result<Vec<Record>, Failure> {
     hold(|held| held.metrics_exporter = Some(recorder));
     let pairs = requests.into_iter().zip(durations);
     let records = pairs.map(|(requests, durations)| -> Record {
-        Box::new(move |ms| {
+        Box::new(move |elapsed| {
             requests.increment(1);
-            durations.record(ms);
+            durations.record(milliseconds(elapsed));
         })
     });
     Ok(records.collect())

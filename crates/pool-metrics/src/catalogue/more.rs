@@ -251,6 +251,25 @@ metric!(
     "Does this node serve old data?"
 );
 metric!(
+    HEAD_AGE_SECONDS,
+    "head_age_seconds",
+    Gauge,
+    Seconds,
+    PER_ENDPOINT,
+    "Age of the newest block that the endpoint reported to its health check; 0 while it is not known, because no limit on \
+     ages is set (max_lag_time, max_head_age).",
+    "Is this node's head old, although its height is that of the others?"
+);
+metric!(
+    REFERENCE_HEAD_AGE_SECONDS,
+    "reference_head_age_seconds",
+    Gauge,
+    Seconds,
+    PER_POOL,
+    "Age of the head that most providers of the pool have, or a newer one; 0 while no endpoint tells its head's age.",
+    "Does the chain itself stand still, or only a node?"
+);
+metric!(
     CONNECT_DURATION_SECONDS,
     "connect_duration_seconds",
     Histogram,
@@ -279,6 +298,16 @@ metric!(
     PER_CLOSE,
     "Connections closed, by reason; all reasons together are connections_destroyed_total.",
     "Why are sockets thrown away?"
+);
+metric!(
+    TIMEOUTS_BEYOND_BUCKETS,
+    "timeouts_beyond_buckets",
+    Gauge,
+    Count,
+    PER_POOL,
+    "Time-outs in force (to acquire, to connect, of a health check) that lie beyond the last bucket of their histogram: its \
+     percentiles read too low for what takes longer.",
+    "Can I believe the percentiles?"
 );
 metric!(
     BUILD_INFO,

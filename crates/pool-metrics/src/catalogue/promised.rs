@@ -8,9 +8,8 @@ const PER_ERROR: &[Label] = &[
     closed!("error_type", ERROR_TYPES, "class of the error"),
 ];
 
-/// Bucket bounds of [`REQUEST_DURATION_MS`]. The last lies above every request time-out a pool accepts, because a
-/// histogram that ends below the time-out cannot show p99; 1000 is the default latency threshold, so that the
-/// fraction above it is exact.
+/// Bucket bounds of [`REQUEST_DURATION_MS`]. The last lies far above every default time-out, because a histogram that ends
+/// below the time-out cannot show p99; 1000 is the default latency threshold, so that the fraction above it is exact.
 pub const REQUEST_DURATION_BUCKETS_MS: &[f64] = &[
     1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 30_000.0,
     60_000.0, 120_000.0,

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{AggregationTemporality, Metric, metric::Data, number_data_point},
 };
 use pool_metrics::{
-    PrometheusBridge,
+    PoolMetrics, PrometheusBridge,
     catalogue::{self, METRICS, Unit},
 };
 use prost::Message;
@@ -169,4 +169,50 @@ fn a_collector_receives_what_prometheus_is_shown() {
         value("connect_duration_seconds_count", "pool=eth,endpoint=b"),
         Some(1.0)
     );
+}
+
+/// As documented: OpenTelemetry keeps histograms once they exist, and what is read from snapshots goes with its endpoint.
+#[test]
+fn over_otlp_the_histograms_of_a_removed_endpoint_stay_and_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let collector = format!("http://{}/v1/metrics", listener.local_addr().unwrap());
+    let (sender, received) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            sender.send(receive(&listener).1).unwrap();
+        }
+    });
+    let otlp = example::pushing(&collector, Duration::from_secs(3600)).unwrap();
+    let metrics = PoolMetrics::new(&otlp);
+    let pool = FakePool::new("eth", &["a", "b"]);
+    let observers = pool.register(&metrics);
+    observers[1].attempt_ended(Duration::from_millis(3), None);
+    // the metrics that have something of the endpoint
+    let of_b = || {
+        otlp.force_flush().unwrap();
+        let request = received.recv_timeout(Duration::from_secs(10)).unwrap();
+        let scopes = request.resource_metrics.iter().flat_map(|all| &all.scope_metrics);
+        let mut pushed = Series::new();
+        for metric in scopes.flat_map(|scope| &scope.metrics) {
+            points(metric, &mut pushed);
+        }
+        let of_b = pushed
+            .into_iter()
+            .filter(|((_, labels), _)| labels.get("endpoint").is_some_and(|id| id == "b"));
+        of_b.map(|((name, labels), value)| ((name, labels.get("le").cloned()), value))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let before = of_b();
+    pool.set(|pool| drop(pool.endpoints.pop()));
+    let after = of_b();
+    let histograms = METRICS
+        .iter()
+        .filter(|metric| metric.kind == catalogue::Kind::Histogram);
+    let names: Vec<_> = histograms.map(|metric| metric.name).collect();
+    let mut kept = before.clone();
+    kept.retain(|(name, _), _| names.iter().any(|histogram| name.starts_with(histogram)));
+    assert!(kept.len() < before.len());
+    assert_eq!(after, kept);
+    let count = format!("{}_count", catalogue::REQUEST_DURATION_MS.name);
+    assert_eq!(after[&(count, None)], 1.0);
 }

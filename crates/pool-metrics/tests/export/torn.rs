@@ -100,6 +100,8 @@ fn attach(metrics: &impl Observer) -> Arc<Restless> {
     let pool = Arc::new(Restless::default());
     let source: Arc<dyn Source> = Arc::clone(&pool) as _;
     metrics.attached(&PoolId::new("eth").unwrap(), Arc::downgrade(&source));
+    // one is for its time-outs
+    assert_eq!(pool.snapshots.swap(0, Ordering::Relaxed), 1);
     pool
 }
 

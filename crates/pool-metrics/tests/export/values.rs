@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pool_core::{CloseReason, ErrorType, Observer, PoolId, breaker::BreakerState, health::HealthStatus};
+use pool_core::{
+    CloseReason, ErrorType, Observer, PoolId, TimeoutsInForce, breaker::BreakerState, health::HealthStatus,
+};
 use pool_metrics::PrometheusBridge;
 use tokio::time::Instant;
 
@@ -34,6 +36,9 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         pool.hedges_won = 19;
         pool.budget_exhausted = 20;
         pool.leaks = 10;
+        pool.head_age = Some(Duration::from_millis(46_500));
+        let s = Duration::from_secs;
+        pool.timeouts = Some(TimeoutsInForce::new(s(121), s(120), s(500)));
         let b = &mut pool.endpoints[1];
         b.connections_active = 21;
         b.connections_idle = 22;
@@ -56,6 +61,7 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         b.throttled_until = Some(Instant::now());
         b.position = Some(21_000_000);
         b.lag = Some(39);
+        b.head_age = Some(Duration::from_millis(47_250));
         b.throttles = [40, 41, 42, 43];
         b.quota_left = Some(44);
         b.quota_limit = Some(45);
@@ -79,6 +85,8 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("hedges_won_total", 19.0),
         ("retry_budget_exhausted_total", 20.0),
         ("lease_leaks_total", 10.0),
+        ("reference_head_age_seconds", 46.5),
+        ("timeouts_beyond_buckets", 2.0),
     ] {
         assert_eq!(exposed.value(&full(name), "pool=eth"), Some(value), "{name}");
     }
@@ -99,6 +107,7 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("endpoint_weight", 1.0, 0.25),
         ("block_height", 0.0, 21_000_000.0),
         ("block_lag", 0.0, 39.0),
+        ("head_age_seconds", 0.0, 47.25),
         ("quota_left", 0.0, 44.0),
         ("quota_limit", 0.0, 45.0),
         ("ejections_total", 0.0, 38.0),

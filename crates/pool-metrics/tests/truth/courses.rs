@@ -17,6 +17,7 @@ pub(crate) async fn all() {
     hedges().await;
     changes().await;
     throttles_lags_and_leaks().await;
+    head_ages().await;
     panic().await;
     an_outlier().await;
     a_quota().await;
@@ -418,6 +419,7 @@ async fn changes() {
     course.check("one has left");
 
     sleep(s(2)).await;
+    settings.connect_timeout = s(121);
     let update = PoolUpdate::new(settings)
         .endpoint(ids[0].clone(), Fake(nodes[0].clone()), one)
         .keep(ids[1].clone(), course.settings());
@@ -430,6 +432,7 @@ async fn changes() {
         .of(&ids[0], "connections_destroyed_total", 2.0)
         .by(&ids[0], "connections_closed_total", "reason=shutdown", 1.0)
         .of(&ids[0], "health_check_duration_seconds_count", 2.0)
+        .of_pool("timeouts_beyond_buckets", 1.0)
         .of_pool_by("reconfigurations_total", "result=applied", 3.0);
     course.check("it has returned, and goes on where it was");
 }
@@ -498,6 +501,27 @@ async fn throttles_lags_and_leaks() {
         .of_pool("slots_usable", 2.0)
         .of_pool("slots_free", 2.0);
     course.check("a minute later");
+}
+
+/// Three nodes of one height, of which one has an old head; and all heads grow older.
+async fn head_ages() {
+    let mut course = Course::new(1);
+    let nodes = nodes::<3>();
+    for (node, age) in nodes.iter().zip([10, 12, 70]) {
+        node.set(|script| (script.position, script.age) = (Some(100), Some(s(age))));
+    }
+    // a limit, so that ages are asked for; nobody is beyond it
+    let _pool = course
+        .pool(&nodes, |config| config.health.max_lag_time = Some(s(600)))
+        .await;
+    sleep(s(5)).await;
+    for (node, age) in nodes.iter().zip([15.0, 17.0, 75.0]) {
+        course
+            .of(&node.id(), "block_height", 100.0)
+            .of(&node.id(), "head_age_seconds", age);
+    }
+    course.of_pool("reference_head_age_seconds", 17.0);
+    course.check("five seconds after the checks");
 }
 
 /// Checks fail, and with too few left the pool panics.

@@ -132,6 +132,19 @@ pub(super) fn health() -> Vec<Draft> {
             &[],
         )
         .query(by_endpoint(&metrics::BLOCK_LAG), ENDPOINT_LEGEND),
+        timeseries(
+            "Age of the head",
+            "How old each endpoint's newest block is, and the one that most have: a node that is at the height of the others \
+             and older than they are serves another branch; if all grow older, the chain stands still. 0 where no limit on \
+             ages is set.",
+            "s",
+            &[],
+        )
+        .query(by_endpoint(&metrics::HEAD_AGE_SECONDS), ENDPOINT_LEGEND)
+        .query(
+            by_pool(&metrics::REFERENCE_HEAD_AGE_SECONDS),
+            "{{pool}} · {{instance}} most",
+        ),
         timeseries("Connections closed by reason", "Sockets per second.", "cps", &[]).query(
             rate_of(
                 "",
