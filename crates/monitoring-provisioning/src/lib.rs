@@ -37,7 +37,7 @@ mod yaml;
 pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
 pub use explain::{Explanation, Part, explain};
-pub use generate::{GeneratedFile, Runtime, generate};
+pub use generate::{DashboardQuery, GeneratedFile, Runtime, Trouble, dashboard_queries, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{
