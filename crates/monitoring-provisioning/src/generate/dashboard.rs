@@ -125,7 +125,7 @@ impl Board {
                 list: variables::list(self.variables),
             },
             annotations: Annotations {
-                list: annotations::list(spec),
+                list: annotations::list(spec).map(|(annotation, _)| annotation).into(),
             },
             links: sites.of_board(self),
             panels: layout::lay_out((self.sections)(spec), &sites),

@@ -50,6 +50,8 @@ pub enum Trouble {
     ConnectionsLost,
     /// A relayer was started anew.
     Restart,
+    /// A relayer runs a version that it did not run before; also one that is seen for the first time.
+    Deployment,
 }
 
 /// The sections of the connection pools' dashboard: the five of the operator's guide first.

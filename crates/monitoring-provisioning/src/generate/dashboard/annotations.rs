@@ -7,39 +7,43 @@ use crate::{
     alert::LOOK_BACK_SCRAPES,
     duration::PromDuration,
     generate::panels::{
-        FIRING,
+        FIRING, Trouble,
         colours::{BAD, PLAIN, WATCH},
     },
     model::dashboard::Annotation,
     spec::Spec,
 };
 
-pub(super) fn list(spec: &Spec) -> Vec<Annotation> {
-    vec![
-        annotation(
-            "Firing alerts",
-            BAD,
-            FIRING.to_owned(),
-            "{{alertname}}",
-            "{{severity}} {{pool}} {{endpoint}} {{instance}}",
-            "severity",
-        ),
-        annotation(
-            "Deployments",
-            PLAIN,
-            deployments(spec),
-            "Version {{version}}",
-            "began to run on {{instance}}",
-            "version",
-        ),
-        annotation(
-            "Restarts",
-            WATCH,
-            restarts(spec),
-            "Relayer started",
-            "{{instance}} began to count anew",
-            "instance",
-        ),
+/// Each with what must happen before it marks anything.
+pub(super) fn list(spec: &Spec) -> [(Annotation, Trouble); 3] {
+    let alerts = annotation(
+        "Firing alerts",
+        BAD,
+        FIRING.to_owned(),
+        "{{alertname}}",
+        "{{severity}} {{pool}} {{endpoint}} {{instance}}",
+        "severity",
+    );
+    let deployments = annotation(
+        "Deployments",
+        PLAIN,
+        deployments(spec),
+        "Version {{version}}",
+        "began to run on {{instance}}",
+        "version",
+    );
+    let restarts = annotation(
+        "Restarts",
+        WATCH,
+        restarts(spec),
+        "Relayer started",
+        "{{instance}} counts anew, or is back",
+        "instance",
+    );
+    [
+        (alerts, Trouble::NodeDown),
+        (deployments, Trouble::Deployment),
+        (restarts, Trouble::Restart),
     ]
 }
 
@@ -56,13 +60,16 @@ fn deployments(spec: &Spec) -> String {
     )
 }
 
-/// A relayer whose counters began anew. It exposes no start time.
+/// A relayer whose counters began anew (it exposes no start time), or that was away for longer than that can be seen.
 fn restarts(spec: &Spec) -> String {
+    let chosen = "job=~\"$job\",instance=~\"$instance\"";
+    let info = format!("{}{{{chosen}}}", catalogue::BUILD_INFO.name);
     let least = spec.prometheus.scrape_interval.times(LOOK_BACK_SCRAPES);
+    let window = spec.scaled(least.max(PromDuration::from_secs(60)));
     format!(
-        "max by (instance) (resets({}{{job=~\"$job\",instance=~\"$instance\",pool=~\"$pool\"}}[{}])) > 0",
-        catalogue::REQUESTS_TOTAL.name,
-        spec.scaled(least.max(PromDuration::from_secs(60)))
+        "max by (instance) (resets({requests}{{{chosen},pool=~\"$pool\"}}[{window}])) > 0 or max by (instance) ({info}) unless on (instance) \
+         max by (instance) (present_over_time({info}[{window}] offset {window}))",
+        requests = catalogue::REQUESTS_TOTAL.name,
     )
 }
 

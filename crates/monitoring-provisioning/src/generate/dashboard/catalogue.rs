@@ -1,16 +1,16 @@
 //! Every query of every dashboard, for those who run them.
 
-use super::{super::panels::Trouble, BOARDS, layout::LETTERS};
+use super::{super::panels::Trouble, BOARDS, annotations, layout::LETTERS};
 use crate::spec::Spec;
 
-/// A query of a panel, as it stands in the generated file.
+/// A query of a panel, or of the marks on all panels, as it stands in the generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardQuery {
     /// The dashboard's file, relative to the output root.
     pub path: &'static str,
-    /// The panel's title; unique within the dashboard.
+    /// The title of the panel, or the name of the annotation; unique within the dashboard.
     pub panel: String,
-    /// The query's letter.
+    /// The query's letter; `annotation` for the marks.
     pub ref_id: String,
     /// The expression, with Grafana's variables in it.
     pub expr: String,
@@ -22,6 +22,15 @@ pub struct DashboardQuery {
 pub fn dashboard_queries(spec: &Spec) -> Vec<DashboardQuery> {
     let mut queries = Vec::new();
     for board in &BOARDS {
+        for (annotation, trouble) in annotations::list(spec) {
+            queries.push(DashboardQuery {
+                path: board.path,
+                panel: annotation.name,
+                ref_id: "annotation".to_owned(),
+                expr: annotation.expr,
+                empty_until: Some(trouble),
+            });
+        }
         let drafts = (board.sections)(spec).into_iter().flat_map(|(_, drafts)| drafts);
         for draft in drafts {
             for (query, letter) in draft.queries.into_iter().zip(LETTERS) {
