@@ -254,7 +254,9 @@ fn every_alert_about_relayers_has_a_panel_that_leads_to_its_runbook_and_to_where
             format!(
                 "https://github.com/fusion-relayers/connection-pool/blob/main/monitoring/runbooks/{name}.md"
             ),
-            format!("http://localhost:9091/alerts?search={name}"),
+            format!(
+                "http://localhost:9091/graph?g0.expr=ALERTS%7Balertname%3D%22{name}%22%7D&g0.tab=1&g0.range_input=1h"
+            ),
             format!("http://localhost:9093/#/alerts?filter=%7Balertname%3D%22{name}%22%7D"),
         ] {
             assert!(urls.contains(wanted.as_str()), "{wanted}");
@@ -317,7 +319,7 @@ fn addresses_objectives_and_scale_reach_the_dashboards() {
     let found = dashboards(&spec);
     let slo = found[SLO].to_string();
     for wanted in [
-        "https://prometheus.example.org/alerts",
+        "https://prometheus.example.org/graph?g0.expr=ALERTS&",
         "https://alerts.example.org/#/alerts",
         "99.5 % of the attempts",
         "/ 0.005",

@@ -8,6 +8,10 @@ use crate::{
     spec::{AlertName, Spec},
 };
 
+/// The tabs of Prometheus' page.
+const GRAPH: u8 = 0;
+const TABLE: u8 = 1;
+
 /// The addresses of everything that is linked, as a browser finds them.
 pub(super) struct Sites<'a> {
     spec: &'a Spec,
@@ -48,8 +52,8 @@ impl<'a> Sites<'a> {
             ),
             (
                 "Prometheus",
-                "The alerts, with their expressions and values",
-                format!("{}/alerts", self.prometheus),
+                "Which alerts are pending, and which fire",
+                self.graph(TABLE, &["ALERTS".to_owned()]),
             ),
             (
                 "Alertmanager",
@@ -78,8 +82,8 @@ impl<'a> Sites<'a> {
             ),
             link(
                 &format!("{alert} in Prometheus"),
-                "Its expression and what is pending",
-                format!("{}/alerts?search={alert}", self.prometheus),
+                "Where it is pending, and where it fires",
+                self.graph(TABLE, &[format!("ALERTS{{alertname=\"{alert}\"}}")]),
             ),
             link(
                 &format!("{alert} in Alertmanager"),
@@ -92,19 +96,26 @@ impl<'a> Sites<'a> {
     /// The queries in Prometheus' own page, for all relayers, pools and endpoints: the dashboard's choice can't be put into
     /// an expression within an address.
     fn query(&self, queries: &[PanelQuery]) -> Link {
-        let parameters: Vec<String> = queries
-            .iter()
-            .enumerate()
-            .map(|(index, query)| {
-                let expr = encode(&self.for_all(&query.expr));
-                format!("g{index}.expr={expr}&g{index}.tab=0&g{index}.range_input=1h")
-            })
-            .collect();
+        let expressions: Vec<String> = queries.iter().map(|query| self.for_all(&query.expr)).collect();
         link(
             "Query in Prometheus",
             "The same for all relayers, pools and endpoints",
-            format!("{}/graph?{}", self.prometheus, parameters.join("&")),
+            self.graph(GRAPH, &expressions),
         )
+    }
+
+    /// Expressions in Prometheus. `/graph` is the one page that all have: 3.x leads on to `/query`, Debian's 2.x to
+    /// `/classic/graph`, which has no `/alerts`.
+    fn graph(&self, tab: u8, expressions: &[String]) -> String {
+        let parameters: Vec<String> = expressions
+            .iter()
+            .enumerate()
+            .map(|(index, expr)| {
+                let expr = encode(expr);
+                format!("g{index}.expr={expr}&g{index}.tab={tab}&g{index}.range_input=1h")
+            })
+            .collect();
+        format!("{}/graph?{}", self.prometheus, parameters.join("&"))
     }
 
     fn for_all(&self, expr: &str) -> String {
