@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    model::{dashboard::Dashboard, to_yaml},
+    model::to_yaml,
     problem::{Problem, Problems},
     spec::Spec,
 };
@@ -86,7 +86,7 @@ pub fn generate(spec: &Spec, runtime: Runtime<'_>) -> Result<Vec<GeneratedFile>,
         yaml(paths::DASHBOARDS, &provisioning::dashboards(&addresses))?,
     ];
     for board in &dashboard::BOARDS {
-        files.push(dashboard_file(board.path, &board.dashboard(spec))?);
+        files.push(json(board.path, &board.dashboard(spec))?);
     }
     if matches!(runtime, Runtime::Docker) {
         files.push(yaml(paths::COMPOSE, &compose::compose(spec))?);
@@ -103,12 +103,6 @@ fn file(path: &str, contents: String) -> GeneratedFile {
         path: PathBuf::from(path),
         contents,
     }
-}
-
-/// A dashboard's file. What was changed in Grafana and stored as a patch is to be laid over the JSON here, between the
-/// model and the text.
-fn dashboard_file(path: &str, dashboard: &Dashboard) -> Result<GeneratedFile, Problem> {
-    json(path, dashboard)
 }
 
 fn yaml<T: Serialize>(path: &str, model: &T) -> Result<GeneratedFile, Problem> {

@@ -20,14 +20,15 @@ pub(crate) struct Dashboard {
     pub(crate) version: u32,
     pub(crate) templating: Templating,
     pub(crate) annotations: Annotations,
+    #[serde(default)]
     pub(crate) links: Vec<Link>,
     pub(crate) panels: Vec<Panel>,
 }
 
 /// A link of a dashboard, of a panel (in its title) or of a series (in its menu). Grafana's schema wants every field in
-/// all three places.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+/// all three places; Grafana itself writes those that it needs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Link {
     pub(crate) title: String,
     #[serde(rename = "type")]
@@ -102,6 +103,7 @@ pub(crate) struct Annotation {
     pub(crate) enable: bool,
     pub(crate) icon_color: String,
     pub(crate) expr: String,
+    #[serde(default)]
     pub(crate) step: String,
     pub(crate) title_format: String,
     pub(crate) text_format: String,
@@ -168,6 +170,8 @@ pub(crate) struct FieldConfigSource {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct FieldConfig {
+    /// Empty only where somebody removed it.
+    #[serde(default)]
     pub(crate) unit: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decimals: Option<u32>,
