@@ -25,6 +25,15 @@ pub struct Query {
 /// The values of a dashboard's variables, in order.
 pub type Values = Vec<(String, String)>;
 
+/// What the reader has chosen at the top of a dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// As it stands when it is opened: all, where all can be chosen.
+    All,
+    /// The first value of every variable.
+    First,
+}
+
 impl Dashboard {
     /// Reads it.
     ///
@@ -58,11 +67,11 @@ impl Dashboard {
         marks.chain(panels).collect()
     }
 
-    /// The variables as they stand when the dashboard is opened: all where all can be chosen, else the first value.
+    /// The values of the variables.
     ///
     /// # Errors
     /// A variable that finds nothing, or whose query isn't `label_values(selector, label)`.
-    pub fn values(&self, prometheus: u16) -> Result<Values> {
+    pub fn values(&self, prometheus: u16, choice: Choice) -> Result<Values> {
         let mut values = Values::new();
         for variable in list(&self.0["templating"]["list"]).filter(|one| one["type"] == "query") {
             let name = variable["name"].as_str().context("a variable's name")?;
@@ -74,7 +83,7 @@ impl Dashboard {
                 .with_context(|| format!("`{query}` is no label_values"))?;
             let found = http::label_values(prometheus, &expand(selector, &values, 0.0), label)?;
             ensure!(!found.is_empty(), "the variable {name} finds nothing: {query}");
-            let all = variable["allValue"].as_str();
+            let all = variable["allValue"].as_str().filter(|_| choice == Choice::All);
             let value = all.map_or_else(|| found[0].clone(), str::to_owned);
             values.push((name.to_owned(), value));
         }

@@ -2,16 +2,17 @@
 //! caused, and it has data.
 
 use std::{
-    path::Path,
+    collections::HashSet,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    grafana::{self, Dashboard, Query, Values},
+    grafana::{self, Choice, Dashboard, Query, Values},
     http, place, wait,
 };
-use monitoring_provisioning::{DashboardQuery, Runtime, Spec, Trouble, dashboard_queries, generate};
+use monitoring_provisioning::{DashboardQuery, Spec, Trouble, dashboard_queries};
 use serde_json::json;
 
 use crate::stack::Stack;
@@ -40,42 +41,74 @@ struct Dashboards {
 impl Dashboards {
     /// Reads what `monitoring-up` gave Grafana to read, and asks for the variables.
     fn open(stack: &Stack, begun: f64) -> Result<Self> {
-        let prometheus = stack.ports.prometheus;
         let spec = Spec::load(&stack.path("monitoring.yaml"))?;
-        let step = spec.scrape_interval().as_secs_f64();
-        let state = stack.path("state");
+        let mut dashboards = Self {
+            prometheus: stack.ports.prometheus,
+            step: spec.scrape_interval().as_secs_f64(),
+            begun,
+            asked: Vec::new(),
+        };
+        let folder = provisioned(stack)?;
         let declared = dashboard_queries(&spec);
-        let mut asked = Vec::new();
-        for file in generate(&spec, Runtime::Native { root: &state })? {
-            if !file.path.starts_with("monitoring/grafana/dashboards") {
-                continue;
-            }
-            let path = file.path.display().to_string();
-            let dashboard = Dashboard::read(&file.contents)?;
-            let seen = || dashboard.values(prometheus);
-            let values: Values = wait::until(
-                &format!("the variables of {path} have values"),
-                WITHIN,
-                || seen().ok(),
-                || format!("{:?}", seen()),
-            )?;
-            println!("  {path}: {values:?}");
-            for query in dashboard.queries() {
-                asked.push(Asked {
-                    expr: grafana::expand(&query.expr, &values, step),
-                    empty_until: declaration(&declared, &path, &query)?.empty_until,
-                    dashboard: path.clone(),
-                    query,
-                });
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let dashboard = Dashboard::read(&std::fs::read_to_string(&path)?)?;
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            for choice in [Choice::All, Choice::First] {
+                dashboards.ask(&name, &dashboard, choice, &declared)?;
             }
         }
-        ensure!(asked.len() > 150, "only {} queries", asked.len());
-        Ok(Self {
-            prometheus,
-            step,
-            begun,
-            asked,
-        })
+        let files: HashSet<&str> = declared.iter().map(|one| one.path).collect();
+        let read: HashSet<&str> = dashboards
+            .asked
+            .iter()
+            .map(|asked| asked.dashboard.as_str())
+            .collect();
+        ensure!(
+            read.len() == files.len(),
+            "{read:?} were provisioned, of {files:?}"
+        );
+        ensure!(
+            dashboards.asked.len() >= 2 * declared.len(),
+            "{} queries in two choices, {} are declared",
+            dashboards.asked.len(),
+            declared.len()
+        );
+        Ok(dashboards)
+    }
+
+    fn ask(
+        &mut self,
+        name: &str,
+        dashboard: &Dashboard,
+        choice: Choice,
+        declared: &[DashboardQuery],
+    ) -> Result<()> {
+        let seen = || dashboard.values(self.prometheus, choice);
+        let values: Values = wait::until(
+            &format!("the variables of {name} have values"),
+            WITHIN,
+            || seen().ok(),
+            || format!("{:?}", seen()),
+        )?;
+        println!("  {values:?}");
+        for query in dashboard.queries() {
+            let is_it = |one: &&DashboardQuery| {
+                one.path.ends_with(name) && one.panel == query.panel && one.ref_id == query.ref_id
+            };
+            self.asked.push(Asked {
+                expr: grafana::expand(&query.expr, &values, self.step),
+                // what is in no list must have data
+                empty_until: declared.iter().find(is_it).and_then(|one| one.empty_until),
+                dashboard: name.to_owned(),
+                query,
+            });
+        }
+        Ok(())
     }
 
     /// Whether Grafana would draw something now.
@@ -137,11 +170,13 @@ impl Dashboards {
     }
 }
 
-fn declaration<'a>(declared: &'a [DashboardQuery], path: &str, query: &Query) -> Result<&'a DashboardQuery> {
-    declared
-        .iter()
-        .find(|one| one.path == path && one.panel == query.panel && one.ref_id == query.ref_id)
-        .with_context(|| format!("{path}: {query:?} is in no list"))
+/// The folder that Grafana is told to read dashboards from.
+fn provisioned(stack: &Stack) -> Result<PathBuf> {
+    let config = stack.path("state/config");
+    let provider = config.join("monitoring/grafana/provisioning/dashboards/connection-pool.yml");
+    let text = std::fs::read_to_string(&provider).with_context(|| provider.display().to_string())?;
+    let path = text.lines().find_map(|line| line.trim().strip_prefix("path: "));
+    Ok(PathBuf::from(path.context("the provider names a folder")?))
 }
 
 fn now() -> Result<f64> {
