@@ -55,8 +55,8 @@ fn deployments(spec: &Spec) -> String {
     );
     let [hour, minute] = [3_600, 60].map(|seconds| spec.scaled(PromDuration::from_secs(seconds)));
     format!(
-        "max by (instance, version) ({info}) unless on (instance, version) max by (instance, version) \
-         (present_over_time({info}[{hour}] offset {minute}))"
+        "max by (instance, version) ({info}) unless on (instance, version) max by (instance, \
+version) (present_over_time({info}[{hour}] offset {minute}))"
     )
 }
 
@@ -67,8 +67,9 @@ fn restarts(spec: &Spec) -> String {
     let least = spec.prometheus.scrape_interval.times(LOOK_BACK_SCRAPES);
     let window = spec.scaled(least.max(PromDuration::from_secs(60)));
     format!(
-        "max by (instance) (resets({requests}{{{chosen},pool=~\"$pool\"}}[{window}])) > 0 or max by (instance) ({info}) unless on (instance) \
-         max by (instance) (present_over_time({info}[{window}] offset {window}))",
+        "max by (instance) (resets({requests}{{{chosen},pool=~\"$pool\"}}[{window}])) > 0 or \
+max by (instance) ({info}) unless on (instance) max by (instance) \
+(present_over_time({info}[{window}] offset {window}))",
         requests = catalogue::REQUESTS_TOTAL.name,
     )
 }

@@ -20,8 +20,8 @@ pub(super) fn panels(spec: &Spec) -> Vec<Draft> {
         lag(spec),
         timeseries(
             "Blocks behind the best endpoint",
-            "How far the node is behind the highest block that an endpoint of its pool reported, seen from here. Checks happen at \
-             different moments: a block or two is nothing.",
+            "How far the node is behind the highest block that an endpoint of its pool reported, \
+seen from here. Checks happen at different moments: a block or two is nothing.",
             "none",
             &[],
         )
@@ -30,13 +30,18 @@ pub(super) fn panels(spec: &Spec) -> Vec<Draft> {
             ENDPOINT_LEGEND,
         )
         .of_endpoints(),
-        timeseries("Block height", "The newest block that each endpoint reported to its health check.", "none", &[])
-            .query(height.clone(), ENDPOINT_LEGEND)
-            .of_endpoints(),
+        timeseries(
+            "Block height",
+            "The newest block that each endpoint reported to its health check.",
+            "none",
+            &[],
+        )
+        .query(height.clone(), ENDPOINT_LEGEND)
+        .of_endpoints(),
         timeseries(
             "Blocks per minute",
-            "How fast the chain grows, as the best endpoint of the pool sees it. 0: the chain stands still, or no endpoint shows \
-             its new blocks.",
+            "How fast the chain grows, as the best endpoint of the pool sees it. 0: the chain \
+stands still, or no endpoint shows its new blocks.",
             "suffix: blocks/min",
             &[],
         )
@@ -55,8 +60,8 @@ pub(super) fn panels(spec: &Spec) -> Vec<Draft> {
 pub(super) fn lag(spec: &Spec) -> Draft {
     timeseries(
         "Blocks behind at the last check",
-        "How far the endpoint was behind the others of its pool when it was checked; what the lag check judges. The line is \
-         where EndpointBlockLag looks.",
+        "How far the endpoint was behind the others of its pool when it was checked; what the \
+lag check judges. The line is where EndpointBlockLag looks.",
         "none",
         &[(limit(spec, AlertName::EndpointBlockLag), BAD)],
     )

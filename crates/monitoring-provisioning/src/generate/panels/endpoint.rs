@@ -37,13 +37,10 @@ pub(crate) fn sections(spec: &Spec) -> Vec<Section> {
 }
 
 fn now(spec: &Spec) -> Vec<Draft> {
-    let slow = limit(spec, AlertName::ConnectionPoolHighLatency);
-    let behind = limit(spec, AlertName::EndpointBlockLag);
-    let taken = format!(
-        "{} / ({} > 0)",
-        by_endpoint(&metrics::SLOTS_ACTIVE),
-        by_endpoint(&metrics::SLOTS_MAX)
-    );
+    flags().into_iter().chain(figures(spec)).collect()
+}
+
+fn flags() -> Vec<Draft> {
     vec![
         flag_now("Health", "Result of the active health checks.", HEALTH)
             .query(by_endpoint(&metrics::HEALTH_STATUS), "")
@@ -68,9 +65,22 @@ fn now(spec: &Spec) -> Vec<Draft> {
             [("takes part", GOOD), ("left out", WATCH)],
         )
         .query(by_endpoint(&metrics::EJECTION_STATUS), ""),
+    ]
+}
+
+fn figures(spec: &Spec) -> Vec<Draft> {
+    let slow = limit(spec, AlertName::ConnectionPoolHighLatency);
+    let behind = limit(spec, AlertName::EndpointBlockLag);
+    let taken = format!(
+        "{} / ({} > 0)",
+        by_endpoint(&metrics::SLOTS_ACTIVE),
+        by_endpoint(&metrics::SLOTS_MAX)
+    );
+    vec![
         stat(
             "Effective weight",
-            "Its weight in balancing; 0 when it may not be picked, less than was set while it starts slowly.",
+            "Its weight in balancing; 0 when it may not be picked, less than was set while it \
+starts slowly.",
             "none",
             &[],
         )
@@ -85,7 +95,8 @@ fn now(spec: &Spec) -> Vec<Draft> {
         .query(rate(&metrics::REQUESTS_TOTAL, Subject::Endpoint), ""),
         stat(
             "Latency p95",
-            "One attempt in 20 is slower. The last colour begins where ConnectionPoolHighLatency looks.",
+            "One attempt in 20 is slower. The last colour begins where ConnectionPoolHighLatency \
+looks.",
             "ms",
             &[(slow / 2.0, WATCH), (slow, BAD)],
         )
@@ -135,8 +146,9 @@ fn of_the_pool(figure: &str) -> String {
 fn states() -> Vec<Draft> {
     let all = state_timeline(
         "What keeps it from being used",
-        "Each line is a reason for which the endpoint may not be picked: failed checks, an open breaker, a spent quota or a pause \
-         that was asked for, a record worse than the others'.",
+        "Each line is a reason for which the endpoint may not be picked: failed checks, an \
+open breaker, a spent quota or a pause that was asked for, a record worse than the \
+others'.",
         [("well", GOOD), ("in the way", BAD)],
     );
     let all = [
@@ -153,7 +165,8 @@ fn states() -> Vec<Draft> {
         all,
         timeseries(
             "Weight and slots",
-            "What it may carry, and what it does: slots taken, slots at most, and its effective weight.",
+            "What it may carry, and what it does: slots taken, slots at most, and its effective \
+weight.",
             "none",
             &[],
         )
@@ -170,8 +183,8 @@ fn latency(spec: &Spec) -> Vec<Draft> {
     let slow = limit(spec, AlertName::ConnectionPoolHighLatency);
     let lines = timeseries(
         "Latency",
-        "Half, 19 of 20, 99 of 100 attempts are faster. Failed and timed out ones count, queueing and connecting don't. The line is \
-         where ConnectionPoolHighLatency looks.",
+        "Half, 19 of 20, 99 of 100 attempts are faster. Failed and timed out ones count, \
+queueing and connecting don't. The line is where ConnectionPoolHighLatency looks.",
         "ms",
         &[(slow, BAD)],
     )
@@ -180,7 +193,8 @@ fn latency(spec: &Spec) -> Vec<Draft> {
     vec![
         heatmap(
             "Latency, all of it",
-            "How many attempts per second took how long: two bands are two kinds of requests, or a cache.",
+            "How many attempts per second took how long: two bands are two kinds of requests, or a \
+cache.",
             "ms",
         )
         .query(
@@ -236,7 +250,8 @@ fn connections(spec: &Spec) -> Vec<Draft> {
         lifecycle::life(spec),
         timeseries(
             "Time to connect",
-            "Half and 19 of 20 connects are faster, with DNS, TCP and TLS. No line where none is opened.",
+            "Half and 19 of 20 connects are faster, with DNS, TCP and TLS. No line where none is \
+opened.",
             "s",
             &[],
         )

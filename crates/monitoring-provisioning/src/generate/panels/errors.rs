@@ -46,25 +46,34 @@ pub(super) fn through_node() -> String {
 
 fn rates(spec: &Spec) -> Vec<Draft> {
     vec![
-        timeseries("Errors by type", "Failed attempts per second by class of error.", "reqps", &[])
-            .query(
-                format!("sum by (instance, pool, error_type) ({})", failed()),
-                "{{pool}} · {{error_type}} · {{instance}}",
-            )
-            .stacked()
-            .of_pools(),
+        timeseries(
+            "Errors by type",
+            "Failed attempts per second by class of error.",
+            "reqps",
+            &[],
+        )
+        .query(
+            format!("sum by (instance, pool, error_type) ({})", failed()),
+            "{{pool}} · {{error_type}} · {{instance}}",
+        )
+        .stacked()
+        .of_pools(),
         timeseries(
             "Errors by endpoint",
             "Failed attempts per second, for whatever reason: also those that are the caller's own.",
             "reqps",
             &[],
         )
-        .query(format!("sum by (instance, pool, endpoint) ({})", failed()), ENDPOINT_LEGEND)
+        .query(
+            format!("sum by (instance, pool, endpoint) ({})", failed()),
+            ENDPOINT_LEGEND,
+        )
         .of_endpoints(),
         node_share(spec),
         timeseries(
             "Error ratio by endpoint",
-            "Share of the attempts that failed, for whatever reason; a reverted call counts here and pages nobody.",
+            "Share of the attempts that failed, for whatever reason; a reverted call counts here \
+and pages nobody.",
             "percentunit",
             &[],
         )
@@ -88,8 +97,8 @@ pub(super) fn by_type() -> Draft {
 pub(super) fn node_share(spec: &Spec) -> Draft {
     timeseries(
         "Node errors by endpoint",
-        "Share of the attempts that failed through the node, its provider or the network: what ConnectionPoolHighErrorRate \
-         judges over five minutes. The line is its limit.",
+        "Share of the attempts that failed through the node, its provider or the network: what \
+ConnectionPoolHighErrorRate judges over five minutes. The line is its limit.",
         "percentunit",
         &[(limit(spec, AlertName::ConnectionPoolHighErrorRate), BAD)],
     )
@@ -102,12 +111,16 @@ pub(super) fn node_share(spec: &Spec) -> Draft {
 pub(super) fn transitions() -> Draft {
     timeseries(
         "Breaker transitions",
-        "How often breakers went into each state. As many to open as to half-open, and none to closed: no recovery.",
+        "How often breakers went into each state. As many to open as to half-open, and none to \
+closed: no recovery.",
         "none",
         &[],
     )
     .query(
-        increase_by(&metrics::CIRCUIT_BREAKER_TRANSITIONS_TOTAL, &endpoint_and("state")),
+        increase_by(
+            &metrics::CIRCUIT_BREAKER_TRANSITIONS_TOTAL,
+            &endpoint_and("state"),
+        ),
         &endpoint_legend("to {{state}}"),
     )
     .watched_by(&[AlertName::CircuitBreakerOpen])

@@ -62,7 +62,8 @@ fn weights() -> Vec<Draft> {
     vec![
         timeseries(
             "Effective weights",
-            "Which share of the traffic each endpoint is meant to get; 0 when it may not be picked, between while it starts slowly.",
+            "Which share of the traffic each endpoint is meant to get; 0 when it may not be \
+picked, between while it starts slowly.",
             "none",
             &[],
         )
@@ -70,15 +71,17 @@ fn weights() -> Vec<Draft> {
         .of_endpoints(),
         bars(
             "Weight distribution",
-            "How the weights of a pool are spread over its endpoints now. An endpoint without a bar gets nothing.",
+            "How the weights of a pool are spread over its endpoints now. An endpoint without a \
+bar gets nothing.",
             &[],
         )
         .query(part(&weight), ENDPOINT_LEGEND)
         .of_endpoints(),
         timeseries(
             "Traffic, meant and real",
-            "Each endpoint's share of its pool's weight, dashed, and of the attempts. They part where an endpoint is slow or full, \
-             or the balancer goes by something else than weights.",
+            "Each endpoint's share of its pool's weight, dashed, and of the attempts. They part \
+where an endpoint is slow or full, or the balancer goes by something else than \
+weights.",
             "percentunit",
             &[],
         )

@@ -90,8 +90,9 @@ pub(super) fn life(spec: &Spec) -> Draft {
     let short = limit(spec, AlertName::ConnectionPoolHighChurn);
     timeseries(
         "Mean life of a connection",
-        "How long connections live at the present pace of closing; no line where none closes. Below the line lies what \
-         ConnectionPoolHighChurn calls churn, if enough are opened and closed.",
+        "How long connections live at the present pace of closing; no line where none closes. \
+Below the line lies what ConnectionPoolHighChurn calls churn, if enough are opened \
+and closed.",
         "s",
         &[(short, BAD)],
     )
@@ -112,12 +113,15 @@ pub(super) fn life(spec: &Spec) -> Draft {
 pub(super) fn time_to_connect() -> Draft {
     timeseries(
         "Time to connect p95",
-        "One connect in 20 takes longer, with DNS, TCP and TLS. High here and low in the latency: the network, not the \
-         node. No line where none is opened.",
+        "One connect in 20 takes longer, with DNS, TCP and TLS. High here and low in the \
+latency: the network, not the node. No line where none is opened.",
         "s",
         &[],
     )
-    .query(quantile("0.95", &metrics::CONNECT_DURATION_SECONDS, Subject::Endpoint), ENDPOINT_LEGEND)
+    .query(
+        quantile("0.95", &metrics::CONNECT_DURATION_SECONDS, Subject::Endpoint),
+        ENDPOINT_LEGEND,
+    )
     .empty_until(Trouble::ConnectionsLost)
     .of_endpoints()
 }

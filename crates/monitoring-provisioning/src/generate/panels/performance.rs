@@ -77,7 +77,8 @@ fn latencies(spec: &Spec) -> Vec<Draft> {
     drafts.push(
         timeseries(
             "Latency by pool",
-            "What a caller of the pool meets, whichever endpoint it is given: half, 19 of 20, 99 of 100 attempts are faster.",
+            "What a caller of the pool meets, whichever endpoint it is given: half, 19 of 20, 99 \
+of 100 attempts are faster.",
             "ms",
             &[],
         )

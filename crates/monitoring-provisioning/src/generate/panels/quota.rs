@@ -17,22 +17,29 @@ pub(super) fn panels() -> Vec<Draft> {
     vec![
         state_timeline(
             "Throttled",
-            "Endpoints that are left alone because they or their provider asked for a pause, or a quota is spent.",
+            "Endpoints that are left alone because they or their provider asked for a pause, or a \
+quota is spent.",
             THROTTLED,
         )
         .query(by_endpoint(&metrics::THROTTLE_STATUS), ENDPOINT_LEGEND)
         .watched_by(&[AlertName::EndpointThrottled])
         .of_endpoints(),
-        timeseries("Throttles by cause", "How often endpoints were throttled.", "none", &[])
-            .query(
-                increase_by(&metrics::THROTTLES_TOTAL, &endpoint_and("cause")),
-                &endpoint_legend("{{cause}}"),
-            )
-            .of_endpoints(),
+        timeseries(
+            "Throttles by cause",
+            "How often endpoints were throttled.",
+            "none",
+            &[],
+        )
+        .query(
+            increase_by(&metrics::THROTTLES_TOTAL, &endpoint_and("cause")),
+            &endpoint_legend("{{cause}}"),
+        )
+        .of_endpoints(),
         left(),
         timeseries(
             "Refused by the provider's rate limit",
-            "Attempts per second that the provider throttled: the quota here is set too high, or somebody else uses the same key.",
+            "Attempts per second that the provider throttled: the quota here is set too high, or \
+somebody else uses the same key.",
             "reqps",
             &[],
         )
@@ -53,8 +60,8 @@ pub(super) fn panels() -> Vec<Draft> {
 pub(super) fn left() -> Draft {
     timeseries(
         "Quota left",
-        "Units that can be taken now, and at most, of the endpoint's quota or its provider's, whichever has fewer; both 0 where \
-         there is none.",
+        "Units that can be taken now, and at most, of the endpoint's quota or its provider's, \
+whichever has fewer; both 0 where there is none.",
         "none",
         &[],
     )

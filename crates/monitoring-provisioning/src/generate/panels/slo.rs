@@ -119,8 +119,8 @@ impl Objective<'_> {
             gauge(
                 title(": budget left"),
                 format!(
-                    "Share of the error budget of the last {period} that is left ({demand}). The budget is over 30 days, or as long \
-                     as Prometheus keeps its data; at 0 nothing more may go wrong."
+                    "Share of the error budget of the last {period} that is left ({demand}). The budget is \
+over 30 days, or as long as Prometheus keeps its data; at 0 nothing more may go wrong."
                 ),
                 1.0,
             )
@@ -166,7 +166,10 @@ impl Objective<'_> {
         drafts.push(
             timeseries(
                 format!("{} budget over time", self.word),
-                format!("What was left of the budget at each moment, reckoned over the {period} before it. Below 0: overspent."),
+                format!(
+                    "What was left of the budget at each moment, reckoned over the {period} before it. \
+Below 0: overspent."
+                ),
                 "percentunit",
                 &[],
             )
@@ -187,8 +190,9 @@ impl Objective<'_> {
         timeseries(
             format!("{} burn rate over {long} and {short}", self.word),
             format!(
-                "How many times too fast the budget burns: at 1 it is spent in just 30 days. {alert} fires when both windows ({}, {}) \
-                 are above {factor}, the line, with at least {} attempts/s.",
+                "How many times too fast the budget burns: at 1 it is spent in just 30 days. {alert} \
+fires when both windows ({}, {}) are above {factor}, the line, with at least {} \
+attempts/s.",
                 now(long),
                 now(short),
                 number(self.spec.slo.min_rate),
@@ -236,8 +240,8 @@ fn spenders(spec: &Spec) -> Vec<Draft> {
         timeseries(
             "Attempts, bad and all",
             format!(
-                "What is recorded once a minute: all attempts per second, those that failed through a node, those that were too \
-                 slow. Below {} per second the alerts keep silent.",
+                "What is recorded once a minute: all attempts per second, those that failed through a \
+node, those that were too slow. Below {} per second the alerts keep silent.",
                 number(floor)
             ),
             "reqps",
