@@ -3,7 +3,7 @@
 //! Two inputs: the metric catalogue of `pool-metrics`, which says what can be observed, and one hand-edited file,
 //! `monitoring/monitoring.yaml` ([`Spec`]), which says what this operator wants. Out of them [`generate()`] makes every
 //! other file of the stack: Prometheus' configuration and alert rules, Alertmanager's configuration, Grafana's
-//! provisioning and dashboard, the Compose file. [`validate`] reads such files back and reports whatever the running
+//! provisioning and dashboards, the Compose file. [`validate`] reads such files back and reports whatever the running
 //! stack would accept in silence and then never fire: a metric nobody exposes, a label that an aggregation dropped, a
 //! severity that no route takes.
 //!
@@ -37,7 +37,7 @@ mod yaml;
 pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
 pub use explain::{Explanation, Part, explain};
-pub use generate::{GeneratedFile, Runtime, generate};
+pub use generate::{DashboardQuery, GeneratedFile, Runtime, Trouble, dashboard_queries, generate};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{

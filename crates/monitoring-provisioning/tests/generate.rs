@@ -44,6 +44,8 @@ fn the_frozen_places_are_filled_and_say_that_they_are_generated() {
         RULES,
         "monitoring/alertmanager/config.yml",
         "monitoring/grafana/dashboards/connection-pool.json",
+        "monitoring/grafana/dashboards/endpoint.json",
+        "monitoring/grafana/dashboards/slo.json",
         "monitoring/grafana/provisioning/datasources/prometheus.yml",
         "monitoring/grafana/provisioning/dashboards/connection-pool.yml",
         "docker-compose.monitoring.yml",

@@ -8,6 +8,8 @@ const RULES: &str = "monitoring/prometheus/alerts/connection-pool.yml";
 const PROMETHEUS: &str = "monitoring/prometheus/prometheus.yml";
 const ALERTMANAGER: &str = "monitoring/alertmanager/config.yml";
 const DASHBOARD: &str = "monitoring/grafana/dashboards/connection-pool.json";
+const ENDPOINT_DASHBOARD: &str = "monitoring/grafana/dashboards/endpoint.json";
+const SLO_DASHBOARD: &str = "monitoring/grafana/dashboards/slo.json";
 const DATASOURCES: &str = "monitoring/grafana/provisioning/datasources/prometheus.yml";
 const COMPOSE: &str = "docker-compose.monitoring.yml";
 
@@ -17,8 +19,18 @@ fn files(spec: &Spec) -> Vec<GeneratedFile> {
 
 /// Replaces the first `from` in a file by `to`; returns the lint's findings and the line of the change.
 fn broken(path: &str, from: &str, to: &str) -> (Vec<String>, usize) {
+    broken_in(files(&Spec::default()), path, from, to)
+}
+
+/// All files, but of the dashboards only that one: they take most of the time.
+fn files_around(path: &Path) -> Vec<GeneratedFile> {
+    let mut files = files(&Spec::default());
+    files.retain(|file| file.path == path || !file.path.starts_with("monitoring/grafana/dashboards"));
+    files
+}
+
+fn broken_in(mut files: Vec<GeneratedFile>, path: &str, from: &str, to: &str) -> (Vec<String>, usize) {
     let spec = Spec::default();
-    let mut files = files(&spec);
     let file = files
         .iter_mut()
         .find(|file| file.path == Path::new(path))
@@ -250,6 +262,68 @@ fn every_break_is_found_in_its_line() {
             "unknown key `graphTooltp`",
         ),
         (
+            DASHBOARD,
+            "var-endpoint=${__field.labels.endpoint}",
+            "var-endpoint=${__field.labels.node}",
+            "the link names the label `node`",
+        ),
+        (
+            DASHBOARD,
+            "${datasource:queryparam}",
+            "${datasorce:queryparam}",
+            "there is no variable `$datasorce`",
+        ),
+        (
+            DASHBOARD,
+            "\"title\": \"Open breakers\"",
+            "\"title\": \"Unhealthy endpoints\"",
+            "two panels are called `Unhealthy endpoints`",
+        ),
+        (DASHBOARD, "\"unit\": \"reqps\"", "\"unit\": \"\"", "has no unit"),
+        (
+            DASHBOARD,
+            "\"tagKeys\": \"version\"",
+            "\"tagKeys\": \"version,pool\"",
+            "tagged by `pool`",
+        ),
+        (
+            DASHBOARD,
+            "\"titleFormat\": \"Version {{version}}\"",
+            "\"titleFormat\": \"Version {{relayer}}\"",
+            "the legend shows `relayer`",
+        ),
+        (
+            DASHBOARD,
+            "slots_usable{job=~\\\"$job\\\"}, instance)",
+            "slots_usable{job=~\\\"$pool\\\"}, instance)",
+            "there is no variable `$pool`",
+        ),
+        // the new ones are read like the first
+        (
+            ENDPOINT_DASHBOARD,
+            "\"legendFormat\": \"{{le}}\"",
+            "\"legendFormat\": \"{{pool}}\"",
+            "the legend shows `pool`, which the query doesn't leave",
+        ),
+        (
+            ENDPOINT_DASHBOARD,
+            "\"uid\": \"fusion-endpoint\"",
+            "\"uid\": \"fusion-connection-pool\"",
+            "two dashboards have the uid",
+        ),
+        (
+            SLO_DASHBOARD,
+            "instance_pool:fusion_connection_pool_node_errors:rate5m",
+            "instance_pool:fusion_connection_pool_node_error:rate5m",
+            "no metric `instance_pool:fusion_connection_pool_node_error:rate5m`",
+        ),
+        (
+            SLO_DASHBOARD,
+            "\"legendFormat\": \"{{pool}} · {{instance}}\"",
+            "\"legendFormat\": \"{{pool}} · {{endpoint}}\"",
+            "the legend shows `endpoint`",
+        ),
+        (
             DATASOURCES,
             "isDefault: true",
             "isDefault: false",
@@ -413,7 +487,13 @@ fn every_break_is_found_in_its_line() {
         ),
     ];
     for (path, from, to, says) in table {
-        let (found, line) = broken(path, from, to);
+        // two with one uid can only be seen with both there
+        let (mut found, line) = if says.contains("uid") {
+            broken(path, from, to)
+        } else {
+            broken_in(files_around(Path::new(path)), path, from, to)
+        };
+        found.retain(|found| !found.contains("the file is missing"));
         let hit = found.iter().find(|found| found.contains(says));
         let hit = hit.unwrap_or_else(|| panic!("{path}: {to:?} gives {found:#?}"));
         assert!(hit.starts_with(&format!("{path}:")), "{hit}");
@@ -439,11 +519,12 @@ fn a_missing_file_is_found() {
 #[test]
 fn broken_files_never_panic() {
     let spec = Spec::default();
-    let good = files(&spec);
-    for index in 0..good.len() {
+    for file in files(&spec) {
+        let good = files_around(&file.path);
         for part in 1..12 {
             let mut files = good.clone();
-            let text = &mut files[index].contents;
+            let broken = files.iter_mut().find(|other| other.path == file.path);
+            let text = &mut broken.expect("the file").contents;
             let mut end = text.len() * part / 12;
             while !text.is_char_boundary(end) {
                 end -= 1;
@@ -461,21 +542,22 @@ fn broken_files_never_panic() {
 fn validating_is_fast() {
     let spec = Spec::default();
     let mut plain = files(&spec);
-    let dashboard = plain
-        .iter_mut()
-        .find(|file| file.path == Path::new(DASHBOARD))
-        .expect("the dashboard");
-    for variable in ["$instance", "$pool", "$endpoint"] {
-        assert!(
-            dashboard.contents.contains(&format!("=~\\\"{variable}\\\"")),
-            "{variable}"
-        );
-        dashboard.contents.replace_range(
-            ..,
-            &dashboard
-                .contents
-                .replace(&format!("=~\\\"{variable}\\\""), "=~\\\"x\\\""),
-        );
+    for path in [DASHBOARD, ENDPOINT_DASHBOARD, SLO_DASHBOARD] {
+        let dashboard = plain.iter_mut().find(|file| file.path == Path::new(path));
+        let text = &mut dashboard.expect("a dashboard").contents;
+        let values = [
+            ("$job", "connection-pools"),
+            ("$instance", "x"),
+            ("$pool", "x"),
+            ("$endpoint", "x"),
+        ];
+        for (variable, value) in values {
+            assert!(
+                path == SLO_DASHBOARD || text.contains(&format!("=~\\\"{variable}\\\"")),
+                "{path}: {variable}"
+            );
+            *text = text.replace(&format!("=~\\\"{variable}\\\""), &format!("=~\\\"{value}\\\""));
+        }
     }
     let with_variables = files(&spec);
     #[allow(clippy::disallowed_methods, clippy::disallowed_types)] // measures real work, not simulated time
@@ -492,5 +574,6 @@ fn validating_is_fast() {
     }
     println!("validate: {best:?}, without variables {base:?}");
     assert!(best < base * 2, "{best:?}, without variables {base:?}");
-    assert!(best < Duration::from_millis(500), "{best:?}");
+    // 220 ms on a quiet machine, unoptimised; two cores that others use as well took three times as long
+    assert!(best < Duration::from_millis(1_500), "{best:?}");
 }

@@ -4,6 +4,7 @@
 //! reported as ignored, and the reason is printed.
 
 mod alert;
+mod dashboards;
 mod demo;
 mod docker;
 mod stack;
@@ -30,6 +31,7 @@ fn main() {
     );
     let newest = newest();
     let folder = newest.clone().ok();
+    let (newest_servers, missing) = (folder.clone(), newest.clone().err());
     // compose may lie beside the newest servers
     let compose = folder.clone();
     add(
@@ -41,6 +43,21 @@ fn main() {
         "demo_shows_every_metric",
         servers_on_path(),
         Box::new(demo::shows_every_metric),
+    );
+    add(
+        "dashboards_show_data_of_the_demo",
+        servers_on_path(),
+        Box::new(dashboards::show_data_of_the_demo),
+    );
+    add(
+        "dashboards_show_trouble::stable",
+        servers_on_path(),
+        Box::new(|| dashboards::show_trouble(None)),
+    );
+    add(
+        "dashboards_show_trouble::newest",
+        missing,
+        Box::new(move || dashboards::show_trouble(newest_servers.as_deref())),
     );
     add(
         "docker_delivers_an_alert_and_leaves_nothing",

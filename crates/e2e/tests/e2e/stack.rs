@@ -26,6 +26,8 @@ pub(crate) struct Ports {
     pub(crate) prometheus: u16,
     pub(crate) alertmanager: u16,
     pub(crate) nodes: [u16; 2],
+    /// Where the nodes are told what to do wrong.
+    pub(crate) controls: [u16; 2],
 }
 
 /// The folder, files and processes of one test. Brings the stack down when dropped.
@@ -48,6 +50,7 @@ impl Stack {
             prometheus: place::free_port()?,
             alertmanager: place::free_port()?,
             nodes: [place::free_port()?, place::free_port()?],
+            controls: [place::free_port()?, place::free_port()?],
         };
         std::fs::write(folder.path().join("monitoring.yaml"), spec(&ports)?)?;
         std::fs::write(folder.path().join("pools.yaml"), pools(&ports))?;
@@ -70,6 +73,7 @@ impl Stack {
 
     pub(crate) fn start_node(&mut self, which: usize) -> Result<()> {
         let listen = format!("127.0.0.1:{}", self.ports.nodes[which]);
+        let control = format!("127.0.0.1:{}", self.ports.controls[which]);
         let args = [
             "--chain-id",
             "1",
@@ -79,6 +83,8 @@ impl Stack {
             "7",
             "--listen",
             &listen,
+            "--control",
+            &control,
         ];
         let node = Running::start(
             &place::program("devnet")?,
@@ -94,6 +100,12 @@ impl Stack {
 
     pub(crate) fn kill_node(&mut self, which: usize) -> Result<()> {
         self.nodes[which].take().context("the node runs")?.kill()
+    }
+
+    /// Tells a node what to do: a request to its control endpoint.
+    pub(crate) fn tell_node(&self, which: usize, method: &str, path: &str, body: &Value) -> Result<()> {
+        let url = format!("http://127.0.0.1:{}{path}", self.ports.controls[which]);
+        http::send(method, &url, body)
     }
 
     /// Starts the relayer and waits until its pool is ready.

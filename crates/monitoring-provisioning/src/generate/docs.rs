@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pool_metrics::catalogue::METRICS;
 
-use super::metrics_doc;
+use super::{dashboard::BOARDS, metrics_doc};
 use crate::{
     alert::{alerts, number},
     problem::Problem,
@@ -23,6 +23,7 @@ pub(crate) const PATH: &str = "monitoring/README.md";
 /// A marker is missing.
 pub(super) fn guide(spec: &Spec) -> Result<String, Problem> {
     let guide = replace(GUIDE, "metrics", &metrics())?;
+    let guide = replace(&guide, "dashboards", &dashboards(spec))?;
     replace(&guide, "alerts", &alert_table(spec))
 }
 
@@ -53,6 +54,20 @@ fn metrics() -> String {
             metrics_doc::unit(metric),
             labels.join(", "),
             metric.help
+        ));
+    }
+    table
+}
+
+fn dashboards(spec: &Spec) -> String {
+    let mut table = String::from("| dashboard | question | rows |\n| --- | --- | --- |\n");
+    for board in &BOARDS {
+        let file = board.path.trim_start_matches("monitoring/");
+        table.push_str(&format!(
+            "| [{}]({file}) | {} | {} |\n",
+            board.title,
+            board.question,
+            board.rows(spec).join(", ").to_lowercase()
         ));
     }
     table

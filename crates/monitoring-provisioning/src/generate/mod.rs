@@ -1,5 +1,8 @@
 //! From spec and catalogue to files.
 
+pub use dashboard::{DashboardQuery, dashboard_queries};
+pub use panels::Trouble;
+
 mod addresses;
 pub(crate) mod alertmanager;
 mod compose;
@@ -31,6 +34,8 @@ pub(crate) mod paths {
     pub(crate) const DATASOURCES: &str = "monitoring/grafana/provisioning/datasources/prometheus.yml";
     pub(crate) const DASHBOARDS: &str = "monitoring/grafana/provisioning/dashboards/connection-pool.yml";
     pub(crate) const DASHBOARD: &str = "monitoring/grafana/dashboards/connection-pool.json";
+    pub(crate) const ENDPOINT_DASHBOARD: &str = "monitoring/grafana/dashboards/endpoint.json";
+    pub(crate) const SLO_DASHBOARD: &str = "monitoring/grafana/dashboards/slo.json";
     pub(crate) const COMPOSE: &str = "docker-compose.monitoring.yml";
     pub(crate) use super::docs::PATH as GUIDE;
     pub(crate) use super::metrics_doc::PATH as METRICS;
@@ -79,8 +84,10 @@ pub fn generate(spec: &Spec, runtime: Runtime<'_>) -> Result<Vec<GeneratedFile>,
         yaml(paths::ALERTMANAGER, &alertmanager::config(&addresses))?,
         yaml(paths::DATASOURCES, &provisioning::datasources(&addresses))?,
         yaml(paths::DASHBOARDS, &provisioning::dashboards(&addresses))?,
-        json(paths::DASHBOARD, &dashboard::dashboard(spec))?,
     ];
+    for board in &dashboard::BOARDS {
+        files.push(json(board.path, &board.dashboard(spec))?);
+    }
     if matches!(runtime, Runtime::Docker) {
         files.push(yaml(paths::COMPOSE, &compose::compose(spec))?);
         files.push(file(paths::GUIDE, docs::guide(spec)?));

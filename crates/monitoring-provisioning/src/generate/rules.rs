@@ -8,6 +8,8 @@
 
 mod more;
 
+pub(crate) use more::{FAST, Pace, SLOW};
+
 use indexmap::IndexMap;
 use pool_metrics::catalogue::{self, Metric};
 
@@ -39,20 +41,19 @@ pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
             .chain(own(spec))
             .collect(),
     }];
-    if !slow.is_empty() {
-        let recorded = Recording::ALL.into_iter().map(|recording| Rule {
-            record: recording.name().to_owned(),
-            expr: recording.expr(spec),
-            ..Rule::default()
-        });
-        groups.push(Group {
-            name: SLO_GROUP.to_owned(),
-            interval: Some(spec.scaled(recording::INTERVAL)),
-            rules: recorded
-                .chain(slow.iter().map(|alert| rule(spec, alert)))
-                .collect(),
-        });
-    }
+    // Also where no alert looks at them: the objectives' dashboard does.
+    let recorded = Recording::ALL.into_iter().map(|recording| Rule {
+        record: recording.name().to_owned(),
+        expr: recording.expr(spec),
+        ..Rule::default()
+    });
+    groups.push(Group {
+        name: SLO_GROUP.to_owned(),
+        interval: Some(spec.scaled(recording::INTERVAL)),
+        rules: recorded
+            .chain(slow.iter().map(|alert| rule(spec, alert)))
+            .collect(),
+    });
     RuleFile { groups }
 }
 

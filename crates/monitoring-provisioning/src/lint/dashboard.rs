@@ -1,13 +1,16 @@
-//! The dashboard: every expression with its variables, every legend, and the layout.
+//! The dashboards: every expression with its variables, every legend and link, and the layout.
 
 use std::collections::BTreeSet;
 
 use super::{Lint, Read, template::legend_labels};
 use crate::{
     alert::LOOK_BACK_SCRAPES,
-    model::dashboard::{Dashboard, Panel, Variable},
+    generate::dashboard::BOARDS,
+    model::dashboard::{Annotation, Dashboard, Panel, Variable},
     yaml::Place,
 };
+
+mod links;
 
 /// Columns of Grafana's grid.
 const GRID_WIDTH: u32 = 24;
@@ -17,7 +20,23 @@ const GRID_WIDTH: u32 = 24;
 const ANYTHING: &str = "[ -~]+";
 
 impl Lint<'_> {
-    pub(super) fn dashboard(&mut self, file: &Read<'_, Dashboard>) {
+    /// All of them: each must be there, and be found under a name of its own.
+    pub(super) fn dashboards(&mut self) {
+        let mut uids = BTreeSet::new();
+        for board in &BOARDS {
+            let Some(file) = self.read::<Dashboard>(board.path) else {
+                continue;
+            };
+            if !uids.insert(file.model.uid.clone()) {
+                let place = file.document.place("uid");
+                let what = format!("two dashboards have the uid `{}`", file.model.uid);
+                self.report(file.path, place, what, "Grafana would show one of them only");
+            }
+            self.dashboard(&file);
+        }
+    }
+
+    fn dashboard(&mut self, file: &Read<'_, Dashboard>) {
         let variables: Vec<&str> = file
             .model
             .templating
@@ -26,26 +45,57 @@ impl Lint<'_> {
             .map(|v| v.name.as_str())
             .collect();
         for (index, variable) in file.model.templating.list.iter().enumerate() {
-            self.variable(
-                file,
-                &variables,
-                variable,
-                &format!("templating/list/{index}/query"),
-            );
+            // what comes after a variable doesn't exist yet when its query runs
+            let before = &variables[..index];
+            self.variable(file, before, variable, &format!("templating/list/{index}/query"));
         }
         for (index, annotation) in file.model.annotations.list.iter().enumerate() {
-            let path = format!("annotations/list/{index}/expr");
-            self.query(file, &variables, &path, &annotation.expr);
+            self.annotation(file, &variables, annotation, &format!("annotations/list/{index}"));
+        }
+        for (index, link) in file.model.links.iter().enumerate() {
+            self.link(file, &variables, None, link, &format!("links/{index}"));
         }
         self.layout(file);
-        for (index, panel) in file
-            .model
-            .panels
-            .iter()
-            .enumerate()
-            .filter(|(_, panel)| panel.kind != "row")
+        let mut titles = BTreeSet::new();
+        for (path, panel) in panels(&file.model) {
+            if !titles.insert(panel.title.as_str()) {
+                let place = file.document.place(&format!("{path}/title"));
+                let what = format!("two panels are called `{}`", panel.title);
+                self.report(file.path, place, what, "say what tells them apart");
+            }
+            self.panel(file, &variables, panel, &path);
+        }
+    }
+
+    fn annotation(
+        &mut self,
+        file: &Read<'_, Dashboard>,
+        variables: &[&str],
+        annotation: &Annotation,
+        path: &str,
+    ) {
+        let Some(checked) = self.query(file, variables, &format!("{path}/expr"), &annotation.expr) else {
+            return;
+        };
+        for (field, text) in [
+            ("titleFormat", &annotation.title_format),
+            ("textFormat", &annotation.text_format),
+        ] {
+            self.legend(file, &format!("{path}/{field}"), text, &checked);
+        }
+        for tag in annotation
+            .tag_keys
+            .split(',')
+            .filter(|tag| !checked.labels.has(tag))
         {
-            self.panel(file, &variables, panel, &format!("panels/{index}"));
+            let what = format!("tagged by `{tag}`, which the query doesn't leave");
+            let place = file.document.place(&format!("{path}/tagKeys"));
+            self.report(
+                file.path,
+                place,
+                what,
+                format!("it leaves {}", checked.labels.list()),
+            );
         }
     }
 
@@ -67,7 +117,9 @@ impl Lint<'_> {
                 "give it one or drop it",
             );
         }
+        self.look(file, panel, path);
         let mut ids = BTreeSet::new();
+        let mut queries = Vec::new();
         for (index, target) in panel.targets.iter().enumerate() {
             let path = format!("{path}/targets/{index}");
             if !ids.insert(&target.ref_id) {
@@ -82,18 +134,50 @@ impl Lint<'_> {
             let Some(checked) = self.query(file, variables, &format!("{path}/expr"), &target.expr) else {
                 continue;
             };
-            let legend = format!("{path}/legendFormat");
-            match legend_labels(&target.legend_format) {
-                Err(what) => self.report(file.path, file.document.place(&legend), what, "close every brace"),
-                Ok(labels) => {
-                    for label in labels.iter().filter(|label| !checked.labels.has(label)) {
-                        self.report(
-                            file.path,
-                            file.document.place(&legend),
-                            format!("the legend shows `{label}`, which the query doesn't leave"),
-                            format!("it leaves {}", checked.labels.list()),
-                        );
-                    }
+            self.legend(
+                file,
+                &format!("{path}/legendFormat"),
+                &target.legend_format,
+                &checked,
+            );
+            queries.push(checked);
+        }
+        self.panel_links(file, variables, panel, &queries, path);
+    }
+
+    /// A number without a unit, or colours without a limit, leave the reader to guess.
+    fn look(&mut self, file: &Read<'_, Dashboard>, panel: &Panel, path: &str) {
+        let defaults = panel.field_config.as_ref().map(|config| &config.defaults);
+        let place = file.document.place(&format!("{path}/fieldConfig/defaults"));
+        if defaults.is_none_or(|defaults| defaults.unit.is_empty()) {
+            let what = format!("the panel `{}` has no unit", panel.title);
+            self.report(file.path, place, what, "`none` where there is none");
+        }
+        let steps = defaults.and_then(|defaults| defaults.thresholds.as_ref());
+        if steps.is_none_or(|thresholds| thresholds.steps.is_empty()) {
+            let what = format!("the panel `{}` has no thresholds", panel.title);
+            self.report(
+                file.path,
+                place,
+                what,
+                "give it at least the colour of what is well",
+            );
+        }
+    }
+
+    /// A text in which Grafana puts labels.
+    fn legend(&mut self, file: &Read<'_, Dashboard>, path: &str, text: &str, checked: &super::Checked) {
+        let place = file.document.place(path);
+        match legend_labels(text) {
+            Err(what) => self.report(file.path, place, what, "close every brace"),
+            Ok(labels) => {
+                for label in labels.iter().filter(|label| !checked.labels.has(label)) {
+                    self.report(
+                        file.path,
+                        place,
+                        format!("the legend shows `{label}`, which the query doesn't leave"),
+                        format!("it leaves {}", checked.labels.list()),
+                    );
                 }
             }
         }
@@ -216,4 +300,15 @@ impl Lint<'_> {
             }
         }
     }
+}
+
+/// Every panel but the rows, also those within a row that is folded, with its path.
+fn panels(dashboard: &Dashboard) -> impl Iterator<Item = (String, &Panel)> {
+    dashboard.panels.iter().enumerate().flat_map(|(index, panel)| {
+        let inner = panel.panels.iter().flatten().enumerate();
+        let inner = inner.map(move |(inside, panel)| (format!("panels/{index}/panels/{inside}"), panel));
+        std::iter::once((format!("panels/{index}"), panel))
+            .chain(inner)
+            .filter(|(_, panel)| panel.kind != "row")
+    })
 }

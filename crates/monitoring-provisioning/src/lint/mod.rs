@@ -24,7 +24,6 @@ use crate::{
     model::{
         alertmanager::AlertmanagerConfig,
         compose::Compose,
-        dashboard::Dashboard,
         prometheus::PrometheusConfig,
         provisioning::{DashboardProviders, Datasources},
         rules::RuleFile,
@@ -60,9 +59,7 @@ pub fn validate(spec: &Spec, files: &[GeneratedFile]) -> Vec<Problem> {
             lint.loopback(&config);
         }
     }
-    if let Some(dashboard) = lint.read::<Dashboard>(paths::DASHBOARD) {
-        lint.dashboard(&dashboard);
-    }
+    lint.dashboards();
     if let Some(datasources) = lint.read::<Datasources>(paths::DATASOURCES) {
         lint.datasources(&datasources);
     }

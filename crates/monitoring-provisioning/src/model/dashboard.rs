@@ -20,7 +20,27 @@ pub(crate) struct Dashboard {
     pub(crate) version: u32,
     pub(crate) templating: Templating,
     pub(crate) annotations: Annotations,
+    #[serde(default)]
+    pub(crate) links: Vec<Link>,
     pub(crate) panels: Vec<Panel>,
+}
+
+/// A link of a dashboard, of a panel (in its title) or of a series (in its menu). Grafana's schema wants every field in
+/// all three places; Grafana itself writes those that it needs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Link {
+    pub(crate) title: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) icon: String,
+    pub(crate) tooltip: String,
+    pub(crate) url: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) as_dropdown: bool,
+    pub(crate) target_blank: bool,
+    pub(crate) include_vars: bool,
+    pub(crate) keep_time: bool,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -83,6 +103,8 @@ pub(crate) struct Annotation {
     pub(crate) enable: bool,
     pub(crate) icon_color: String,
     pub(crate) expr: String,
+    #[serde(default)]
+    pub(crate) step: String,
     pub(crate) title_format: String,
     pub(crate) text_format: String,
     pub(crate) tag_keys: String,
@@ -115,6 +137,12 @@ pub(crate) struct Panel {
     pub(crate) panels: Option<Vec<Self>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) datasource: Option<DatasourceRef>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<Link>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) transformations: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) field_config: Option<FieldConfigSource>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,8 +168,10 @@ pub(crate) struct FieldConfigSource {
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct FieldConfig {
+    /// Empty only where somebody removed it.
+    #[serde(default)]
     pub(crate) unit: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decimals: Option<u32>,
@@ -155,6 +185,11 @@ pub(crate) struct FieldConfig {
     pub(crate) thresholds: Option<Thresholds>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) color: Option<Map<String, Value>>,
+    /// Shown in place of "No data".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) no_value: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<Link>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) custom: Option<Map<String, Value>>,
 }
@@ -181,6 +216,9 @@ pub(crate) struct Target {
     pub(crate) editor_mode: String,
     pub(crate) expr: String,
     pub(crate) legend_format: String,
+    /// `table` or `heatmap`; time series without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
     pub(crate) range: bool,
     pub(crate) instant: bool,
 }

@@ -146,6 +146,10 @@ pub struct Links {
     pub runbook_base_url: String,
     /// Grafana as the readers of a notification reach it. Default (empty): `http://localhost:<ports.grafana>`.
     pub grafana_base_url: String,
+    /// Prometheus as the readers of a dashboard reach it. Default (empty): `http://localhost:<ports.prometheus>`.
+    pub prometheus_base_url: String,
+    /// Alertmanager as the readers of a dashboard reach it. Default (empty): `http://localhost:<ports.alertmanager>`.
+    pub alertmanager_base_url: String,
 }
 
 /// How notifications are grouped, timed and routed.
@@ -270,6 +274,8 @@ impl Default for Links {
             runbook_base_url:
                 "https://github.com/fusion-relayers/connection-pool/blob/main/monitoring/runbooks".to_owned(),
             grafana_base_url: String::new(),
+            prometheus_base_url: String::new(),
+            alertmanager_base_url: String::new(),
         }
     }
 }
@@ -312,10 +318,17 @@ impl Spec {
 
     /// Where a browser finds Grafana.
     pub fn grafana_url(&self) -> String {
-        match self.links.grafana_base_url.trim_end_matches('/') {
-            "" => format!("http://localhost:{}", self.ports.grafana),
-            url => url.to_owned(),
-        }
+        site(&self.links.grafana_base_url, self.ports.grafana)
+    }
+
+    /// Where a browser finds Prometheus.
+    pub fn prometheus_url(&self) -> String {
+        site(&self.links.prometheus_base_url, self.ports.prometheus)
+    }
+
+    /// Where a browser finds Alertmanager.
+    pub fn alertmanager_url(&self) -> String {
+        site(&self.links.alertmanager_base_url, self.ports.alertmanager)
     }
 
     /// The routes by severity, the more urgent first.
@@ -367,5 +380,13 @@ impl Spec {
                 repeat_interval,
             },
         )
+    }
+}
+
+/// The address that is given, or this host's.
+fn site(given: &str, port: u16) -> String {
+    match given.trim_end_matches('/') {
+        "" => format!("http://localhost:{port}"),
+        url => url.to_owned(),
     }
 }

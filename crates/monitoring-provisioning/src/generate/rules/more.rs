@@ -85,13 +85,13 @@ impl Expressions<'_> {
 }
 
 /// A window, the shorter one that ends the alert soon after the trouble, and how many times too fast the budget may burn.
-type Pace = (u64, u64, f64);
+pub(crate) type Pace = (u64, u64, f64);
 
 const HOUR: u64 = 3_600;
 /// Two to five percent of the budget of 30 days are gone.
-const FAST: [Pace; 2] = [(HOUR, 300, 14.4), (6 * HOUR, 1_800, 6.0)];
+pub(crate) const FAST: [Pace; 2] = [(HOUR, 300, 14.4), (6 * HOUR, 1_800, 6.0)];
 /// Ten percent of it are.
-const SLOW: [Pace; 2] = [(24 * HOUR, 2 * HOUR, 3.0), (72 * HOUR, 6 * HOUR, 1.0)];
+pub(crate) const SLOW: [Pace; 2] = [(24 * HOUR, 2 * HOUR, 3.0), (72 * HOUR, 6 * HOUR, 1.0)];
 
 /// The multi-window, multi-burn-rate alert of Google's SRE workbook, with a floor on traffic.
 fn burn(spec: &Spec, bad: Recording, objective: f64, paces: &[Pace]) -> String {

@@ -270,6 +270,8 @@ impl Checker<'_> {
         for (key, url, may_be_empty) in [
             ("runbook_base_url", &links.runbook_base_url, false),
             ("grafana_base_url", &links.grafana_base_url, true),
+            ("prometheus_base_url", &links.prometheus_base_url, true),
+            ("alertmanager_base_url", &links.alertmanager_base_url, true),
         ] {
             let is_web = url.starts_with("http://") || url.starts_with("https://");
             if !(is_web || may_be_empty && url.is_empty()) || url.contains(char::is_whitespace) {
