@@ -97,7 +97,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
-            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `expr`, `labels`, `annotations`",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `severity`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",

@@ -4,10 +4,13 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::addresses::{from_compose, in_container};
+use super::{
+    addresses::{from_compose, in_container},
+    discovery::target_folders,
+};
 use crate::{
     model::compose::{Compose, HealthCheck, Network, Service, Volume},
-    spec::Spec,
+    spec::{Limits, SecretOwner, Spec},
 };
 
 const NETWORK: &str = "fusion-monitoring";
@@ -17,10 +20,14 @@ const HOST_GATEWAY: &str = "${FUSION_HOST_GATEWAY:-172.17.0.1}";
 pub(super) fn compose(spec: &Spec) -> Compose {
     Compose {
         services: IndexMap::from([
-            ("prometheus".to_owned(), prometheus(spec)),
-            ("alertmanager".to_owned(), alertmanager(spec)),
-            ("grafana".to_owned(), grafana(spec)),
-            ("node-exporter".to_owned(), node_exporter(spec)),
+            limited("prometheus", prometheus(spec), &spec.resources.prometheus),
+            limited("alertmanager", alertmanager(spec), &spec.resources.alertmanager),
+            limited("grafana", grafana(spec), &spec.resources.grafana),
+            limited(
+                "node-exporter",
+                node_exporter(spec),
+                &spec.resources.node_exporter,
+            ),
         ]),
         networks: IndexMap::from([(
             NETWORK.to_owned(),
@@ -32,6 +39,24 @@ pub(super) fn compose(spec: &Spec) -> Compose {
             .map(|name| (name.to_owned(), Volume {}))
             .into(),
     }
+}
+
+fn limited(name: &str, service: Service, limits: &Limits) -> (String, Service) {
+    let service = Service {
+        mem_limit: limits.memory.clone(),
+        cpus: limits.cpus,
+        ..service
+    };
+    (name.to_owned(), service)
+}
+
+/// The secret files of one server, each mounted by itself.
+fn secrets(spec: &Spec, owner: SecretOwner) -> Vec<String> {
+    spec.secret_files()
+        .iter()
+        .filter(|file| file.owner == owner)
+        .map(|file| format!("{}:{}:ro", escape(&from_compose(&file.path)), in_container(file)))
+        .collect()
 }
 
 /// What all services have in common; `healthy` is fetched from inside the container.
@@ -93,12 +118,22 @@ fn prometheus(spec: &Spec) -> Service {
         "--web.external-url=http://localhost:{}/",
         spec.ports.prometheus
     ));
+    let mut volumes = texts([
+        "./monitoring/prometheus:/etc/prometheus:ro",
+        "prometheus-data:/prometheus",
+    ]);
+    volumes.extend(secrets(spec, SecretOwner::Prometheus));
+    let folders = target_folders(&spec.discovery.files).into_iter();
+    volumes.extend(folders.map(|(folder, mount)| format!("{}:{mount}:ro", escape(&from_compose(&folder)))));
+    let sockets = spec.discovery.docker.iter();
+    let mut sockets: Vec<&str> = sockets
+        .filter_map(|docker| docker.host.strip_prefix("unix://"))
+        .collect();
+    sockets.dedup();
+    volumes.extend(sockets.into_iter().map(|socket| format!("{socket}:{socket}:ro")));
     Service {
         command,
-        volumes: texts([
-            "./monitoring/prometheus:/etc/prometheus:ro",
-            "prometheus-data:/prometheus",
-        ]),
+        volumes,
         extra_hosts: vec![
             "host.docker.internal:host-gateway".to_owned(),
             format!("node-exporter:{HOST_GATEWAY}"),
@@ -130,11 +165,7 @@ fn alertmanager(spec: &Spec) -> Service {
         "./monitoring/alertmanager:/etc/alertmanager:ro",
         "alertmanager-data:/alertmanager",
     ]);
-    volumes.extend(
-        spec.secret_files()
-            .iter()
-            .map(|file| format!("{}:{}:ro", escape(&from_compose(&file.path)), in_container(file))),
-    );
+    volumes.extend(secrets(spec, SecretOwner::Alertmanager));
     Service {
         command,
         volumes,

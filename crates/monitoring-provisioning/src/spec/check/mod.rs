@@ -3,14 +3,19 @@
 mod alerts;
 mod expressions;
 mod firing;
+mod inhibition;
+mod mute;
 mod notify;
 mod profile;
+mod routes;
+mod secret_files;
 mod secrets;
+mod stack;
 mod target;
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::Spec;
+use super::{Spec, Surroundings};
 use crate::{
     duration::PromDuration,
     problem::Problem,
@@ -31,7 +36,13 @@ struct Checker<'a> {
 }
 
 /// Checks a spec whose types are right.
-pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mut Vec<Problem>) {
+pub(super) fn check(
+    spec: &Spec,
+    document: &Document,
+    file: &Path,
+    surroundings: Surroundings,
+    problems: &mut Vec<Problem>,
+) {
     let mut checker = Checker {
         spec,
         document,
@@ -44,6 +55,9 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.target();
     checker.external_labels();
     checker.relayers();
+    checker.discovery();
+    checker.remote_write();
+    checker.resources();
     checker.access();
     checker.links();
     checker.alerts();
@@ -51,6 +65,11 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.firing();
     checker.receivers();
     checker.routes();
+    checker.mute_times(surroundings.year);
+    checker.inhibitions();
+    if surroundings.secret_files {
+        checker.secret_files();
+    }
     checker.slo();
     checker.profile();
 }
@@ -271,8 +290,7 @@ impl Checker<'_> {
             ("runbook_base_url", &links.runbook_base_url, false),
             ("grafana_base_url", &links.grafana_base_url, true),
         ] {
-            let is_web = url.starts_with("http://") || url.starts_with("https://");
-            if !(is_web || may_be_empty && url.is_empty()) || url.contains(char::is_whitespace) {
+            if !(is_web(url) || may_be_empty && url.is_empty()) || url.contains(char::is_whitespace) {
                 self.report(
                     &format!("links/{key}"),
                     format!("`{key}` is not a web address"),
@@ -281,6 +299,11 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Whether a text begins as a web address does.
+fn is_web(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 /// `host:port`, an IPv6 host in brackets.
