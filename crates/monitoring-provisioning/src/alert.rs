@@ -94,6 +94,8 @@ pub(crate) struct Alert<'a> {
     pub(crate) definition: &'static Definition,
     pub(crate) enabled: bool,
     pub(crate) severity: &'a str,
+    /// Whether alerts from which it follows silence it.
+    pub(crate) silenced: bool,
     pub(crate) for_: PromDuration,
     pub(crate) window: PromDuration,
     pub(crate) threshold: f64,
@@ -130,6 +132,7 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
             severity: given
                 .and_then(|g| g.severity.as_deref())
                 .unwrap_or(definition.severity),
+            silenced: given.and_then(|g| g.silenced).unwrap_or(true),
             for_: given.and_then(|g| g.for_).unwrap_or(definition.for_),
             window: given
                 .and_then(|g| g.window)

@@ -97,7 +97,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
-            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `severity`, `for`, `expr`, `labels`, `annotations`",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `severity`, `silenced`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",
@@ -296,8 +296,8 @@ fn alerts_that_could_never_fire_are_refused() {
         );
     }
     for text in [
-        "alerts: { CircuitBreakerOpen: { for: 4m35s } }",
-        "alerts: { CircuitBreakerOpen: { for: 6m, window: 7m } }",
+        "alerts: { CircuitBreakerOpen: { for: 4m35s }, ConnectionPoolHighErrorRate: { silenced: false } }",
+        "alerts: { CircuitBreakerOpen: { for: 6m, window: 7m }, ConnectionPoolHighErrorRate: { for: 6m }, EndpointUnhealthy: { for: 6m } }",
         "alerts: { CircuitBreakerOpen: { for: 6m, enabled: false } }",
         "alerts: { ConnectionPoolHighErrorRate: { for: 10m } }",
         "prometheus: { evaluation_interval: 1m, scrape_interval: 15s }",

@@ -19,8 +19,13 @@ const UNROUTED: &str = "unrouted";
 /// further alert of the pool gets its own at once rather than waiting for the next `group_interval`.
 const GROUP_BY: [&str; 3] = ["alertname", "instance", "pool"];
 
-/// What a relayer that is down, or exposes nothing, leaves unknown. Alerts without a `for` aren't among them: they have been told
-/// of before anybody knows that the relayer is gone.
+/// What a relayer that is down, or exposes nothing, leaves unknown. Alerts that have been told of before anybody knows that the
+/// relayer is gone aren't among them: they were true.
+const UNKNOWN: &[(AlertName, &[AlertName])] = &[
+    (AlertName::RelayerDown, UNKNOWN_WITHOUT_RELAYER),
+    (AlertName::PoolMetricsMissing, UNKNOWN_WITHOUT_RELAYER),
+];
+
 const UNKNOWN_WITHOUT_RELAYER: &[AlertName] = &[
     AlertName::ConnectionPoolExhausted,
     AlertName::NoHealthyEndpoints,
@@ -31,13 +36,11 @@ const UNKNOWN_WITHOUT_RELAYER: &[AlertName] = &[
     AlertName::EndpointThrottled,
 ];
 
-/// Which alert makes which others superfluous.
+/// Which alert makes which others superfluous, because they follow from it.
 ///
-/// Each rule has one alert as its source, and `equal` names all of that alert's labels: so at most one source fires for each set
-/// of them. Alertmanager before 0.34.1 forgets an inhibition when one of several such sources ends.
-pub(crate) const INHIBITIONS: &[(AlertName, &[AlertName])] = &[
-    (AlertName::RelayerDown, UNKNOWN_WITHOUT_RELAYER),
-    (AlertName::PoolMetricsMissing, UNKNOWN_WITHOUT_RELAYER),
+/// Here as above each rule has one alert as its source, and `equal` names all of that alert's labels: so at most one source fires
+/// for each set of them. Alertmanager before 0.34.1 forgets an inhibition when one of several such sources ends.
+pub(crate) const CONSEQUENCES: &[(AlertName, &[AlertName])] = &[
     (
         AlertName::NoHealthyEndpoints,
         &[
@@ -138,12 +141,12 @@ fn time_intervals(spec: &Spec) -> Vec<TimeInterval> {
 fn inhibit_rules(spec: &Spec) -> Vec<InhibitRule> {
     let find = |name| alerts(spec).find(|alert| alert.definition.name == name && alert.enabled);
     let mut rules = Vec::new();
-    for (source, targets) in INHIBITIONS {
+    for (source, targets) in UNKNOWN.iter().chain(CONSEQUENCES) {
         let Some(source) = find(*source) else { continue };
         let names: Vec<&str> = targets
             .iter()
             .filter_map(|name| find(*name))
-            .filter(|target| lateness(spec, &source, target).is_none())
+            .filter(|target| target.silenced && lateness(spec, &source, target).is_none())
             .map(|target| target.definition.name.as_str())
             .collect();
         if !names.is_empty() {

@@ -90,6 +90,8 @@ pub struct AlertOverride {
     pub enabled: Option<bool>,
     /// `critical` or `warning`; the first ten alerts keep theirs.
     pub severity: Option<String>,
+    /// Whether alerts from which this one follows silence it. Default true.
+    pub silenced: Option<bool>,
     /// How long the condition must hold before the alert fires.
     #[serde(rename = "for")]
     pub for_: Option<PromDuration>,

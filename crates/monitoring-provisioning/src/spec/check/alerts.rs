@@ -56,16 +56,24 @@ impl Checker<'_> {
                 definition.min_count.is_some(),
             ),
         ];
-        let usable: Vec<String> = ["enabled", "severity", "for", "expr", "labels", "annotations"]
-            .into_iter()
-            .chain(
-                settings
-                    .iter()
-                    .filter(|(_, _, usable)| *usable)
-                    .map(|(key, ..)| *key),
-            )
-            .map(|key| format!("`{key}`"))
-            .collect();
+        let usable: Vec<String> = [
+            "enabled",
+            "severity",
+            "silenced",
+            "for",
+            "expr",
+            "labels",
+            "annotations",
+        ]
+        .into_iter()
+        .chain(
+            settings
+                .iter()
+                .filter(|(_, _, usable)| *usable)
+                .map(|(key, ..)| *key),
+        )
+        .map(|key| format!("`{key}`"))
+        .collect();
         for (key, is_given, is_usable) in settings {
             if is_given && is_usable && given.expr.is_some() {
                 self.report(

@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::{
     alert::alerts,
-    generate::alertmanager::{INHIBITIONS, lateness},
+    generate::alertmanager::{CONSEQUENCES, lateness},
 };
 
 impl Checker<'_> {
@@ -13,9 +13,13 @@ impl Checker<'_> {
         let plain = self.unscaled();
         let enabled: Vec<_> = alerts(&plain).filter(|alert| alert.enabled).collect();
         let find = |name| enabled.iter().find(|alert| alert.definition.name == name);
-        for (source, targets) in INHIBITIONS {
+        for (source, targets) in CONSEQUENCES {
             let Some(source) = find(*source) else { continue };
-            for target in targets.iter().filter_map(|name| find(*name)) {
+            for target in targets
+                .iter()
+                .filter_map(|name| find(*name))
+                .filter(|target| target.silenced)
+            {
                 let Some(late) = lateness(&plain, source, target) else {
                     continue;
                 };
@@ -36,7 +40,8 @@ impl Checker<'_> {
                          incident would be two pages"
                     ),
                     format!(
-                        "allowed: a `for` of {} or more for `{whom}`, a shorter one for `{by}`, or a longer `group_wait`",
+                        "allowed: a `for` of {} or more for `{whom}`, a shorter one for `{by}`, a longer `group_wait`, or \
+                         `alerts.{whom}.silenced: false`",
                         target.for_.plus(late)
                     ),
                 );
