@@ -92,9 +92,9 @@ fn main() -> ExitCode {
     let bin_dir = named.into_iter().find_map(std::env::var_os).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let find = |folders: Vec<PathBuf>| {
-        let mut candidates = folders.iter().flat_map(|folder| {
-            ["prometheus-alertmanager", "alertmanager"].map(|name| folder.join(name))
-        });
+        let mut candidates = folders
+            .iter()
+            .flat_map(|folder| ["prometheus-alertmanager", "alertmanager"].map(|name| folder.join(name)));
         candidates.find(|candidate| candidate.is_file())
     };
     let mut trials = Vec::new();
@@ -160,9 +160,9 @@ fn without_inhibitions_it_is_many(alertmanager: &Path) -> Result<(), Failed> {
     let told = play(alertmanager, |config| {
         let (before, rest) = config.split_once("inhibit_rules:\n").unwrap();
         let (_, after) = rest.split_once("receivers:\n").unwrap();
-        let intervals = rest.split_once("time_intervals:\n").map_or("", |(_, rest)| {
-            rest.split_once("receivers:\n").unwrap().0
-        });
+        let intervals = rest
+            .split_once("time_intervals:\n")
+            .map_or("", |(_, rest)| rest.split_once("receivers:\n").unwrap().0);
         format!("{before}time_intervals:\n{intervals}receivers:\n{after}")
     })?;
     for (alert, instance, pool) in [
@@ -172,11 +172,13 @@ fn without_inhibitions_it_is_many(alertmanager: &Path) -> Result<(), Failed> {
         ("EndpointUnhealthy", "c", "ethereum"),
         ("ConnectionPoolHighUtilization", "d", "ethereum"),
     ] {
-        let found = told
-            .keys()
-            .any(|(_, name, of, about)| (name.as_str(), of.as_str(), about.as_str()) == (alert, instance, pool));
+        let found = told.keys().any(|(_, name, of, about)| {
+            (name.as_str(), of.as_str(), about.as_str()) == (alert, instance, pool)
+        });
         if !found {
-            return Err(format!("{alert} of {instance} stayed silent without an inhibition:\n{told:#?}").into());
+            return Err(
+                format!("{alert} of {instance} stayed silent without an inhibition:\n{told:#?}").into(),
+            );
         }
     }
     Ok(())
@@ -216,7 +218,12 @@ fn play(alertmanager: &Path, change: fn(String) -> String) -> Result<Told, Faile
     let kept = folder.path().join("kept.jsonl");
     let _log = Server(
         Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["notification-log", "--listen", &format!("127.0.0.1:{log_port}"), "--file"])
+            .args([
+                "notification-log",
+                "--listen",
+                &format!("127.0.0.1:{log_port}"),
+                "--file",
+            ])
             .arg(&kept)
             .stdout(Stdio::null())
             .spawn()?,

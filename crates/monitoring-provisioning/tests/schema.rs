@@ -33,12 +33,16 @@ fn what_the_spec_takes_is_not_marked() {
     let examples: String = settings
         .lines()
         .filter(|line| !line.contains("expr: ..."))
-        .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with("  ") => format!("{rest}\n"),
-            _ => format!("{}\n", line.trim_end_matches(" {}").trim_end_matches(" []")),
+        .map(|line| {
+            let nested = line.strip_prefix("  #").filter(|rest| rest.starts_with("  "));
+            match (line.strip_prefix('#'), nested) {
+                (Some(rest), _) if rest.starts_with("  ") => format!("{rest}\n"),
+                (_, Some(rest)) => format!("  {rest}\n"),
+                _ => format!("{}\n", line.trim_end_matches(" {}").trim_end_matches(" []")),
+            }
         })
         .collect();
-    let examples = format!("profile:{examples}").replace("external_labels:\n", "external_labels: {}\n");
+    let examples = format!("profile:{examples}");
     for text in [
         committed,
         &examples,

@@ -88,7 +88,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "bind_address: 0.0.0.0",
-            "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password`, or keep \
+            "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password_file`, or keep \
              a loopback address and put a proxy with a login before it",
         ),
         (
@@ -219,7 +219,7 @@ fn alerts_that_could_never_fire_are_refused() {
         (
             "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\n\
              notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }",
-            "m.yaml:2:10: profile `production` with Grafana's well-known password; set `grafana.admin_password`",
+            "m.yaml:2:10: profile `production` with Grafana's well-known password; put another one into a file and name it as `grafana.admin_password_file`",
         ),
         (
             "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\ngrafana: { admin_password: x }\n\

@@ -183,9 +183,23 @@ fn grafana(spec: &Spec) -> Service {
         spec.ports.grafana,
         3000,
     );
+    let in_file = spec
+        .secret_files()
+        .into_iter()
+        .find(|file| file.owner == SecretOwner::Grafana);
+    let password = match &in_file {
+        Some(file) => ("GF_SECURITY_ADMIN_PASSWORD__FILE", in_container(file)),
+        None => ("GF_SECURITY_ADMIN_PASSWORD", escape(&spec.grafana.admin_password)),
+    };
+    let mut volumes = texts([
+        "./monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
+        "./monitoring/grafana/dashboards:/var/lib/grafana/dashboards:ro",
+        "grafana-data:/var/lib/grafana",
+    ]);
+    volumes.extend(secrets(spec, SecretOwner::Grafana));
     let environment = [
         ("GF_SECURITY_ADMIN_USER", escape(&spec.grafana.admin_user)),
-        ("GF_SECURITY_ADMIN_PASSWORD", escape(&spec.grafana.admin_password)),
+        password,
         ("GF_SERVER_ROOT_URL", spec.grafana_url()),
         ("GF_USERS_ALLOW_SIGN_UP", "false".to_owned()),
         ("GF_ANALYTICS_REPORTING_ENABLED", "false".to_owned()),
@@ -193,11 +207,7 @@ fn grafana(spec: &Spec) -> Service {
     ];
     Service {
         environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-        volumes: texts([
-            "./monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
-            "./monitoring/grafana/dashboards:/var/lib/grafana/dashboards:ro",
-            "grafana-data:/var/lib/grafana",
-        ]),
+        volumes,
         ..base
     }
 }

@@ -161,6 +161,8 @@ pub struct Grafana {
     pub admin_user: String,
     /// Default `fusion123`; a well-known password of the local profile, not a secret.
     pub admin_password: String,
+    /// File that holds the password, in place of `admin_password`. Default: none.
+    pub admin_password_file: Option<PathBuf>,
 }
 
 /// Where the links in notifications lead, and who is named in them.
@@ -246,6 +248,7 @@ impl Default for Grafana {
         Self {
             admin_user: "admin".to_owned(),
             admin_password: "fusion123".to_owned(),
+            admin_password_file: None,
         }
     }
 }
@@ -267,7 +270,15 @@ impl std::fmt::Debug for Grafana {
         f.debug_struct("Grafana")
             .field("admin_user", &self.admin_user)
             .field("admin_password", &"…")
+            .field("admin_password_file", &self.admin_password_file)
             .finish()
+    }
+}
+
+impl Grafana {
+    /// Whether everybody knows the password.
+    pub fn is_well_known(&self) -> bool {
+        self.admin_password_file.is_none() && self.admin_password == Self::default().admin_password
     }
 }
 

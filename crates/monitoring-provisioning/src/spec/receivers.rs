@@ -174,6 +174,8 @@ pub enum SecretOwner {
     Alertmanager,
     /// For a remote write, or to look for targets.
     Prometheus,
+    /// For its administrator.
+    Grafana,
 }
 
 /// A file that a server needs and that must exist before it starts.
@@ -183,7 +185,7 @@ pub struct SecretFile {
     pub owner: SecretOwner,
     /// The path of the setting within the spec.
     pub(crate) place: String,
-    /// The receiver's name; for Prometheus `remote-write-<index>` or `kubernetes-<index>`.
+    /// The receiver's name; `remote-write-<index>` or `kubernetes-<index>` for Prometheus, `grafana`.
     pub receiver: String,
     /// The setting that names the file.
     pub key: &'static str,
@@ -311,7 +313,13 @@ impl Spec {
                 let name = format!("kubernetes-{index}");
                 Some((SecretOwner::Prometheus, place, name, "kubeconfig_file", path))
             });
+        let grafana = self.grafana.admin_password_file.iter().map(|path| {
+            let place = "grafana/admin_password_file".to_owned();
+            let key = "admin_password_file";
+            (SecretOwner::Grafana, place, "grafana".to_owned(), key, path)
+        });
         receivers
+            .chain(grafana)
             .chain(remotes)
             .chain(clusters)
             .map(|(owner, place, receiver, key, path)| SecretFile {

@@ -270,13 +270,20 @@ impl Checker<'_> {
                 );
             }
         }
-        if !self.spec.bind_address.is_loopback()
-            && grafana.admin_password == super::Grafana::default().admin_password
+        if grafana.admin_password_file.is_some()
+            && grafana.admin_password != super::Grafana::default().admin_password
         {
+            self.report(
+                "grafana/admin_password",
+                "`admin_password` has no effect beside `admin_password_file`",
+                "keep the file",
+            );
+        }
+        if !self.spec.bind_address.is_loopback() && grafana.is_well_known() {
             self.report(
                 "bind_address",
                 format!("Grafana would listen on {} with the well-known password", self.spec.bind_address),
-                "set `grafana.admin_password`, or keep a loopback address and put a proxy with a login before it",
+                "set `grafana.admin_password_file`, or keep a loopback address and put a proxy with a login before it",
             );
         }
     }
