@@ -125,6 +125,16 @@ impl Workspace {
         Ok(Spec::load_in(&shown, self.profile.as_deref(), surroundings)?)
     }
 
+    /// The spec for containers: what they mount is found from where the Compose file will stand, which for another spec than the
+    /// committed one is the state folder.
+    pub(crate) fn mounted_spec(&self, spec: Spec) -> Result<Spec> {
+        if self.stack_root == self.root {
+            return Ok(spec);
+        }
+        let file = std::path::absolute(&self.spec_path)?;
+        Ok(spec.with_files_at(file.parent().unwrap_or(&self.root)))
+    }
+
     /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.
     pub(crate) fn native_spec(&self, spec: &Spec) -> Result<Spec> {
         let mut spec = spec.clone();

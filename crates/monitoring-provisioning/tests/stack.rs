@@ -257,3 +257,37 @@ fn remote_write_takes_its_secrets_from_files_and_limits_reach_the_containers() {
     let alertmanager = serde_yaml::to_string(&services["alertmanager"]["volumes"]).unwrap();
     assert!(!alertmanager.contains("remote-write"), "{alertmanager}");
 }
+
+/// Whatever names a file, in a stack whose Compose file doesn't stand beside the spec.
+#[test]
+fn files_are_found_from_where_the_spec_is() {
+    let text = "receivers:\n  webhook: { a: { url_file: s/a, credentials_file: s/b } }\n  slack: { c: { channel: x, api_url_file: s/c } }\n  \
+                pagerduty: { d: { routing_key_file: s/d } }\n  discord: { e: { webhook_url_file: s/e } }\n  \
+                email: { f: { to: a@b, from: c@d, smarthost: 'h:25', auth_username: u, auth_password_file: s/f } }\n  \
+                telegram: { g: { bot_token_file: s/g, chat_id: 1 } }\n  msteams: { h: { webhook_url_file: s/h } }\n  \
+                opsgenie: { i: { api_key_file: s/i } }\n\
+                prometheus: { remote_write: [{ url: 'https://h', credentials_file: s/j }, { url: 'https://i', username: u, password_file: s/k }] }\n\
+                grafana: { admin_password_file: s/l }\n\
+                discovery: { files: [t/*.yml], kubernetes: [{ selector: a=b, kubeconfig_file: /etc/m }] }\n";
+    let spec = Spec::parse(text, Path::new("m.yaml")).unwrap();
+    let there = spec.clone().with_files_at(Path::new("/srv/monitoring"));
+    assert_eq!(spec.secret_files().len(), 13);
+    for (before, after) in spec.secret_files().iter().zip(there.secret_files()) {
+        assert_eq!(after.path, Path::new("/srv/monitoring").join(&before.path));
+    }
+    let files = generate(&there, Runtime::Docker).unwrap();
+    let compose = files.iter().find(|file| file.path == Path::new(COMPOSE)).unwrap();
+    for part in [
+        "/srv/monitoring/s/a:",
+        "/srv/monitoring/t:/etc/fusion-targets/0",
+        "/etc/m:/run",
+        "/srv/monitoring/s/l:",
+    ] {
+        assert!(compose.contents.contains(part), "{part}");
+    }
+    assert!(
+        !compose.contents.contains("./monitoring/s/"),
+        "{}",
+        compose.contents
+    );
+}

@@ -25,7 +25,7 @@ const LAST_LINES: usize = 10;
 
 pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
     let interrupt = Interrupt::install()?;
-    let spec = workspace.load_spec_and_secrets()?;
+    let spec = workspace.mounted_spec(workspace.load_spec_and_secrets()?)?;
     if let Some(file) = up.relayer_config.as_ref().filter(|file| !file.is_file()) {
         return Err(BadInput(format!("{}: no such file (--relayer-config)", file.display())).into());
     }

@@ -3,6 +3,7 @@
 mod alerts;
 mod check;
 mod discovery;
+mod files;
 mod mute;
 mod read;
 mod receivers;
