@@ -1,5 +1,7 @@
 //! Receivers, routes, mute times and inhibitions: what is refused, and what comes of the rest.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::path::Path;
 
 use monitoring_provisioning::{GeneratedFile, Runtime, Spec, Surroundings, generate, validate};

@@ -1,5 +1,7 @@
 //! Where relayers are looked for, what is sent elsewhere, and what containers may take.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::path::Path;
 
 use monitoring_provisioning::{GeneratedFile, Runtime, Spec, generate, validate};
