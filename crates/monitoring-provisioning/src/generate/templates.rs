@@ -1,7 +1,7 @@
 //! The texts of notifications, as Alertmanager's templates.
 //!
 //! They must read well on a phone, and stay within what every receiver shows: title and text together have at most
-//! [`MOST_CHARACTERS`], however many alerts there are and however long their labels. So names are cut, links that are longer than
+//! 1,000 characters, however many alerts there are and however long their labels. So names are cut, links that are longer than
 //! any sensible one are left out, and lines are added for as long as they fit; the rest is counted. Lengths are measured with
 //! Go's `len`, in bytes, of which no text has fewer than characters. Only functions that Alertmanager 0.25 has are used.
 

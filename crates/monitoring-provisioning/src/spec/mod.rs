@@ -21,11 +21,11 @@ use serde::Deserialize;
 
 pub use alerts::{AlertName, AlertOverride, OwnAlert, PoolOverride};
 pub use discovery::{Discovery, Dns, DnsType, Docker, Kubernetes};
+pub use files::{SecretFile, SecretOwner};
 pub use mute::{DayTime, MuteTimes, Schedule};
 pub use read::{Overlay, Surroundings};
 pub use receivers::{
-    Discord, Email, MsTeams, Opsgenie, OpsgenieRegion, PagerDuty, Receivers, SecretFile, SecretOwner, Slack,
-    Telegram, Webhook,
+    Discord, Email, MsTeams, Opsgenie, OpsgenieRegion, PagerDuty, Receivers, Slack, Telegram, Webhook,
 };
 pub use remote::RemoteWrite;
 pub use resources::{Limits, Resources};

@@ -1,6 +1,7 @@
 //! What no type can say about a spec: ranges, formats, and settings that contradict each other.
 
 mod alerts;
+mod calendar;
 mod expressions;
 mod firing;
 mod inhibition;
