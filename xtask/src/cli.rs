@@ -30,6 +30,9 @@ pub(crate) struct Global {
     /// State, data, logs of a running stack [default: target/monitoring]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Don't look for the secret files that the spec names: for a machine that doesn't hold them, such as CI
+    #[arg(long, global = true)]
+    pub(crate) without_secrets: bool,
     /// Where the generated files belong [default: the workspace]
     #[arg(long, global = true, value_name = "DIR", hide = true)]
     pub(crate) out: Option<PathBuf>,

@@ -125,10 +125,10 @@ impl Inputs<'_> {
             .collect()
     }
 
-    /// True unless the spec names other relayers only.
+    /// True unless the spec names other relayers only, or looks for them.
     pub(crate) fn relayer_is_scraped(&self) -> bool {
         let own = self.own_relayer();
-        self.spec.relayers.is_empty() || self.spec.relayers.iter().any(|target| own.contains(target))
+        self.spec.scrapes_this_host() || self.spec.relayers.iter().any(|target| own.contains(target))
     }
 
     /// The processes that run on the host whatever the runtime is.

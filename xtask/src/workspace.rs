@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use monitoring_provisioning::Spec;
+use monitoring_provisioning::{Spec, Surroundings};
 
 use crate::cli::Global;
 use crate::failure::BadInput;
@@ -21,6 +22,8 @@ pub(crate) struct Workspace {
     pub(crate) spec_path: PathBuf,
     /// The profile whose overlay is laid over the spec.
     profile: Option<String>,
+    /// Whether secret files may be missing.
+    without_secrets: bool,
     /// State, data, logs and native configuration of a running stack.
     pub(crate) state_dir: PathBuf,
 }
@@ -79,12 +82,22 @@ impl Workspace {
             stack_root,
             spec_path,
             profile: global.profile.clone(),
+            without_secrets: global.without_secrets,
             state_dir,
         })
     }
 
     /// Reads the spec. Every problem in it is reported at once; a missing file is bad input, too.
     pub(crate) fn load_spec(&self) -> Result<Spec> {
+        self.load(false)
+    }
+
+    /// The same for those who use the secret files that it names: they must be there, unless `--without-secrets` is given.
+    pub(crate) fn load_spec_and_secrets(&self) -> Result<Spec> {
+        self.load(!self.without_secrets)
+    }
+
+    fn load(&self, secret_files: bool) -> Result<Spec> {
         if self.spec_path.is_dir() {
             return Err(BadInput(format!(
                 "{}: is a folder; --spec names a file, for instance {}",
@@ -105,10 +118,21 @@ impl Workspace {
             .ok()
             .and_then(|here| self.spec_path.strip_prefix(here).ok().map(Path::to_path_buf))
             .unwrap_or_else(|| self.spec_path.clone());
-        Ok(match &self.profile {
-            Some(profile) => Spec::load_profile(&shown, profile)?,
-            None => Spec::load(&shown)?,
-        })
+        let surroundings = Surroundings {
+            year: Some(this_year()),
+            secret_files,
+        };
+        Ok(Spec::load_in(&shown, self.profile.as_deref(), surroundings)?)
+    }
+
+    /// The spec for containers: what they mount is found from where the Compose file will stand, which for another spec than the
+    /// committed one is the state folder.
+    pub(crate) fn mounted_spec(&self, spec: Spec) -> Result<Spec> {
+        if self.stack_root == self.root {
+            return Ok(spec);
+        }
+        let file = std::path::absolute(&self.spec_path)?;
+        Ok(spec.with_files_at(file.parent().unwrap_or(&self.root)))
     }
 
     /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.
@@ -117,6 +141,13 @@ impl Workspace {
         spec.source = std::path::absolute(&self.spec_path)?;
         Ok(spec)
     }
+}
+
+/// The year, in UTC.
+fn this_year() -> i32 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = crate::notifications::utc(since_1970.as_secs());
+    text.get(..4).and_then(|year| year.parse().ok()).unwrap_or(1970)
 }
 
 /// True when both paths lead to one file, or are the same path to none.

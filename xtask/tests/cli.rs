@@ -29,6 +29,37 @@ fn unknown_flags_commands_and_values_exit_with_2() {
 }
 
 #[test]
+fn a_secret_file_that_is_missing_is_refused_in_its_line_and_can_be_left_out() {
+    let place = Place::new();
+    place.spec(
+        "receivers:\n  telegram:\n    group: { bot_token_file: secrets/token, chat_id: -1 }\nnotifications:\n  \
+         warning: { receivers: [group] }\nmute_times:\n  past: [{ years: ['2020'] }]\n",
+    );
+    for command in [["generate"].as_slice(), &["validate"], &["monitoring-up"]] {
+        let run = place.run(command).expect(2);
+        for said in [
+            "spec.yaml:3:30: the secret file ",
+            "secrets/token can't be read",
+            "spec.yaml:7:19: the schedule can never match again: its years have passed",
+        ] {
+            assert!(run.err.contains(said), "no {said:?} in {}", run.err);
+        }
+    }
+    assert!(!place.path("out/monitoring").exists(), "something was written");
+
+    place.spec("receivers: { telegram: { group: { bot_token_file: secrets/token, chat_id: -1 } } }\n");
+    place.run(&["generate"]).expect(2);
+    place.run(&["generate", "--without-secrets"]).expect(0);
+    let config = std::fs::read_to_string(place.path("out/monitoring/alertmanager/config.yml")).unwrap();
+    assert!(config.contains("templates/*.tmpl"), "{config}");
+    // The alerts are the same with or without secrets.
+    place.run(&["alerts", "list"]).expect(0);
+    std::fs::create_dir(place.path("secrets")).unwrap();
+    std::fs::write(place.path("secrets/token"), "1:x\n").unwrap();
+    place.run(&["generate"]).expect(0);
+}
+
+#[test]
 fn alerts_are_listed_and_explained_without_a_running_stack() {
     let place = Place::new();
     place.spec("ports: { prometheus: 1 }\nalerts: { ConnectionPoolHighLatency: { threshold: 2500 }, EndpointUnhealthy: { enabled: false } }\n");

@@ -84,6 +84,8 @@ pub(crate) struct Definition {
     pub(crate) condition: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
+    /// The figure of the description with its unit, for one line among many; empty where there is none to tell.
+    pub(crate) value: &'static str,
 }
 
 /// An alert with the operator's overrides; not yet scaled.
@@ -91,6 +93,9 @@ pub(crate) struct Definition {
 pub(crate) struct Alert<'a> {
     pub(crate) definition: &'static Definition,
     pub(crate) enabled: bool,
+    pub(crate) severity: &'a str,
+    /// Whether alerts from which it follows silence it.
+    pub(crate) silenced: bool,
     pub(crate) for_: PromDuration,
     pub(crate) window: PromDuration,
     pub(crate) threshold: f64,
@@ -124,6 +129,10 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
         Alert {
             definition,
             enabled: given.and_then(|g| g.enabled).unwrap_or(true),
+            severity: given
+                .and_then(|g| g.severity.as_deref())
+                .unwrap_or(definition.severity),
+            silenced: given.and_then(|g| g.silenced).unwrap_or(true),
             for_: given.and_then(|g| g.for_).unwrap_or(definition.for_),
             window: given
                 .and_then(|g| g.window)
@@ -145,6 +154,14 @@ pub(crate) fn alerts(spec: &Spec) -> impl Iterator<Item = Alert<'_>> {
             pools: given.map(|g| &g.pools),
         }
     })
+}
+
+impl<'a> Alert<'a> {
+    /// Who is responsible: the label `team`.
+    pub(crate) fn team(&self, spec: &'a Spec) -> &'a str {
+        let own = self.labels.and_then(|labels| labels.get("team"));
+        own.unwrap_or(&spec.links.team)
+    }
 }
 
 impl Alert<'_> {
@@ -257,7 +274,7 @@ pub fn alert_list(spec: &Spec) -> Vec<AlertSummary> {
     alerts(spec)
         .map(|alert| AlertSummary {
             name: alert.definition.name.to_string(),
-            severity: alert.definition.severity.to_owned(),
+            severity: alert.severity.to_owned(),
             about: alert.definition.subject.word().to_owned(),
             condition: alert.fill(spec, alert.definition.condition),
             for_: spec.scaled(alert.for_),

@@ -41,7 +41,9 @@ pub use generate::{DashboardQuery, GeneratedFile, Runtime, Trouble, dashboard_qu
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{
-    AlertName, AlertOverride, Email, Grafana, Images, Links, Notifications, Overlay, OwnAlert, PagerDuty,
-    PoolOverride, Ports, Profile, Prometheus, Receivers, Route, Routes, SecretFile, Slack, Slo, Spec, Target,
+    AlertName, AlertOverride, DayTime, Discord, Discovery, Dns, DnsType, Docker, Email, Grafana, Images,
+    Kubernetes, Limits, Links, MsTeams, MuteTimes, Notifications, Opsgenie, OpsgenieRegion, Overlay,
+    OwnAlert, PagerDuty, PoolOverride, Ports, Profile, Prometheus, Receivers, RemoteWrite, Resources, Route,
+    Routes, Schedule, SecretFile, SecretOwner, Slack, Slo, Spec, Surroundings, Target, TeamRoutes, Telegram,
     Version, Webhook,
 };

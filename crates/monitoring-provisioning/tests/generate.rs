@@ -352,3 +352,77 @@ fn our_yaml_reader_agrees_with_the_library() {
         assert_eq!(value, again, "{}", file.path.display());
     }
 }
+
+/// What whoever is woken relies on, of every alert: texts with values for people, links, and the labels that route it.
+#[test]
+fn every_alert_has_all_that_a_notification_needs() {
+    let spec = Spec::default();
+    let files = docker(&spec);
+    let rules: serde_yaml::Value = serde_yaml::from_str(&text(&files, RULES)).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text(
+        &files,
+        "monitoring/grafana/dashboards/connection-pool.json",
+    ))
+    .unwrap();
+    let uid = dashboard["uid"].as_str().unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let groups = rules["groups"].as_sequence().unwrap().iter();
+    let alerts: Vec<&serde_yaml::Value> = groups
+        .flat_map(|group| group["rules"].as_sequence().unwrap())
+        .filter(|rule| !rule["alert"].is_null())
+        .collect();
+    assert_eq!(alerts.len(), AlertName::ALL.len());
+    for alert in alerts {
+        let name = alert["alert"].as_str().unwrap();
+        let annotation = |key: &str| alert["annotations"][key].as_str().unwrap_or_default();
+        let (summary, description) = (annotation("summary"), annotation("description"));
+        assert!(summary.ends_with('.') && description.ends_with('.'), "{name}");
+        assert!(
+            !summary.contains("$value"),
+            "{name}: a summary that changes at every look"
+        );
+        // A bare number is none for people: 0.9312345 or 1.2e+06.
+        for text in [description, annotation("value")] {
+            for action in text
+                .split("{{")
+                .skip(1)
+                .filter(|action| action.contains("$value"))
+            {
+                let formats = ["| humanize", "| printf"];
+                assert!(
+                    formats.iter().any(|format| action.contains(format)),
+                    "{name}: {action}"
+                );
+            }
+        }
+        assert_eq!(
+            description.contains("$value"),
+            !annotation("value").is_empty(),
+            "{name}: the description tells a figure, or the line about it does"
+        );
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        assert!(["critical", "warning", "heartbeat"].contains(&severity), "{name}");
+        assert_eq!(alert["labels"]["team"], "relayer", "{name}");
+        assert!(
+            annotation("runbook_url").ends_with(&format!("/{name}.md")),
+            "{name}"
+        );
+        let url = annotation("dashboard_url");
+        assert!(
+            url.starts_with(&format!("http://localhost:3001/d/{uid}/")),
+            "{name}: {url}"
+        );
+        for label in ["instance", "pool", "endpoint"] {
+            let variable = format!("var-{label}={{{{ $labels.{label} | urlquery }}}}");
+            let is_about = summary.contains(&format!("$labels.{label} "))
+                || description.contains(&format!("$labels.{label} "));
+            // The dashboard has no variable for what isn't a relayer.
+            let is_about = is_about && name != "ScrapeTargetDown";
+            assert_eq!(url.contains(&variable), is_about, "{name}: {url}");
+            assert!(
+                !is_about || variables.iter().any(|known| known["name"] == label),
+                "{name}: no variable {label}"
+            );
+        }
+    }
+}

@@ -238,9 +238,15 @@ fn every_break_is_found_in_its_line() {
         ),
         (
             ALERTMANAGER,
-            "alertname=~\"EndpointUnhealthy|ConnectionPoolHighUtil",
-            "alertname=~\"CircuitBreakerOpen|ConnectionPoolHighUtil",
+            "alertname=~\"EndpointUnhealthy|EndpointBlockLag|EndpointThr",
+            "alertname=~\"CircuitBreakerOpen|EndpointBlockLag|EndpointThr",
             "fires after `CircuitBreakerOpen` has notified",
+        ),
+        (
+            ALERTMANAGER,
+            "templates/*.tmpl",
+            "texts/*.tmpl",
+            "no pattern matches the templates",
         ),
         (
             DASHBOARD,

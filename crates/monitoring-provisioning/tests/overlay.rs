@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use monitoring_provisioning::{AlertName, Overlay, Profile, Spec};
+use monitoring_provisioning::{AlertName, Overlay, Profile, Runtime, Spec, Surroundings, generate, validate};
 
 fn parse(lower: &str, profile: &str, upper: &str) -> Result<Spec, Vec<String>> {
     let overlay = Overlay {
@@ -168,4 +168,38 @@ fn broken_text_never_panics() {
         let _ = parse(good, "site", &good[..end]);
         let _ = parse(&good[..end], "site", "a: &x {b: *x}\nports: *x\n");
     }
+}
+
+/// The committed overlays are examples that work, once their secrets are there.
+#[test]
+fn the_committed_overlays_are_taken_and_generate() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../monitoring/monitoring.yaml");
+    for (name, profile) in [("local", Profile::Local), ("production", Profile::Production)] {
+        let spec = Spec::load_profile(&file, name).unwrap();
+        assert_eq!(spec.profile, profile);
+        let files = generate(&spec, Runtime::Docker).unwrap();
+        assert_eq!(validate(&spec, &files), Vec::new(), "{name}");
+        let compose = files
+            .iter()
+            .find(|file| file.path == Path::new("docker-compose.monitoring.yml"));
+        let compose = &compose.unwrap().contents;
+        let is_well_known = compose.contains("fusion123");
+        assert_eq!(is_well_known, profile == Profile::Local, "{compose}");
+        let from_file = "GF_SECURITY_ADMIN_PASSWORD__FILE: /run/secrets/fusion/grafana-admin_password_file";
+        assert_eq!(compose.contains(from_file), profile == Profile::Production);
+    }
+    let secrets = Surroundings {
+        secret_files: true,
+        ..Surroundings::default()
+    };
+    let missing = Spec::load_in(&file, Some("production"), secrets)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing
+            .lines()
+            .all(|line| line.contains("monitoring.production.yaml:") && line.contains("the secret file")),
+        "{missing}"
+    );
+    assert_eq!(missing.lines().count(), 4, "{missing}");
 }

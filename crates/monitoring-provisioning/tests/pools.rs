@@ -142,7 +142,7 @@ fn bad_limits_are_refused_with_their_place() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    pools: { a: { threshold: 5 } }",
-            "m.yaml:3:12: `EndpointUnhealthy` has no `pools`; it can have `enabled`, `for`, `expr`, `labels`, `annotations`",
+            "m.yaml:3:12: `EndpointUnhealthy` has no `pools`; it can have `enabled`, `severity`, `silenced`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolQueueGrowing:\n    pools: { a: { threshold: 5 } }\n    expr: max by (instance, pool) \

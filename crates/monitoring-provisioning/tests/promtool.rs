@@ -1,77 +1,142 @@
 //! The real promtool and amtool judge what is generated, and promtool runs the unit tests of every alert.
-//!
-//! Both are looked for in `$MONITORING_BIN_DIR`, `$MONITORING_NEWEST_BIN_DIR` and on `PATH`; each one found is used, so that the oldest and the newest
-//! version can be tried in one run. Where neither is found the trials are ignored, and the reason is shown.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod tools;
+
+use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use monitoring_provisioning::{Runtime, Spec, generate, proof};
-
-/// Every program of that name: in the folders that the environment names, then the first on `PATH`.
-fn programs(name: &str) -> Vec<PathBuf> {
-    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"];
-    let own = named
-        .into_iter()
-        .filter_map(std::env::var_os)
-        .map(|dir| Path::new(&dir).join(name));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|program| program.is_file());
-    let mut programs: Vec<PathBuf> = own.filter(|program| program.is_file()).chain(on_path).collect();
-    programs.dedup();
-    programs
-}
-
-/// Writes the generated files to a fresh folder.
-fn written(spec: &Spec, native: bool) -> Result<tempfile::TempDir, Failed> {
-    let folder = tempfile::tempdir()?;
-    let runtime = if native {
-        Runtime::Native { root: folder.path() }
-    } else {
-        Runtime::Docker
-    };
-    for file in generate(spec, runtime)? {
-        let path = folder.path().join(&file.path);
-        std::fs::create_dir_all(path.parent().ok_or("a file without folder")?)?;
-        std::fs::write(path, file.contents)?;
-    }
-    Ok(folder)
-}
-
-fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Result<(), Failed> {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{} {}: {}\n{}{}",
-        program.display(),
-        arguments.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
-}
+use monitoring_provisioning::{Spec, proof};
+use tools::{programs, run, trials, version, written};
 
 /// A spec that uses every kind of receiver; the secret files are made beside it.
 fn full_spec(folder: &Path) -> Result<Spec, Failed> {
     for name in ["u", "k", "p", "t"] {
         std::fs::write(folder.join(name), "https://example.org/x")?;
     }
-    let text = "receivers:\n  slack: { ops: { channel: '#x', api_url_file: u } }\n  pagerduty: { page: { routing_key_file: k } }\n  \
-        email: { mail: { to: a@b.c, from: c@d.e, smarthost: 'h:25', auth_username: u, auth_password_file: p } }\n  \
-        webhook: { hook: { url: 'https://h/x', credentials_file: t } }\n\
-        notifications: { critical: { receivers: [ops, page, mail, hook] }, warning: { receivers: [ops] } }\n";
+    Ok(Spec::parse(FULL, &folder.join("monitoring.yaml"))?)
+}
+
+/// Every kind that the oldest Alertmanager takes.
+const FULL: &str = "receivers:
+  slack: { ops: { channel: '#x', api_url_file: u } }
+  pagerduty: { page: { routing_key_file: k } }
+  email: { mail: { to: a@b.c, from: c@d.e, smarthost: 'h:25', auth_username: u, auth_password_file: p } }
+  webhook: { hook: { url: 'https://h/x', credentials_file: t } }
+  opsgenie: { genie: { api_key_file: k, region: eu, teams: [chain, ops] } }
+alerts:
+  RelayerDown: { labels: { team: platform } }
+  ScrapeTargetDown: { labels: { team: platform } }
+notifications:
+  critical: { receivers: [ops, page, mail, hook, genie] }
+  warning: { receivers: [ops], mute_times: [nights, holidays] }
+  teams:
+    platform: { critical: { receivers: [page], group_wait: 5s }, warning: { mute_times: [nights] } }
+mute_times:
+  nights:
+    - times: [{ start_time: 22:00, end_time: 24:00 }, { start_time: 00:00, end_time: '06:00' }]
+      location: Europe/Berlin
+    - weekdays: [saturday:saturday, sunday]
+  holidays:
+    - { days_of_month: ['24:26', '-1'], months: [december, '4'], years: ['2026:2027', '2030'] }
+";
+
+/// What newer versions take as well; each line by itself.
+const NEWER: [&str; 6] = [
+    "receivers: { webhook: { a: { url_file: u } } }",
+    "receivers: { discord: { a: { webhook_url_file: u } } }",
+    "receivers: { telegram: { a: { bot_token_file: u, chat_id: -100 } } }",
+    "receivers: { telegram: { a: { bot_token_file: u, chat_id: -100, message_thread_id: 4 } } }",
+    "receivers: { msteams: { a: { webhook_url_file: u } } }",
+    "receivers: { webhook: { a: { url: 'https://h/x' } } }\nnotifications: { named_inhibitions: true, warning: { receivers: [a] } }",
+];
+
+/// The whole of what Prometheus may be told, but for what its oldest version lacks.
+const STACK: &str = "relayers: ['10.0.0.5:9090']
+discovery:
+  files: [targets/*.yml]
+  dns:
+    - { names: [_metrics._tcp.relayers.example.org] }
+    - { names: [relayers.example.org], type: A, port: 9090 }
+  docker:
+    - { labels: ['fusion.relayer=true'], network: fusion }
+    - { host: 'tcp://10.0.0.6:2375', port: 9191, labels: [relayer], network: fusion }
+prometheus:
+  remote_write:
+    - { url: 'https://metrics.example.org/api/v1/push', credentials_file: t }
+    - { url: 'https://other.example.org/write', username: u, password_file: p }
+";
+
+/// Debian builds its older Prometheus without Kubernetes, so this stands by itself.
+const KUBERNETES: &str = "discovery:
+  kubernetes:
+    - { namespaces: [swaps], selector: 'app=relayer,tier!=test' }
+    - { selector: app=relayer, port_name: http-metrics, kubeconfig_file: k }
+";
+
+/// A spec with everything that is found and sent elsewhere, with its files beside it.
+fn stack_spec(folder: &Path, text: &str) -> Result<Spec, Failed> {
+    for name in ["t", "p"] {
+        std::fs::write(folder.join(name), "secret")?;
+    }
+    std::fs::write(folder.join("k"), "apiVersion: v1\nkind: Config\n")?;
+    std::fs::create_dir_all(folder.join("targets"))?;
+    std::fs::write(folder.join("targets/a.yml"), "- targets: ['10.0.0.9:9090']\n")?;
     Ok(Spec::parse(text, &folder.join("monitoring.yaml"))?)
+}
+
+fn check_stack(promtool: &Path, text: &str) -> Result<(), Failed> {
+    let secrets = tempfile::tempdir()?;
+    let folder = written(&stack_spec(secrets.path(), text)?, true)?;
+    let config = "monitoring/prometheus/prometheus.yml";
+    run(promtool, folder.path(), &["check", "config", config])
+}
+
+/// Whether a promtool was built with Kubernetes.
+fn knows_kubernetes(promtool: &Path) -> bool {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = "scrape_configs: [{ job_name: a, kubernetes_sd_configs: [{ role: pod }] }]\n";
+    std::fs::write(folder.path().join("p.yml"), config).expect("a file");
+    run(promtool, folder.path(), &["check", "config", "p.yml"]).is_ok()
+}
+
+/// One trial for each promtool; ignored, and said so, for one that was built without Kubernetes.
+fn kubernetes(all: &mut Vec<Trial>) {
+    for promtool in programs("promtool") {
+        let is_known = knows_kubernetes(&promtool);
+        let reason = if is_known {
+            ""
+        } else {
+            " [not run: built without Kubernetes]"
+        };
+        let name = format!("Kubernetes discovery ({}){reason}", promtool.display());
+        all.push(Trial::test(name, move || check_stack(&promtool, KUBERNETES)).with_ignored_flag(!is_known));
+    }
+}
+
+/// With this promtool's version as the target, the spec refuses exactly the settings that promtool refuses.
+fn newer_settings(promtool: &Path) -> Result<(), Failed> {
+    let version = version(promtool)?;
+    for setting in [
+        "scrape_protocols: [OpenMetricsText1.0.0, PrometheusText0.0.4]",
+        "scrape_protocols: [PrometheusText1.0.0]",
+        "query_offset: 5s",
+        "retention: 20d",
+    ] {
+        let text = format!("prometheus: {{ {setting} }}\n");
+        let folder = written(&Spec::parse(&text, Path::new("m.yaml"))?, true)?;
+        let config = ["check", "config", "monitoring/prometheus/prometheus.yml"];
+        let is_taken = run(promtool, folder.path(), &config).is_ok();
+        let target =
+            format!("{text}target: {{ prometheus: {version} }}\nimages: {{ prometheus: 'p@sha256:00' }}\n");
+        let is_refused = Spec::parse(&target, Path::new("m.yaml")).is_err();
+        if is_taken == is_refused {
+            return Err(format!(
+                "{setting}: promtool {version} takes it: {is_taken}; the spec refuses it: {is_refused}"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn check_config(promtool: &Path, native: bool, scale: f64) -> Result<(), Failed> {
@@ -112,14 +177,17 @@ fn check_alertmanager(amtool: &Path, full: bool) -> Result<(), Failed> {
     )
 }
 
-/// Every severity reaches its receiver, and the dead man's switch goes to its own and nowhere else.
+/// Every severity and team reaches its receiver, and the dead man's switch goes to its own and nowhere else.
 fn routes(amtool: &Path) -> Result<(), Failed> {
     let secrets = tempfile::tempdir()?;
     let folder = written(&full_spec(secrets.path())?, true)?;
-    for (severity, receivers) in [
-        ("heartbeat", "heartbeat"),
-        ("critical", "notification-log,critical"),
-        ("warning", "notification-log,warning"),
+    for (severity, team, receivers) in [
+        ("heartbeat", "relayer", "heartbeat"),
+        ("critical", "relayer", "notification-log,critical"),
+        ("warning", "relayer", "notification-log,warning"),
+        ("critical", "platform", "notification-log,critical-platform"),
+        ("warning", "platform", "notification-log,warning-platform"),
+        ("heartbeat", "platform", "heartbeat"),
     ] {
         run(
             amtool,
@@ -131,28 +199,12 @@ fn routes(amtool: &Path) -> Result<(), Failed> {
                 "--config.file=monitoring/alertmanager/config.yml",
                 &format!("--verify.receivers={receivers}"),
                 &format!("severity={severity}"),
+                &format!("team={team}"),
                 "alertname=Any",
             ],
         )?;
     }
     Ok(())
-}
-
-/// The `major.minor` that a tool of Prometheus says it has.
-fn version(program: &Path) -> Result<String, Failed> {
-    let output = Command::new(program).arg("--version").output()?;
-    // Older ones print it to the standard error.
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let version = text
-        .split_once("version ")
-        .map(|(_, rest)| rest)
-        .unwrap_or_default();
-    let mut numbers = version.split('.');
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
-        _ => Err(format!("{}: no version in {text:?}", program.display()).into()),
-    }
 }
 
 /// With this promtool's version as the target, the spec refuses exactly the expressions that promtool refuses.
@@ -186,24 +238,32 @@ fn newer_promql(promtool: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The same for a webhook's address in a file.
-fn webhook_file(amtool: &Path) -> Result<(), Failed> {
+/// The same for receivers and inhibitions, with amtool.
+fn newer_receivers(amtool: &Path) -> Result<(), Failed> {
     let version = version(amtool)?;
     let secrets = tempfile::tempdir()?;
     std::fs::write(secrets.path().join("u"), "https://example.org/x")?;
-    let text =
-        "receivers: { webhook: { a: { url_file: u } } }\nnotifications: { warning: { receivers: [a] } }\n";
-    let path = secrets.path().join("m.yaml");
-    let folder = written(&Spec::parse(text, &path)?, true)?;
-    let config = ["check-config", "monitoring/alertmanager/config.yml"];
-    let is_taken = run(amtool, folder.path(), &config).is_ok();
-    let target =
-        format!("target: {{ alertmanager: {version} }}\nimages: {{ alertmanager: 'a@sha256:00' }}\n{text}");
-    let is_refused = Spec::parse(&target, &path).is_err();
-    if is_taken == is_refused {
-        return Err(
-            format!("amtool {version} takes it: {is_taken}; the spec refuses it: {is_refused}").into(),
+    for receiver in NEWER {
+        let route = if receiver.contains("notifications") {
+            ""
+        } else {
+            "notifications: { warning: { receivers: [a] } }"
+        };
+        let text = format!("{receiver}\n{route}\n");
+        let path = secrets.path().join("m.yaml");
+        let folder = written(&Spec::parse(&text, &path)?, true)?;
+        let config = ["check-config", "monitoring/alertmanager/config.yml"];
+        let is_taken = run(amtool, folder.path(), &config).is_ok();
+        let target = format!(
+            "target: {{ alertmanager: {version} }}\nimages: {{ alertmanager: 'a@sha256:00' }}\n{text}"
         );
+        let is_refused = Spec::parse(&target, &path).is_err();
+        if is_taken == is_refused {
+            return Err(format!(
+                "{receiver}: amtool {version} takes it: {is_taken}; the spec refuses it: {is_refused}"
+            )
+            .into());
+        }
     }
     Ok(())
 }
@@ -219,25 +279,6 @@ fn rule_cases(promtool: &Path, rule: &str) -> Result<(), Failed> {
         folder.path(),
         &["test", "rules", &proof::test_file(rule)],
     )
-}
-
-type Check = Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>;
-
-/// One trial per program found; an ignored one that says why if there is none.
-fn trials(trials: &mut Vec<Trial>, program: &str, name: &str, check: impl Fn() -> Check) {
-    let found = programs(program);
-    if found.is_empty() {
-        let reason = format!(
-            "{name} [not run: no {program} in $MONITORING_BIN_DIR, $MONITORING_NEWEST_BIN_DIR or on PATH]"
-        );
-        trials.push(Trial::test(reason, || Ok(())).with_ignored_flag(true));
-    }
-    for path in found {
-        let check = check();
-        trials.push(Trial::test(format!("{name} ({})", path.display()), move || {
-            check(&path)
-        }));
-    }
 }
 
 fn main() {
@@ -266,8 +307,18 @@ fn main() {
         || Box::new(newer_promql),
     );
     trials(&mut all, "amtool", "the target knows what amtool knows", || {
-        Box::new(webhook_file)
+        Box::new(newer_receivers)
     });
+    trials(&mut all, "promtool", "discovery and remote write", || {
+        Box::new(|promtool| check_stack(promtool, STACK))
+    });
+    kubernetes(&mut all);
+    trials(
+        &mut all,
+        "promtool",
+        "the target knows which settings promtool knows",
+        || Box::new(newer_settings),
+    );
     for rule in proof::rule_names() {
         let name = format!("{rule} fires when it should, and only then");
         trials(&mut all, "promtool", &name, || {

@@ -33,18 +33,22 @@ fn what_the_spec_takes_is_not_marked() {
     let examples: String = settings
         .lines()
         .filter(|line| !line.contains("expr: ..."))
-        .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with("  ") => format!("{rest}\n"),
-            _ => format!("{}\n", line.trim_end_matches(" {}").trim_end_matches(" []")),
+        .map(|line| {
+            let nested = line.strip_prefix("  #").filter(|rest| rest.starts_with("  "));
+            match (line.strip_prefix('#'), nested) {
+                (Some(rest), _) if rest.starts_with("  ") => format!("{rest}\n"),
+                (_, Some(rest)) => format!("  {rest}\n"),
+                _ => format!("{}\n", line.trim_end_matches(" {}").trim_end_matches(" []")),
+            }
         })
         .collect();
-    let examples = format!("profile:{examples}").replace("external_labels:\n", "external_labels: {}\n");
+    let examples = format!("profile:{examples}");
     for text in [
         committed,
         &examples,
         "target: { prometheus: 2.42, alertmanager: '0.30' }",
         "ports:\nalerts:\nreceivers:\nrelayers:\n",
-        "alerts: { ConnectionPoolQueueGrowing: { for: 0, window: 1m30s, pools: { a: { threshold: 5 } } } }",
+        "alerts: { ConnectionPoolQueueGrowing: { for: 0, silenced: false, window: 1m30s, pools: { a: { threshold: 5 } } } }",
         "bind_address: '::1'\nprofile: local\ntime_scale: 60\nnotification_log: false\n",
     ] {
         let spec = Spec::parse(text, Path::new("m.yaml"));
@@ -74,6 +78,14 @@ fn what_is_wrong_by_its_shape_is_marked() {
         "alerts: { ConnectionPoolQueueGrowing: { pools: { a: {} } } }",
         "more_alerts: { Mine: { expr: up } }",
         "receivers: { slack: { a: { channel: x } } }",
+        "receivers: { telegram: { a: { bot_token_file: t } } }",
+        "receivers: { opsgenie: { a: { api_key_file: k, region: asia } } }",
+        "notifications: { teams: { ops: { info: {} } } }",
+        "mute_times: { nights: { weekdays: [sunday] } }",
+        "discovery: { dns: [{ names: [h], type: MX }] }",
+        "discovery: { docker: [{}] }",
+        "resources: { grafana: { memory: 1 } }",
+        "prometheus: { remote_write: [{ credentials_file: c }] }",
         "notifications: { critical: { receivers: x } }",
     ] {
         assert!(!marks(&schema, text).is_empty(), "{text}");

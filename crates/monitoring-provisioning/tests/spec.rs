@@ -88,7 +88,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "bind_address: 0.0.0.0",
-            "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password`, or keep \
+            "m.yaml:1:15: Grafana would listen on 0.0.0.0 with the well-known password; set `grafana.admin_password_file`, or keep \
              a loopback address and put a proxy with a login before it",
         ),
         (
@@ -97,7 +97,7 @@ fn every_bad_input_gives_its_message() {
         ),
         (
             "alerts:\n  EndpointUnhealthy:\n    threshold: 1",
-            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `for`, `expr`, `labels`, `annotations`",
+            "m.yaml:3:16: `EndpointUnhealthy` has no `threshold`; it can have `enabled`, `severity`, `silenced`, `for`, `expr`, `labels`, `annotations`",
         ),
         (
             "alerts:\n  ConnectionPoolHighLatency:\n    threshold: 200000",
@@ -219,7 +219,7 @@ fn alerts_that_could_never_fire_are_refused() {
         (
             "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\n\
              notifications: { heartbeat: { receivers: [h] }, critical: { receivers: [h] } }",
-            "m.yaml:2:10: profile `production` with Grafana's well-known password; set `grafana.admin_password`",
+            "m.yaml:2:10: profile `production` with Grafana's well-known password; put another one into a file and name it as `grafana.admin_password_file`",
         ),
         (
             "receivers: { webhook: { h: { url: 'https://h/x' } } }\nprofile: production\ngrafana: { admin_password: x }\n\
@@ -296,8 +296,8 @@ fn alerts_that_could_never_fire_are_refused() {
         );
     }
     for text in [
-        "alerts: { CircuitBreakerOpen: { for: 4m35s } }",
-        "alerts: { CircuitBreakerOpen: { for: 6m, window: 7m } }",
+        "alerts: { CircuitBreakerOpen: { for: 4m35s }, ConnectionPoolHighErrorRate: { silenced: false } }",
+        "alerts: { CircuitBreakerOpen: { for: 6m, window: 7m }, ConnectionPoolHighErrorRate: { for: 6m }, EndpointUnhealthy: { for: 6m } }",
         "alerts: { CircuitBreakerOpen: { for: 6m, enabled: false } }",
         "alerts: { ConnectionPoolHighErrorRate: { for: 10m } }",
         "prometheus: { evaluation_interval: 1m, scrape_interval: 15s }",

@@ -119,7 +119,7 @@ fn a_webhooks_file_needs_an_alertmanager_that_reads_it() {
         problems(&format!("{receivers}target: {{ alertmanager: 0.25 }}")),
         [
             "m.yaml:4:17: Alertmanager 0.25 can't read a webhook's address from a file; 0.26 is the first that can: raise \
-             `target.alertmanager`, or post to a relay that keeps the secret, with `url`"
+             `target.alertmanager`, or post to a relay that keeps the secret, with `url` of a webhook"
         ]
     );
     assert_eq!(

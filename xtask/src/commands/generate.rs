@@ -11,7 +11,7 @@ use crate::failure::AlreadyReported;
 use crate::workspace::Workspace;
 
 pub(super) fn run(workspace: &Workspace, check: bool) -> Result<u8> {
-    let spec = workspace.load_spec()?;
+    let spec = workspace.load_spec_and_secrets()?;
     let files = generate(&spec, Runtime::Docker)?;
     if check {
         return check_all(workspace, &files);

@@ -25,14 +25,14 @@ const LAST_LINES: usize = 10;
 
 pub(super) fn run(workspace: &Workspace, up: &Up) -> Result<u8> {
     let interrupt = Interrupt::install()?;
-    let spec = workspace.load_spec()?;
+    let spec = workspace.mounted_spec(workspace.load_spec_and_secrets()?)?;
     if let Some(file) = up.relayer_config.as_ref().filter(|file| !file.is_file()) {
         return Err(BadInput(format!("{}: no such file (--relayer-config)", file.display())).into());
     }
     for secret in workspace.native_spec(&spec)?.secret_files() {
         if !secret.resolved.is_file() {
             return Err(BadInput(format!(
-                "{}: receiver {}: {} names {}, which does not exist; create it with the secret as its only line",
+                "{}: {}: {} names {}, which does not exist; create it with the secret as its only line",
                 workspace.spec_path.display(),
                 secret.receiver,
                 secret.key,

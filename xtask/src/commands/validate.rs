@@ -29,7 +29,7 @@ const CHECKS: &[(Program, Checks)] = &[
 ];
 
 pub(super) fn run(workspace: &Workspace, require_tools: bool) -> Result<u8> {
-    let spec = workspace.load_spec()?;
+    let spec = workspace.load_spec_and_secrets()?;
     let (files, mut problems) = read_generated(&workspace.root, &generate(&spec, Runtime::Docker)?);
 
     // What monitoring-up --runtime native runs is made from the same spec, but never committed.

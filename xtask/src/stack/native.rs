@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use monitoring_provisioning::GeneratedFile;
+use monitoring_provisioning::{GeneratedFile, SecretOwner};
 
 use super::{Inputs, config_of, text};
 use crate::binaries::{self, Program};
@@ -206,6 +206,7 @@ fn grafana(inputs: &Inputs<'_>, programs: &Programs, provisioning: &Path) -> Res
     }
     let data = data_folder(inputs, "grafana", program.1.as_deref())?;
     let spec = inputs.spec;
+    let password = grafana_password(inputs)?;
     let mut service = service(inputs, "grafana", program, arguments);
     service.env = [
         ("GF_SERVER_HTTP_ADDR", spec.bind_address.to_string()),
@@ -215,7 +216,7 @@ fn grafana(inputs: &Inputs<'_>, programs: &Programs, provisioning: &Path) -> Res
             format!("http://localhost:{}/", spec.ports.grafana),
         ),
         ("GF_SECURITY_ADMIN_USER", spec.grafana.admin_user.clone()),
-        ("GF_SECURITY_ADMIN_PASSWORD", spec.grafana.admin_password.clone()),
+        ("GF_SECURITY_ADMIN_PASSWORD", password),
         ("GF_PATHS_PROVISIONING", text(provisioning)),
         ("GF_PATHS_DATA", text(&data)),
         ("GF_PATHS_LOGS", text(&data.join("log"))),
@@ -228,6 +229,18 @@ fn grafana(inputs: &Inputs<'_>, programs: &Programs, provisioning: &Path) -> Res
     .map(|(key, value)| (key.to_owned(), value))
     .collect();
     Ok(service)
+}
+
+/// The administrator's password: the file's, where one is named. The plan that holds it can be read by its owner only.
+fn grafana_password(inputs: &Inputs<'_>) -> Result<String> {
+    let spec = inputs.workspace.native_spec(inputs.spec)?;
+    let files = spec.secret_files();
+    match files.iter().find(|file| file.owner == SecretOwner::Grafana) {
+        Some(file) => std::fs::read_to_string(&file.resolved)
+            .map(|text| text.trim_end().to_owned())
+            .with_context(|| format!("can't read {}", file.resolved.display())),
+        None => Ok(spec.grafana.admin_password),
+    }
 }
 
 /// Where Grafana keeps its defaults: the Debian and RPM packages', Homebrew's, or an unpacked archive's folder.

@@ -29,6 +29,7 @@ pub(super) const fn definition(
         condition,
         summary,
         description,
+        value: "",
     }
 }
 
@@ -54,16 +55,19 @@ const BUCKETS: &[f64] = catalogue::REQUEST_DURATION_MS.buckets;
 /// `{threshold}`, `{window}`, `{for}` in a description stand for the value in force; what is in double braces is
 /// Prometheus' template language.
 pub(crate) static FROZEN: [Definition; 10] = [
-    definition(
-        AlertName::ConnectionPoolExhausted,
-        "critical",
-        Subject::Pool,
-        60,
-        "some slots are usable and none of them is free",
-        "Connection pool {{ $labels.pool }} has no slot left to give.",
-        "All {{ $value | humanize }} usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} have been taken for \
-         {for}; callers queue.",
-    ),
+    Definition {
+        value: "0 of {{ $value | humanize }} slots free",
+        ..definition(
+            AlertName::ConnectionPoolExhausted,
+            "critical",
+            Subject::Pool,
+            60,
+            "some slots are usable and none of them is free",
+            "Connection pool {{ $labels.pool }} has no slot left to give.",
+            "All {{ $value | humanize }} usable slots of pool {{ $labels.pool }} on {{ $labels.instance }} have been taken for \
+             {for}; callers queue.",
+        )
+    },
     Definition {
         window: window(300),
         remembers: true,
@@ -91,6 +95,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
     Definition {
         window: window(300),
         remembers: true,
+        value: "{{ $value | humanize }} timed out",
         ..definition(
             AlertName::ConnectionPoolQueueTimeouts,
             "critical",
@@ -106,6 +111,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
         window: window(120),
         averages: true,
         threshold: threshold(0.8, 0.0, 1.0, "share of the usable slots, above 0 and below 1"),
+        value: "{{ $value | humanizePercentage }} in use",
         ..definition(
             AlertName::ConnectionPoolHighUtilization,
             "warning",
@@ -132,6 +138,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
         averages: true,
         threshold: threshold(0.05, 0.0, 1.0, "share of the attempts, above 0 and below 1"),
         min_rate: Some(0.1),
+        value: "{{ $value | humanizePercentage }} failed",
         ..definition(
             AlertName::ConnectionPoolHighErrorRate,
             "warning",
@@ -153,6 +160,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
             "milliseconds, between the first and the last bucket (1 and 120000, both excluded)",
         ),
         min_rate: Some(0.1),
+        value: "p95 {{ $value | printf \"%.0f\" }} ms",
         ..definition(
             AlertName::ConnectionPoolHighLatency,
             "warning",
@@ -173,6 +181,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
             MOST_WAITERS,
             "waiting callers, 0 or more, and fewer than a pool can hold (10000000)",
         ),
+        value: "{{ $value | humanize }} waiting",
         ..definition(
             AlertName::ConnectionPoolQueueGrowing,
             "warning",
@@ -189,6 +198,7 @@ pub(crate) static FROZEN: [Definition; 10] = [
         averages: true,
         threshold: threshold(120.0, 0.0, 1e9, "seconds of mean connection life, above 0"),
         min_count: Some(20.0),
+        value: "{{ $value | humanizeDuration }} mean life",
         ..definition(
             AlertName::ConnectionPoolHighChurn,
             "warning",

@@ -51,6 +51,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         window: window(600),
         remembers: true,
+        value: "{{ $value | humanize }} not given back",
         ..definition(
             AlertName::ConnectionLeak,
             "warning",
@@ -71,6 +72,7 @@ pub(crate) static MORE: [Definition; 14] = [
             1e9,
             "retries and hedges that were refused within the window, 0 or more",
         ),
+        value: "{{ $value | humanize }} not sent",
         ..definition(
             AlertName::RetryBudgetExhausted,
             "warning",
@@ -86,6 +88,7 @@ pub(crate) static MORE: [Definition; 14] = [
         window: window(60),
         averages: true,
         threshold: threshold(10.0, 0.0, 1e9, "blocks, above 0"),
+        value: "{{ $value | humanize }} blocks behind",
         ..definition(
             AlertName::EndpointBlockLag,
             "warning",
@@ -101,6 +104,7 @@ pub(crate) static MORE: [Definition; 14] = [
         window: window(300),
         averages: true,
         threshold: threshold(0.5, 0.0, 1.0, "share of the time, above 0 and below 1"),
+        value: "{{ $value | humanizePercentage }} of the time",
         ..definition(
             AlertName::EndpointThrottled,
             "warning",
@@ -115,6 +119,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         window: window(900),
         remembers: true,
+        value: "{{ $value | humanize }} refused",
         ..definition(
             AlertName::ReconfigurationFailed,
             "warning",
@@ -129,6 +134,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         windows: Some("5m and 1h, 30m and 6h"),
         averages: true,
+        value: "{{ $value | humanizePercentage }} failed",
         ..definition(
             AlertName::PoolAvailabilityBurnFast,
             "critical",
@@ -144,6 +150,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         windows: Some("2h and 1d, 6h and 3d"),
         averages: true,
+        value: "{{ $value | humanizePercentage }} failed",
         ..definition(
             AlertName::PoolAvailabilityBurnSlow,
             "warning",
@@ -159,6 +166,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         windows: Some("5m and 1h, 30m and 6h"),
         averages: true,
+        value: "{{ $value | humanizePercentage }} slow",
         ..definition(
             AlertName::PoolLatencyBurnFast,
             "critical",
@@ -174,6 +182,7 @@ pub(crate) static MORE: [Definition; 14] = [
     Definition {
         windows: Some("2h and 1d, 6h and 3d"),
         averages: true,
+        value: "{{ $value | humanizePercentage }} slow",
         ..definition(
             AlertName::PoolLatencyBurnSlow,
             "warning",

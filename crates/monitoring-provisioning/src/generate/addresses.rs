@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Runtime;
-use crate::spec::{SecretFile, Spec};
+use crate::spec::{SecretFile, SecretOwner, Spec};
 
 /// Addresses and paths as the parts of the stack see them.
 pub(super) struct Addresses<'a> {
@@ -11,7 +11,7 @@ pub(super) struct Addresses<'a> {
     pub(super) runtime: Runtime<'a>,
 }
 
-/// Folder of the secret files inside the Alertmanager container.
+/// Folder of the secret files inside the container that reads them.
 pub(super) const SECRETS: &str = "/run/secrets/fusion";
 
 impl Addresses<'_> {
@@ -24,7 +24,7 @@ impl Addresses<'_> {
     }
 
     pub(super) fn relayers(&self) -> Vec<String> {
-        if !self.spec.relayers.is_empty() {
+        if !self.spec.scrapes_this_host() {
             return self.spec.relayers.clone();
         }
         let port = self.spec.ports.relayer;
@@ -61,13 +61,13 @@ impl Addresses<'_> {
         }
     }
 
-    /// A secret file as Alertmanager finds it.
-    pub(super) fn secret(&self, receiver: &str, key: &str) -> Option<String> {
+    /// A secret file as the server that reads it finds it.
+    pub(super) fn secret(&self, owner: SecretOwner, receiver: &str, key: &str) -> Option<String> {
         let file = self
             .spec
             .secret_files()
             .into_iter()
-            .find(|file| file.receiver == receiver && file.key == key)?;
+            .find(|file| file.owner == owner && file.receiver == receiver && file.key == key)?;
         Some(match self.runtime {
             Runtime::Docker => in_container(&file),
             // Only fails for an empty path, which the spec refuses.

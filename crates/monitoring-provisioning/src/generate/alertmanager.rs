@@ -1,12 +1,11 @@
 //! Alertmanager's configuration.
 
-use super::addresses::Addresses;
+use super::{addresses::Addresses, receivers::receiver, templates};
 use crate::{
     alert::{Alert, Subject, alerts},
     duration::PromDuration,
     model::alertmanager::{
-        AlertmanagerConfig, Authorization, EmailConfig, Global, HttpConfig, InhibitRule, PagerDutyConfig,
-        Receiver, Route, SlackConfig, WebhookConfig,
+        AlertmanagerConfig, Global, InhibitRule, Receiver, Route, TimeInterval, WebhookConfig,
     },
     spec::{AlertName, Routes, Spec},
 };
@@ -20,24 +19,34 @@ const UNROUTED: &str = "unrouted";
 /// further alert of the pool gets its own at once rather than waiting for the next `group_interval`.
 const GROUP_BY: [&str; 3] = ["alertname", "instance", "pool"];
 
-/// Which alert makes which others superfluous.
-const INHIBITIONS: [(AlertName, &[AlertName]); 4] = [
-    (
-        AlertName::RelayerDown,
-        &[
-            AlertName::ConnectionPoolExhausted,
-            AlertName::NoHealthyEndpoints,
-            AlertName::ConnectionPoolHighUtilization,
-            AlertName::EndpointUnhealthy,
-            AlertName::ConnectionPoolQueueGrowing,
-            AlertName::EndpointBlockLag,
-            AlertName::EndpointThrottled,
-        ],
-    ),
+/// What a relayer that is down, or exposes nothing, leaves unknown. Alerts that have been told of before anybody knows that the
+/// relayer is gone aren't among them: they were true.
+const UNKNOWN: &[(AlertName, &[AlertName])] = &[
+    (AlertName::RelayerDown, UNKNOWN_WITHOUT_RELAYER),
+    (AlertName::PoolMetricsMissing, UNKNOWN_WITHOUT_RELAYER),
+];
+
+const UNKNOWN_WITHOUT_RELAYER: &[AlertName] = &[
+    AlertName::ConnectionPoolExhausted,
+    AlertName::NoHealthyEndpoints,
+    AlertName::ConnectionPoolHighUtilization,
+    AlertName::EndpointUnhealthy,
+    AlertName::ConnectionPoolQueueGrowing,
+    AlertName::EndpointBlockLag,
+    AlertName::EndpointThrottled,
+];
+
+/// Which alert makes which others superfluous, because they follow from it.
+///
+/// Here as above each rule has one alert as its source, and `equal` names all of that alert's labels: so at most one source fires
+/// for each set of them. Alertmanager before 0.34.1 forgets an inhibition when one of several such sources ends.
+pub(crate) const CONSEQUENCES: &[(AlertName, &[AlertName])] = &[
     (
         AlertName::NoHealthyEndpoints,
         &[
             AlertName::EndpointUnhealthy,
+            AlertName::EndpointBlockLag,
+            AlertName::EndpointThrottled,
             AlertName::ConnectionPoolHighUtilization,
             AlertName::ConnectionPoolQueueGrowing,
         ],
@@ -78,18 +87,18 @@ pub(super) fn config(addresses: &Addresses<'_>) -> AlertmanagerConfig {
         });
         receivers.push(notification_log(addresses));
     }
-    for route in spec
-        .routes()
-        .iter()
-        .filter(|route| route.severity != heartbeat.severity)
-    {
-        routes.push(severity_route(route));
-        receivers.push(receiver(addresses, route));
+    // Those of teams stand first, and without `continue`: they take the place of everybody's.
+    for route in spec.all_routes() {
+        if route.severity != heartbeat.severity {
+            routes.push(severity_route(&route));
+            receivers.push(receiver(addresses, &route));
+        }
     }
     AlertmanagerConfig {
         global: Global {
             resolve_timeout: spec.scaled(PromDuration::from_secs(300)),
         },
+        templates: vec![templates::GLOB.to_owned()],
         route: Route {
             receiver: UNROUTED.to_owned(),
             group_by: GROUP_BY.map(str::to_owned).to_vec(),
@@ -100,34 +109,52 @@ pub(super) fn config(addresses: &Addresses<'_>) -> AlertmanagerConfig {
             ..Route::default()
         },
         inhibit_rules: inhibit_rules(spec),
+        time_intervals: time_intervals(spec),
         receivers,
     }
 }
 
 fn severity_route(route: &Routes<'_>) -> Route {
+    let mut matchers = vec![format!("severity=\"{}\"", route.severity)];
+    matchers.extend(route.team.map(|team| format!("team=\"{team}\"")));
     Route {
-        receiver: route.severity.to_owned(),
-        matchers: vec![format!("severity=\"{}\"", route.severity)],
+        receiver: route.name(),
+        matchers,
         group_wait: Some(route.group_wait),
         group_interval: Some(route.group_interval),
         repeat_interval: Some(route.repeat_interval),
+        mute_time_intervals: route.mute_times.to_vec(),
         ..Route::default()
     }
+}
+
+fn time_intervals(spec: &Spec) -> Vec<TimeInterval> {
+    let mute_times = spec.mute_times.iter();
+    mute_times
+        .map(|(name, schedules)| TimeInterval {
+            name: name.clone(),
+            time_intervals: schedules.clone(),
+        })
+        .collect()
 }
 
 fn inhibit_rules(spec: &Spec) -> Vec<InhibitRule> {
     let find = |name| alerts(spec).find(|alert| alert.definition.name == name && alert.enabled);
     let mut rules = Vec::new();
-    for (source, targets) in INHIBITIONS {
-        let Some(source) = find(source) else { continue };
+    for (source, targets) in UNKNOWN.iter().chain(CONSEQUENCES) {
+        let Some(source) = find(*source) else { continue };
         let names: Vec<&str> = targets
             .iter()
             .filter_map(|name| find(*name))
-            .filter(|target| in_time(spec, &source, target))
+            .filter(|target| target.silenced && lateness(spec, &source, target).is_none())
             .map(|target| target.definition.name.as_str())
             .collect();
         if !names.is_empty() {
             rules.push(InhibitRule {
+                name: spec
+                    .notifications
+                    .named_inhibitions
+                    .then(|| source.definition.name.to_string()),
                 source_matchers: vec![format!("alertname=\"{}\"", source.definition.name)],
                 target_matchers: vec![format!("alertname=~\"{}\"", names.join("|"))],
                 equal: shared_labels(source.definition.subject),
@@ -142,22 +169,18 @@ fn shared_labels(source: Subject) -> Vec<String> {
     source.labels().iter().map(|label| (*label).to_owned()).collect()
 }
 
-/// Whether the source fires before the target notifies; otherwise it would inhibit nothing.
-pub(crate) fn in_time(spec: &Spec, source: &Alert<'_>, target: &Alert<'_>) -> bool {
+/// How long after the target has been told of the source fires; `None` where it is in time, and silences it.
+pub(crate) fn lateness(spec: &Spec, source: &Alert<'_>, target: &Alert<'_>) -> Option<PromDuration> {
     let window = if source.definition.averages {
-        source.window.as_millis()
+        source.window
     } else {
-        0
+        PromDuration::ZERO
     };
-    // The log's route waits as briefly as the critical one.
-    let wait = spec
-        .routes()
-        .iter()
-        .map(|route| route.group_wait.as_millis())
-        .min()
-        .unwrap_or(0);
-    spec.scaled(source.for_).as_millis() + spec.scaled(PromDuration::from_millis(window)).as_millis()
-        <= spec.scaled(target.for_).as_millis() + wait
+    // Any route may take it, and the log's waits as briefly as the critical one.
+    let wait = spec.all_routes().iter().map(|route| route.group_wait).min();
+    let fires = spec.scaled(source.for_).plus(spec.scaled(window));
+    let told = spec.scaled(target.for_).plus(wait.unwrap_or_default());
+    (fires > told).then(|| fires.minus(told))
 }
 
 fn notification_log(addresses: &Addresses<'_>) -> Receiver {
@@ -172,63 +195,3 @@ fn notification_log(addresses: &Addresses<'_>) -> Receiver {
         ..Receiver::default()
     }
 }
-
-/// One Alertmanager receiver per severity, made of all receivers that the spec routes it to.
-fn receiver(addresses: &Addresses<'_>, route: &Routes<'_>) -> Receiver {
-    let known = &addresses.spec.receivers;
-    let mut receiver = Receiver {
-        name: route.severity.to_owned(),
-        ..Receiver::default()
-    };
-    for name in route.receivers {
-        let secret = |key| addresses.secret(name, key);
-        if let Some(webhook) = known.webhook.get(name) {
-            receiver.webhook_configs.push(WebhookConfig {
-                url: webhook.url.clone(),
-                url_file: secret("url_file"),
-                send_resolved: webhook.send_resolved,
-                http_config: secret("credentials_file").map(|credentials_file| HttpConfig {
-                    authorization: Authorization { credentials_file },
-                }),
-            });
-        }
-        if let Some(slack) = known.slack.get(name) {
-            receiver.slack_configs.push(SlackConfig {
-                api_url_file: secret("api_url_file").unwrap_or_default(),
-                channel: slack.channel.clone(),
-                send_resolved: slack.send_resolved,
-                title: TITLE.to_owned(),
-                text: TEXT.to_owned(),
-            });
-        }
-        if let Some(pagerduty) = known.pagerduty.get(name) {
-            receiver.pagerduty_configs.push(PagerDutyConfig {
-                routing_key_file: secret("routing_key_file").unwrap_or_default(),
-                send_resolved: pagerduty.send_resolved,
-                severity: if route.severity == "heartbeat" {
-                    "info"
-                } else {
-                    route.severity
-                }
-                .to_owned(),
-                description: TITLE.to_owned(),
-            });
-        }
-        if let Some(email) = known.email.get(name) {
-            receiver.email_configs.push(EmailConfig {
-                to: email.to.clone(),
-                from: email.from.clone(),
-                smarthost: email.smarthost.clone(),
-                auth_username: email.auth_username.clone(),
-                auth_password_file: secret("auth_password_file"),
-                require_tls: email.require_tls,
-                send_resolved: email.send_resolved,
-            });
-        }
-    }
-    receiver
-}
-
-const TITLE: &str = "[{{ .Status }}] {{ .CommonLabels.alertname }} {{ .CommonLabels.pool }}";
-const TEXT: &str = "{{ range .Alerts }}{{ .Annotations.description }}\n\
-    <{{ .Annotations.runbook_url }}|Runbook> <{{ .Annotations.dashboard_url }}|Dashboard>\n{{ end }}";

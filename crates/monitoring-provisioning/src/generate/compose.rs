@@ -4,10 +4,13 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use super::addresses::{from_compose, in_container};
+use super::{
+    addresses::{from_compose, in_container},
+    discovery::target_folders,
+};
 use crate::{
     model::compose::{Compose, HealthCheck, Network, Service, Volume},
-    spec::Spec,
+    spec::{Limits, SecretOwner, Spec},
 };
 
 const NETWORK: &str = "fusion-monitoring";
@@ -17,10 +20,14 @@ const HOST_GATEWAY: &str = "${FUSION_HOST_GATEWAY:-172.17.0.1}";
 pub(super) fn compose(spec: &Spec) -> Compose {
     Compose {
         services: IndexMap::from([
-            ("prometheus".to_owned(), prometheus(spec)),
-            ("alertmanager".to_owned(), alertmanager(spec)),
-            ("grafana".to_owned(), grafana(spec)),
-            ("node-exporter".to_owned(), node_exporter(spec)),
+            limited("prometheus", prometheus(spec), &spec.resources.prometheus),
+            limited("alertmanager", alertmanager(spec), &spec.resources.alertmanager),
+            limited("grafana", grafana(spec), &spec.resources.grafana),
+            limited(
+                "node-exporter",
+                node_exporter(spec),
+                &spec.resources.node_exporter,
+            ),
         ]),
         networks: IndexMap::from([(
             NETWORK.to_owned(),
@@ -32,6 +39,24 @@ pub(super) fn compose(spec: &Spec) -> Compose {
             .map(|name| (name.to_owned(), Volume {}))
             .into(),
     }
+}
+
+fn limited(name: &str, service: Service, limits: &Limits) -> (String, Service) {
+    let service = Service {
+        mem_limit: limits.memory.clone(),
+        cpus: limits.cpus,
+        ..service
+    };
+    (name.to_owned(), service)
+}
+
+/// The secret files of one server, each mounted by itself.
+fn secrets(spec: &Spec, owner: SecretOwner) -> Vec<String> {
+    spec.secret_files()
+        .iter()
+        .filter(|file| file.owner == owner)
+        .map(|file| format!("{}:{}:ro", escape(&from_compose(&file.path)), in_container(file)))
+        .collect()
 }
 
 /// What all services have in common; `healthy` is fetched from inside the container.
@@ -93,12 +118,22 @@ fn prometheus(spec: &Spec) -> Service {
         "--web.external-url=http://localhost:{}/",
         spec.ports.prometheus
     ));
+    let mut volumes = texts([
+        "./monitoring/prometheus:/etc/prometheus:ro",
+        "prometheus-data:/prometheus",
+    ]);
+    volumes.extend(secrets(spec, SecretOwner::Prometheus));
+    let folders = target_folders(&spec.discovery.files).into_iter();
+    volumes.extend(folders.map(|(folder, mount)| format!("{}:{mount}:ro", escape(&from_compose(&folder)))));
+    let sockets = spec.discovery.docker.iter();
+    let mut sockets: Vec<&str> = sockets
+        .filter_map(|docker| docker.host.strip_prefix("unix://"))
+        .collect();
+    sockets.dedup();
+    volumes.extend(sockets.into_iter().map(|socket| format!("{socket}:{socket}:ro")));
     Service {
         command,
-        volumes: texts([
-            "./monitoring/prometheus:/etc/prometheus:ro",
-            "prometheus-data:/prometheus",
-        ]),
+        volumes,
         extra_hosts: vec![
             "host.docker.internal:host-gateway".to_owned(),
             format!("node-exporter:{HOST_GATEWAY}"),
@@ -130,11 +165,7 @@ fn alertmanager(spec: &Spec) -> Service {
         "./monitoring/alertmanager:/etc/alertmanager:ro",
         "alertmanager-data:/alertmanager",
     ]);
-    volumes.extend(
-        spec.secret_files()
-            .iter()
-            .map(|file| format!("{}:{}:ro", escape(&from_compose(&file.path)), in_container(file))),
-    );
+    volumes.extend(secrets(spec, SecretOwner::Alertmanager));
     Service {
         command,
         volumes,
@@ -152,9 +183,23 @@ fn grafana(spec: &Spec) -> Service {
         spec.ports.grafana,
         3000,
     );
+    let in_file = spec
+        .secret_files()
+        .into_iter()
+        .find(|file| file.owner == SecretOwner::Grafana);
+    let password = match &in_file {
+        Some(file) => ("GF_SECURITY_ADMIN_PASSWORD__FILE", in_container(file)),
+        None => ("GF_SECURITY_ADMIN_PASSWORD", escape(&spec.grafana.admin_password)),
+    };
+    let mut volumes = texts([
+        "./monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
+        "./monitoring/grafana/dashboards:/var/lib/grafana/dashboards:ro",
+        "grafana-data:/var/lib/grafana",
+    ]);
+    volumes.extend(secrets(spec, SecretOwner::Grafana));
     let environment = [
         ("GF_SECURITY_ADMIN_USER", escape(&spec.grafana.admin_user)),
-        ("GF_SECURITY_ADMIN_PASSWORD", escape(&spec.grafana.admin_password)),
+        password,
         ("GF_SERVER_ROOT_URL", spec.grafana_url()),
         ("GF_USERS_ALLOW_SIGN_UP", "false".to_owned()),
         ("GF_ANALYTICS_REPORTING_ENABLED", "false".to_owned()),
@@ -162,11 +207,7 @@ fn grafana(spec: &Spec) -> Service {
     ];
     Service {
         environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-        volumes: texts([
-            "./monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
-            "./monitoring/grafana/dashboards:/var/lib/grafana/dashboards:ro",
-            "grafana-data:/var/lib/grafana",
-        ]),
+        volumes,
         ..base
     }
 }

@@ -93,7 +93,7 @@ fn alert_table(spec: &Spec) -> String {
         table.push_str(&format!(
             "| [{name}](runbooks/{name}.md){state} | {severity} | {about} | {limit} | {window} | {for_} |\n",
             name = definition.name,
-            severity = definition.severity,
+            severity = alert.severity,
             window = alert.window_text(),
             for_ = alert.for_,
         ));

@@ -7,13 +7,16 @@ mod addresses;
 pub(crate) mod alertmanager;
 mod compose;
 pub(crate) mod dashboard;
+mod discovery;
 mod docs;
 mod metrics_doc;
 mod panels;
 mod prometheus;
 mod provisioning;
+mod receivers;
 pub(crate) mod rules;
 mod schema;
+pub(crate) mod templates;
 
 use std::path::{Path, PathBuf};
 
@@ -82,6 +85,7 @@ pub fn generate(spec: &Spec, runtime: Runtime<'_>) -> Result<Vec<GeneratedFile>,
         yaml(paths::PROMETHEUS, &prometheus::config(&addresses))?,
         yaml(paths::RULES, &rules::rule_file(spec))?,
         yaml(paths::ALERTMANAGER, &alertmanager::config(&addresses))?,
+        templates::file(),
         yaml(paths::DATASOURCES, &provisioning::datasources(&addresses))?,
         yaml(paths::DASHBOARDS, &provisioning::dashboards(&addresses))?,
     ];

@@ -2,35 +2,45 @@
 
 use pool_metrics::catalogue::{JOB_POOLS, JOB_RELAYER, PREFIX};
 
-use super::addresses::Addresses;
-use crate::model::prometheus::{
-    Alerting, AlertmanagerTarget, Global, PrometheusConfig, RelabelAction, RelabelConfig, ScrapeConfig,
-    StaticConfig,
+use super::{addresses::Addresses, discovery};
+use crate::{
+    model::prometheus::{
+        Alerting, AlertmanagerTarget, Authorization, BasicAuth, Global, PrometheusConfig, RelabelAction,
+        RelabelConfig, RemoteWrite, ScrapeConfig, StaticConfig,
+    },
+    spec::SecretOwner,
 };
 
 /// Prometheus' configuration.
 pub(super) fn config(addresses: &Addresses<'_>) -> PrometheusConfig {
     let spec = addresses.spec;
     // Both jobs scrape the same pages: the one drops the pool's series, the other keeps only them.
-    let relayer = |name: &str, action| ScrapeConfig {
-        job_name: name.to_owned(),
-        static_configs: targets(addresses.relayers()),
-        metric_relabel_configs: vec![RelabelConfig {
-            source_labels: vec!["__name__".to_owned()],
-            regex: format!("{PREFIX}.*"),
-            action,
-        }],
+    let relayer = |name: &str, action| {
+        let mut job = ScrapeConfig {
+            job_name: name.to_owned(),
+            static_configs: targets(addresses.relayers()),
+            metric_relabel_configs: vec![RelabelConfig {
+                source_labels: vec!["__name__".to_owned()],
+                regex: format!("{PREFIX}.*"),
+                action,
+                ..RelabelConfig::default()
+            }],
+            ..ScrapeConfig::default()
+        };
+        discovery::look(addresses, &mut job);
+        job
     };
     let own = |name: &str, target| ScrapeConfig {
         job_name: name.to_owned(),
         static_configs: targets(vec![target]),
-        metric_relabel_configs: Vec::new(),
+        ..ScrapeConfig::default()
     };
     PrometheusConfig {
         global: Global {
             scrape_interval: spec.scaled(spec.prometheus.scrape_interval),
             scrape_timeout: spec.scaled(spec.prometheus.scrape_timeout),
             evaluation_interval: spec.scaled(spec.prometheus.evaluation_interval),
+            scrape_protocols: spec.prometheus.scrape_protocols.clone(),
             external_labels: spec.prometheus.external_labels.clone(),
         },
         rule_files: vec!["alerts/*.yml".to_owned()],
@@ -46,9 +56,34 @@ pub(super) fn config(addresses: &Addresses<'_>) -> PrometheusConfig {
             own("alertmanager", addresses.alertmanager()),
             own("node", addresses.node_exporter()),
         ],
+        remote_write: remote_write(addresses),
     }
 }
 
+fn remote_write(addresses: &Addresses<'_>) -> Vec<RemoteWrite> {
+    let remotes = addresses.spec.prometheus.remote_write.iter().enumerate();
+    remotes
+        .map(|(index, remote)| {
+            let name = format!("remote-write-{index}");
+            let secret = |key| addresses.secret(SecretOwner::Prometheus, &name, key);
+            RemoteWrite {
+                url: remote.url.clone(),
+                authorization: secret("credentials_file")
+                    .map(|credentials_file| Authorization { credentials_file }),
+                basic_auth: remote.username.clone().zip(secret("password_file")).map(
+                    |(username, password_file)| BasicAuth {
+                        username,
+                        password_file,
+                    },
+                ),
+            }
+        })
+        .collect()
+}
+
 fn targets(targets: Vec<String>) -> Vec<StaticConfig> {
+    if targets.is_empty() {
+        return Vec::new();
+    }
     vec![StaticConfig { targets }]
 }

@@ -35,6 +35,7 @@ pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
     let mut groups = vec![Group {
         name: GROUP.to_owned(),
         interval: None,
+        query_offset: spec.prometheus.query_offset.map(|offset| spec.scaled(offset)),
         rules: now
             .iter()
             .map(|alert| rule(spec, alert))
@@ -50,6 +51,7 @@ pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
     groups.push(Group {
         name: SLO_GROUP.to_owned(),
         interval: Some(spec.scaled(recording::INTERVAL)),
+        query_offset: spec.prometheus.query_offset.map(|offset| spec.scaled(offset)),
         rules: recorded
             .chain(slow.iter().map(|alert| rule(spec, alert)))
             .collect(),
@@ -60,7 +62,7 @@ pub(crate) fn rule_file(spec: &Spec) -> RuleFile {
 fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
     let definition = alert.definition;
     let mut labels = IndexMap::from([
-        ("severity".to_owned(), definition.severity.to_owned()),
+        ("severity".to_owned(), alert.severity.to_owned()),
         ("team".to_owned(), spec.links.team.clone()),
     ]);
     if let Some(more) = alert.labels {
@@ -84,6 +86,9 @@ fn rule(spec: &Spec, alert: &Alert<'_>) -> Rule {
             dashboard_url(spec, definition.subject.labels(), definition.subject),
         ),
     ]);
+    if !definition.value.is_empty() {
+        annotations.insert("value".to_owned(), definition.value.to_owned());
+    }
     let given = spec.alerts.get(&definition.name);
     annotations.extend(given.into_iter().flat_map(|given| given.annotations.clone()));
     Rule {
@@ -126,6 +131,7 @@ fn own(spec: &Spec) -> impl Iterator<Item = Rule> {
                 "dashboard_url".to_owned(),
                 dashboard_url(spec, &about, Subject::Pool),
             ),
+            ("value".to_owned(), "{{ $value | humanize }}".to_owned()),
         ]);
         annotations.extend(alert.annotations.clone());
         Rule {

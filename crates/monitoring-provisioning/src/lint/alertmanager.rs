@@ -1,9 +1,14 @@
 //! Alertmanager's routes, inhibitions and receivers against the alerts that exist.
 
+use std::{collections::BTreeSet, path::Path};
+
 use super::{Lint, Read, rules::Emitted};
 use crate::{
     duration::PromDuration,
+    generate::templates,
     model::alertmanager::{AlertmanagerConfig, InhibitRule, Route},
+    problem::Problem,
+    yaml::{Kind, Node},
 };
 
 /// `label="value"` or `label=~"a|b"`: the two forms that we write.
@@ -35,7 +40,11 @@ impl Matcher {
         match self.label.as_str() {
             "alertname" => self.values.contains(&alert.name),
             "severity" => self.values.contains(&alert.severity),
-            label => alert.has(label),
+            label => match alert.given.get(label) {
+                // What a template makes of it is known only when the alert fires.
+                Some(value) if !value.contains("{{") => self.values.contains(value),
+                _ => alert.has(label),
+            },
         }
     }
 }
@@ -43,6 +52,7 @@ impl Matcher {
 impl Lint<'_> {
     pub(super) fn alertmanager(&mut self, file: &Read<'_, AlertmanagerConfig>, alerts: &[Emitted]) {
         self.receivers(file);
+        self.templates(file);
         self.route(file, alerts, &file.model.route, "route");
         self.every_alert_is_routed(file, alerts);
         for (index, rule) in file.model.inhibit_rules.iter().enumerate() {
@@ -58,6 +68,31 @@ impl Lint<'_> {
         remedy: &str,
     ) {
         self.report(file.path, file.document.place(path), what, remedy);
+    }
+
+    /// A template that isn't found is an error only when somebody should be told.
+    fn templates(&mut self, file: &Read<'_, AlertmanagerConfig>) {
+        if !file.model.templates.iter().any(|glob| glob == templates::GLOB) {
+            let what =
+                "no pattern matches the templates of the notifications: they would not be found".to_owned();
+            let remedy = "add `templates/*.tmpl`";
+            self.alertmanager_at(file, "templates", what, remedy);
+        }
+        match self.find(templates::PATH) {
+            None => self.problems.push(
+                Problem::new(Path::new(templates::PATH), "the file is missing")
+                    .remedy("run `cargo xtask generate`"),
+            ),
+            Some(found) => {
+                let named = template_names(&file.document.root);
+                for name in named {
+                    if !found.contents.contains(&format!("{{{{ define \"{name}\"")) {
+                        let what = format!("no template `{name}` in {}", templates::PATH);
+                        self.alertmanager_at(file, "receivers", what, "run `cargo xtask generate`");
+                    }
+                }
+            }
+        }
     }
 
     fn receivers(&mut self, file: &Read<'_, AlertmanagerConfig>) {
@@ -105,6 +140,13 @@ impl Lint<'_> {
                     what,
                     "group by labels of the alerts",
                 );
+            }
+        }
+        for (index, name) in route.mute_time_intervals.iter().enumerate() {
+            if !file.model.time_intervals.iter().any(|known| known.name == *name) {
+                let what = format!("there is no time interval `{name}`");
+                let path = format!("{path}/mute_time_intervals/{index}");
+                self.alertmanager_at(file, &path, what, "define it under `time_intervals`");
             }
         }
         for (index, inner) in route.routes.iter().enumerate() {
@@ -218,6 +260,23 @@ impl Lint<'_> {
                 }
             }
         }
+    }
+}
+
+/// The templates that any text below a node calls.
+fn template_names(node: &Node) -> BTreeSet<String> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => text
+            .split("{{ template \"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .map(str::to_owned)
+            .collect(),
+        Kind::Sequence(items) => items.iter().flat_map(template_names).collect(),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .flat_map(|entry| template_names(&entry.value))
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use promql_parser::parser::{BinaryExpr, Expr};
 
 use super::{
@@ -28,6 +29,8 @@ pub(super) struct Emitted {
     pub(super) outlasts: Option<PromDuration>,
     /// All labels; `None` when they aren't known.
     pub(super) labels: Option<BTreeSet<String>>,
+    /// The values of those that the rule itself gives.
+    pub(super) given: IndexMap<String, String>,
 }
 
 impl Emitted {
@@ -89,7 +92,7 @@ impl Lint<'_> {
                     format!("the alert `{}` is missing", definition.name),
                     "run `cargo xtask generate`",
                 ),
-                Some(known) if known.severity != definition.severity => {
+                Some(known) if known.severity != alert.severity => {
                     let index = emitted
                         .iter()
                         .position(|other| other.name == known.name)
@@ -98,7 +101,10 @@ impl Lint<'_> {
                         file,
                         &format!("groups/0/rules/{index}/labels/severity"),
                         format!("the severity of `{}` is `{}`", known.name, known.severity),
-                        format!("it is `{}`; names and severities are fixed", definition.severity),
+                        format!(
+                            "it is `{}`; change it in monitoring/monitoring.yaml, if at all",
+                            alert.severity
+                        ),
                     );
                 }
                 Some(_) => {}
@@ -138,6 +144,7 @@ impl Lint<'_> {
             severity: rule.labels.get("severity").cloned().unwrap_or_default(),
             for_: rule.for_,
             outlasts,
+            given: rule.labels.clone(),
             labels: own.map(|own| {
                 own.into_iter()
                     .chain(more)

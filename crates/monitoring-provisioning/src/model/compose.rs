@@ -33,6 +33,11 @@ pub(crate) struct Service {
     pub(crate) network_mode: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pid: Option<String>,
+    /// `deploy.resources` needs `--compatibility` with docker-compose 1.29; these two don't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mem_limit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cpus: Option<f64>,
     pub(crate) healthcheck: HealthCheck,
 }
 

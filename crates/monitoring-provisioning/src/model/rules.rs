@@ -17,6 +17,9 @@ pub(crate) struct Group {
     pub(crate) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) interval: Option<PromDuration>,
+    /// From Prometheus 2.53.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) query_offset: Option<PromDuration>,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -44,6 +47,7 @@ impl RuleFile {
             groups: vec![Group {
                 name: "rules".to_owned(),
                 interval: None,
+                query_offset: None,
                 rules,
             }],
         }

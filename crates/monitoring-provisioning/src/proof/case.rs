@@ -210,15 +210,16 @@ impl Case {
                     .into_iter()
                     .map(|(name, value)| (name, Value::String(value)))
                     .collect();
-                json!({
-                    "exp_labels": labels,
-                    "exp_annotations": {
-                        "summary": summary,
-                        "description": description,
-                        "runbook_url": runbook(self.of.rule()),
-                        "dashboard_url": dashboard(self.of.rule(), path),
-                    },
-                })
+                let mut annotations = json!({
+                    "summary": summary,
+                    "description": description,
+                    "runbook_url": runbook(self.of.rule()),
+                    "dashboard_url": dashboard(self.of.rule(), path),
+                });
+                if let Some(value) = figure(self.of.rule(), description) {
+                    annotations["value"] = Value::String(value);
+                }
+                json!({ "exp_labels": labels, "exp_annotations": annotations })
             })
             .collect();
         json!({ "eval_time": look.at, "alertname": name, "exp_alerts": alerts })
@@ -281,6 +282,36 @@ fn selector(name: &str, labels: &[(String, String)]) -> String {
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
     format!("{name}{{{}}}", inside.join(","))
+}
+
+/// What one line about the alert tells: the figure that stands in its description, with its unit.
+fn figure(alert: &str, description: &str) -> Option<String> {
+    let word = |index: usize| description.split(' ').nth(index).unwrap_or_default();
+    let before = |end: &str| {
+        let (before, _) = description.split_once(end)?;
+        before.split(' ').next_back()
+    };
+    Some(match alert {
+        "ConnectionPoolExhausted" => format!("0 of {} slots free", word(1)),
+        "ConnectionPoolQueueTimeouts" => format!("{} timed out", word(1)),
+        "ConnectionPoolHighUtilization" => format!("{} in use", word(0)),
+        "ConnectionPoolHighErrorRate" | "PoolAvailabilityBurnFast" | "PoolAvailabilityBurnSlow" => {
+            format!("{} failed", word(0))
+        }
+        "ConnectionPoolHighLatency" => format!("p95 {} ms", before(" ms or more")?),
+        "ConnectionPoolQueueGrowing" => format!("{} waiting", word(0)),
+        "ConnectionPoolHighChurn" => {
+            let (_, life) = description.split_once(" lived ")?;
+            format!("{} mean life", life.split_once(" on average")?.0)
+        }
+        "ConnectionLeak" => format!("{} not given back", word(1)),
+        "RetryBudgetExhausted" => format!("{} not sent", word(1)),
+        "EndpointBlockLag" => format!("{} blocks behind", before(" blocks")?),
+        "EndpointThrottled" => format!("{} of the time", before(" of the time")?),
+        "ReconfigurationFailed" => format!("{} refused", before(" times within")?),
+        "PoolLatencyBurnFast" | "PoolLatencyBurnSlow" => format!("{} slow", word(0)),
+        _ => return None,
+    })
 }
 
 /// Written out here once more, lest a slip in the generator prove itself right.

@@ -22,6 +22,11 @@ macro_rules! alert_names {
                 matches!(self, Self::DeadMansSwitch)
             }
 
+            /// Whether it is one of the first ten, whose severity and meaning are fixed.
+            pub fn is_frozen(self) -> bool {
+                Self::ALL[..10].contains(&self)
+            }
+
             /// Whether the alert watches over an objective, by the pace at which its budget burns.
             pub const fn is_burn_rate(self) -> bool {
                 matches!(
@@ -83,6 +88,10 @@ impl fmt::Display for AlertName {
 pub struct AlertOverride {
     /// Whether the alert exists. Default true.
     pub enabled: Option<bool>,
+    /// `critical` or `warning`; the first ten alerts keep theirs.
+    pub severity: Option<String>,
+    /// Whether alerts from which this one follows silence it. Default true.
+    pub silenced: Option<bool>,
     /// How long the condition must hold before the alert fires.
     #[serde(rename = "for")]
     pub for_: Option<PromDuration>,

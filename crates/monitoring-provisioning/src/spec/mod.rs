@@ -2,8 +2,14 @@
 
 mod alerts;
 mod check;
+mod discovery;
+mod files;
+mod mute;
 mod read;
 mod receivers;
+mod remote;
+mod resources;
+mod routes;
 mod slo;
 mod target;
 
@@ -14,8 +20,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use alerts::{AlertName, AlertOverride, OwnAlert, PoolOverride};
-pub use read::Overlay;
-pub use receivers::{Email, PagerDuty, Receivers, SecretFile, Slack, Webhook};
+pub use discovery::{Discovery, Dns, DnsType, Docker, Kubernetes};
+pub use files::{SecretFile, SecretOwner};
+pub use mute::{DayTime, MuteTimes, Schedule};
+pub use read::{Overlay, Surroundings};
+pub use receivers::{
+    Discord, Email, MsTeams, Opsgenie, OpsgenieRegion, PagerDuty, Receivers, Slack, Telegram, Webhook,
+};
+pub use remote::RemoteWrite;
+pub use resources::{Limits, Resources};
+pub use routes::{Notifications, Route, Routes, TeamRoutes};
 pub use slo::Slo;
 pub use target::{Target, Version};
 
@@ -42,8 +56,13 @@ pub struct Spec {
     pub images: Images,
     /// Prometheus: how often, how long, under which external labels.
     pub prometheus: Prometheus,
-    /// `host:port` of every relayer's `/metrics`. Default (empty): one relayer on this host at `ports.relayer`.
+    /// `host:port` of every relayer's `/metrics`. Default (empty, and no `discovery`): one relayer on this host at
+    /// `ports.relayer`.
     pub relayers: Vec<String>,
+    /// Where further relayers are looked for. Default: nowhere.
+    pub discovery: Discovery,
+    /// How much of the machine each container may take. Default: no limits.
+    pub resources: Resources,
     /// Grafana's administrator.
     pub grafana: Grafana,
     /// Where the links in notifications lead, and who is named in them.
@@ -58,6 +77,8 @@ pub struct Spec {
     pub notification_log: bool,
     /// How notifications are grouped, timed and routed.
     pub notifications: Notifications,
+    /// Times at which routes keep silent, by name. Default: none.
+    pub mute_times: MuteTimes,
     /// Where notifications can go, by name.
     pub receivers: Receivers,
     /// The file the spec was read from; relative secret files stand beside it.
@@ -124,6 +145,13 @@ pub struct Prometheus {
     pub retention: PromDuration,
     /// Labels added to every alert that leaves this Prometheus. Default: none.
     pub external_labels: IndexMap<String, String>,
+    /// Stores that get every sample as well. Default: none.
+    pub remote_write: Vec<RemoteWrite>,
+    /// The formats in which relayers are asked for their metrics, the preferred one first: `PrometheusText0.0.4`,
+    /// `OpenMetricsText1.0.0` ... Default: Prometheus' own choice. From Prometheus 2.49.
+    pub scrape_protocols: Vec<String>,
+    /// How far in the past the rules are evaluated, for samples that arrive late. Default: not at all. From Prometheus 2.53.
+    pub query_offset: Option<PromDuration>,
 }
 
 /// Grafana's administrator. The defaults are for a stack that only this host can reach.
@@ -134,6 +162,8 @@ pub struct Grafana {
     pub admin_user: String,
     /// Default `fusion123`; a well-known password of the local profile, not a secret.
     pub admin_password: String,
+    /// File that holds the password, in place of `admin_password`. Default: none.
+    pub admin_password_file: Option<PathBuf>,
 }
 
 /// Where the links in notifications lead, and who is named in them.
@@ -152,52 +182,6 @@ pub struct Links {
     pub alertmanager_base_url: String,
 }
 
-/// How notifications are grouped, timed and routed.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Notifications {
-    /// Alerts of severity `critical`. Default: group_wait 10s, group_interval 1m, repeat_interval 1h, no receivers.
-    pub critical: Route,
-    /// Alerts of severity `warning`. Default: group_wait 30s, group_interval 5m, repeat_interval 12h, no receivers.
-    pub warning: Route,
-    /// The dead man's switch, which always fires: a receiver outside of this stack must raise the alarm when it stays away.
-    /// Default: group_wait 10s, group_interval 1m, repeat_interval 5m, no receivers.
-    pub heartbeat: Route,
-}
-
-/// Seconds that a new group of this severity waits for company unless the spec says otherwise.
-pub(crate) const CRITICAL_GROUP_WAIT: u64 = 10;
-pub(crate) const WARNING_GROUP_WAIT: u64 = 30;
-
-/// One route.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Route {
-    /// Names of the receivers that get these alerts. Default: none.
-    pub receivers: Vec<String>,
-    /// How long a new group waits for more alerts before its first notification.
-    pub group_wait: Option<PromDuration>,
-    /// Least time between two notifications of a group that changes.
-    pub group_interval: Option<PromDuration>,
-    /// When an unchanged group is notified again.
-    pub repeat_interval: Option<PromDuration>,
-}
-
-/// The severities of the alerts, with their route's defaults filled in.
-#[derive(Clone, Copy, Debug)]
-pub struct Routes<'a> {
-    /// The severity's label value.
-    pub severity: &'static str,
-    /// Names of the receivers.
-    pub receivers: &'a [String],
-    /// Scaled.
-    pub group_wait: PromDuration,
-    /// Scaled.
-    pub group_interval: PromDuration,
-    /// Scaled.
-    pub repeat_interval: PromDuration,
-}
-
 impl Default for Spec {
     fn default() -> Self {
         Self {
@@ -209,6 +193,8 @@ impl Default for Spec {
             images: Images::default(),
             prometheus: Prometheus::default(),
             relayers: Vec::new(),
+            discovery: Discovery::default(),
+            resources: Resources::default(),
             grafana: Grafana::default(),
             links: Links::default(),
             slo: Slo::default(),
@@ -216,6 +202,7 @@ impl Default for Spec {
             more_alerts: IndexMap::new(),
             notification_log: true,
             notifications: Notifications::default(),
+            mute_times: MuteTimes::new(),
             receivers: Receivers::default(),
             source: PathBuf::from("monitoring/monitoring.yaml"),
         }
@@ -254,6 +241,9 @@ impl Default for Prometheus {
             evaluation_interval: PromDuration::from_secs(5),
             retention: PromDuration::from_secs(15 * 86_400),
             external_labels: IndexMap::new(),
+            remote_write: Vec::new(),
+            scrape_protocols: Vec::new(),
+            query_offset: None,
         }
     }
 }
@@ -263,6 +253,7 @@ impl Default for Grafana {
         Self {
             admin_user: "admin".to_owned(),
             admin_password: "fusion123".to_owned(),
+            admin_password_file: None,
         }
     }
 }
@@ -286,7 +277,15 @@ impl std::fmt::Debug for Grafana {
         f.debug_struct("Grafana")
             .field("admin_user", &self.admin_user)
             .field("admin_password", &"…")
+            .field("admin_password_file", &self.admin_password_file)
             .finish()
+    }
+}
+
+impl Grafana {
+    /// Whether everybody knows the password.
+    pub fn is_well_known(&self) -> bool {
+        self.admin_password_file.is_none() && self.admin_password == Self::default().admin_password
     }
 }
 
@@ -331,55 +330,9 @@ impl Spec {
         site(&self.links.alertmanager_base_url, self.ports.alertmanager)
     }
 
-    /// The routes by severity, the more urgent first.
-    pub fn routes(&self) -> [Routes<'_>; 3] {
-        let route = |severity, route: &'_ Route, wait, interval, repeat| {
-            let scaled = |given: Option<PromDuration>, default| {
-                self.scaled(given.unwrap_or(PromDuration::from_secs(default)))
-            };
-            (
-                severity,
-                scaled(route.group_wait, wait),
-                scaled(route.group_interval, interval),
-                scaled(route.repeat_interval, repeat),
-            )
-        };
-        let notifications = &self.notifications;
-        [
-            (
-                &notifications.critical,
-                route(
-                    "critical",
-                    &notifications.critical,
-                    CRITICAL_GROUP_WAIT,
-                    60,
-                    3_600,
-                ),
-            ),
-            (
-                &notifications.warning,
-                route("warning", &notifications.warning, WARNING_GROUP_WAIT, 300, 43_200),
-            ),
-            (
-                &notifications.heartbeat,
-                route(
-                    "heartbeat",
-                    &notifications.heartbeat,
-                    CRITICAL_GROUP_WAIT,
-                    60,
-                    300,
-                ),
-            ),
-        ]
-        .map(
-            |(given, (severity, group_wait, group_interval, repeat_interval))| Routes {
-                severity,
-                receivers: &given.receivers,
-                group_wait,
-                group_interval,
-                repeat_interval,
-            },
-        )
+    /// Whether a relayer on this host, at `ports.relayer`, is scraped because none is listed or looked for.
+    pub fn scrapes_this_host(&self) -> bool {
+        self.relayers.is_empty() && self.discovery.is_empty()
     }
 }
 

@@ -22,26 +22,25 @@ pub struct Overlay<'a> {
     pub file: &'a Path,
 }
 
-impl Spec {
-    /// Reads a spec from disk.
-    ///
-    /// # Errors
-    /// All that is wrong with the file, or that it can't be read.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::parse(
-            &read(path, "an empty file would do: every setting has a default")?,
-            path,
-        )
-    }
+/// What is known of the machine and the moment at which a spec is read. The default is nothing: then the text alone counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// The present year; a mute time whose years have passed is refused.
+    pub year: Option<i32>,
+    /// Whether the secret files that the spec names must be there.
+    pub secret_files: bool,
+}
 
-    /// Reads a spec from disk, with the overlay of a profile: for `production`, `monitoring.production.yaml` beside
-    /// `monitoring.yaml`.
+impl Spec {
+    /// Reads a spec from disk, with the overlay of a profile if one is given.
     ///
     /// # Errors
-    /// All that is wrong with either file, each problem with the file, line and column that the value came from; or that one
-    /// can't be read.
-    pub fn load_profile(path: &Path, profile: &str) -> Result<Self, Problems> {
+    /// As [`Spec::load`] and [`Spec::load_profile`], and what the surroundings lack.
+    pub fn load_in(path: &Path, profile: Option<&str>, surroundings: Surroundings) -> Result<Self, Problems> {
         let text = read(path, "an empty file would do: every setting has a default")?;
+        let Some(profile) = profile else {
+            return Self::parse_in(&text, path, surroundings);
+        };
         let file = Self::overlay_path(path, profile);
         let remedy = format!(
             "profile `{profile}` reads it on top of {}: write there what differs; an empty file would do",
@@ -53,7 +52,25 @@ impl Spec {
             text: &upper,
             file: &file,
         };
-        Self::parse_overlaid(&text, path, overlay)
+        Self::overlaid_in(&text, path, overlay, surroundings)
+    }
+
+    /// Reads a spec from disk.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, or that it can't be read.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        Self::load_in(path, None, Surroundings::default())
+    }
+
+    /// Reads a spec from disk, with the overlay of a profile: for `production`, `monitoring.production.yaml` beside
+    /// `monitoring.yaml`.
+    ///
+    /// # Errors
+    /// All that is wrong with either file, each problem with the file, line and column that the value came from; or that one
+    /// can't be read.
+    pub fn load_profile(path: &Path, profile: &str) -> Result<Self, Problems> {
+        Self::load_in(path, Some(profile), Surroundings::default())
     }
 
     /// Where the overlay of a profile stands.
@@ -69,9 +86,17 @@ impl Spec {
     /// # Errors
     /// All that is wrong with the text, each with line and column.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Problems> {
+        Self::parse_in(text, file, Surroundings::default())
+    }
+
+    /// The same, at a known place and time.
+    ///
+    /// # Errors
+    /// All that is wrong with the text, each with line and column, and what the surroundings lack.
+    pub fn parse_in(text: &str, file: &Path, surroundings: Surroundings) -> Result<Self, Problems> {
         let (document, problems) = Document::read(text, file);
         match document {
-            Some(document) => Self::of(&document, file, file, problems),
+            Some(document) => Self::of(&document, file, file, surroundings, problems),
             None => Err(Problems(problems)),
         }
     }
@@ -81,6 +106,15 @@ impl Spec {
     /// # Errors
     /// All that is wrong with either text, each problem with the file, line and column that the value came from.
     pub fn parse_overlaid(text: &str, file: &Path, overlay: Overlay<'_>) -> Result<Self, Problems> {
+        Self::overlaid_in(text, file, overlay, Surroundings::default())
+    }
+
+    fn overlaid_in(
+        text: &str,
+        file: &Path,
+        overlay: Overlay<'_>,
+        surroundings: Surroundings,
+    ) -> Result<Self, Problems> {
         let (lower, mut problems) = Document::read(text, file);
         let (upper, more) = Document::read(overlay.text, overlay.file);
         let broken = !more.is_empty();
@@ -95,7 +129,7 @@ impl Spec {
             }
             upper.set("profile", overlay.profile);
         }
-        Self::of(&lower.overlaid(upper), file, overlay.file, problems)
+        Self::of(&lower.overlaid(upper), file, overlay.file, surroundings, problems)
     }
 
     /// `problems` are those of `file`.
@@ -103,6 +137,7 @@ impl Spec {
         document: &Document,
         file: &Path,
         upper: &Path,
+        surroundings: Surroundings,
         mut problems: Vec<Problem>,
     ) -> Result<Self, Problems> {
         check::inline_secrets(document, file, &mut problems);
@@ -110,7 +145,7 @@ impl Spec {
         problems.extend(misfits);
         if let Some(mut spec) = spec {
             file.clone_into(&mut spec.source);
-            check::check(&spec, document, file, &mut problems);
+            check::check(&spec, document, file, surroundings, &mut problems);
             if problems.is_empty() {
                 return Ok(spec);
             }

@@ -1,12 +1,10 @@
 //! Where notifications go. Secrets stand in files of their own, never in the spec.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use super::Spec;
 
 /// Receivers by kind and name; a name is used once over all kinds.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -20,6 +18,14 @@ pub struct Receivers {
     pub pagerduty: IndexMap<String, PagerDuty>,
     /// E-mail over SMTP.
     pub email: IndexMap<String, Email>,
+    /// Discord. From Alertmanager 0.27.
+    pub discord: IndexMap<String, Discord>,
+    /// Telegram. From Alertmanager 0.26.
+    pub telegram: IndexMap<String, Telegram>,
+    /// Microsoft Teams, through a workflow. From Alertmanager 0.28.
+    pub msteams: IndexMap<String, MsTeams>,
+    /// Opsgenie.
+    pub opsgenie: IndexMap<String, Opsgenie>,
 }
 
 /// HTTP POST of Alertmanager's JSON.
@@ -89,61 +95,96 @@ pub struct Email {
     pub send_resolved: bool,
 }
 
+/// Discord.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Discord {
+    /// File that holds the URL of the channel's webhook.
+    pub webhook_url_file: PathBuf,
+    /// Whether resolved alerts are sent. Default true.
+    #[serde(default = "yes")]
+    pub send_resolved: bool,
+}
+
+/// Telegram.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telegram {
+    /// File that holds the bot's token.
+    pub bot_token_file: PathBuf,
+    /// Id of the chat; groups and channels have negative ones.
+    pub chat_id: i64,
+    /// Id of the topic within a group. Default: none. From Alertmanager 0.28.
+    #[serde(default)]
+    pub message_thread_id: Option<i64>,
+    /// Whether resolved alerts are sent. Default true.
+    #[serde(default = "yes")]
+    pub send_resolved: bool,
+}
+
+/// Microsoft Teams, through a workflow that posts what a webhook receives.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MsTeams {
+    /// File that holds the workflow's URL.
+    pub webhook_url_file: PathBuf,
+    /// Whether resolved alerts are sent. Default true.
+    #[serde(default = "yes")]
+    pub send_resolved: bool,
+}
+
+/// Opsgenie.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Opsgenie {
+    /// File that holds the integration's API key.
+    pub api_key_file: PathBuf,
+    /// Where the account is: `us` (default) or `eu`.
+    #[serde(default)]
+    pub region: OpsgenieRegion,
+    /// Opsgenie's teams that respond. Default: those of the integration.
+    #[serde(default)]
+    pub teams: Vec<String>,
+    /// Whether resolved alerts close the incident. Default true.
+    #[serde(default = "yes")]
+    pub send_resolved: bool,
+}
+
+/// Where Opsgenie keeps an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OpsgenieRegion {
+    /// Everywhere but Europe.
+    #[default]
+    Us,
+    /// Europe.
+    Eu,
+}
+
 fn yes() -> bool {
     true
 }
 
-/// A file that a receiver needs and that must exist before Alertmanager starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretFile {
-    /// The receiver's name.
-    pub receiver: String,
-    /// The setting that names the file.
-    pub key: &'static str,
-    /// The path as the spec gives it.
-    pub path: PathBuf,
-    /// The path from the working directory of whoever loaded the spec.
-    pub resolved: PathBuf,
-}
-
 impl Receivers {
+    /// The kinds as the spec calls them, each with the names of its receivers, in the order of the file.
+    pub(crate) fn by_kind(&self) -> [(&'static str, Vec<&str>); 8] {
+        fn names<T>(receivers: &IndexMap<String, T>) -> Vec<&str> {
+            receivers.keys().map(String::as_str).collect()
+        }
+        [
+            ("webhook", names(&self.webhook)),
+            ("slack", names(&self.slack)),
+            ("pagerduty", names(&self.pagerduty)),
+            ("email", names(&self.email)),
+            ("discord", names(&self.discord)),
+            ("telegram", names(&self.telegram)),
+            ("msteams", names(&self.msteams)),
+            ("opsgenie", names(&self.opsgenie)),
+        ]
+    }
+
     /// All names, in the order of the kinds and then of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.webhook
-            .keys()
-            .chain(self.slack.keys())
-            .chain(self.pagerduty.keys())
-            .chain(self.email.keys())
-            .map(String::as_str)
-    }
-}
-
-impl Spec {
-    /// Every secret file that a receiver names, so that a caller can check and mount it.
-    pub fn secret_files(&self) -> Vec<SecretFile> {
-        let base = self.source.parent().unwrap_or(Path::new(""));
-        let mut files = Vec::new();
-        let mut add = |receiver: &str, key, path: Option<&PathBuf>| {
-            files.extend(path.map(|path| SecretFile {
-                receiver: receiver.to_owned(),
-                key,
-                path: path.clone(),
-                resolved: base.join(path),
-            }));
-        };
-        for (name, webhook) in &self.receivers.webhook {
-            add(name, "url_file", webhook.url_file.as_ref());
-            add(name, "credentials_file", webhook.credentials_file.as_ref());
-        }
-        for (name, slack) in &self.receivers.slack {
-            add(name, "api_url_file", Some(&slack.api_url_file));
-        }
-        for (name, pagerduty) in &self.receivers.pagerduty {
-            add(name, "routing_key_file", Some(&pagerduty.routing_key_file));
-        }
-        for (name, email) in &self.receivers.email {
-            add(name, "auth_password_file", email.auth_password_file.as_ref());
-        }
-        files
+        self.by_kind().into_iter().flat_map(|(_, names)| names)
     }
 }

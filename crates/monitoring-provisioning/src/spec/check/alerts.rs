@@ -1,6 +1,6 @@
 //! Overrides of the alerts.
 
-use super::Checker;
+use super::{Checker, expressions::SEVERITIES};
 use crate::{
     alert::{Definition, LOOK_BACK_SCRAPES, definitions, number},
     spec::{AlertName, AlertOverride},
@@ -26,6 +26,7 @@ impl Checker<'_> {
                 self.limits(&path, definition, given);
                 self.pools(&path, given);
                 self.window(&path, definition, given);
+                self.severity(&path, definition, given);
                 for name in given.labels.keys() {
                     self.label_name(&format!("{path}/labels/{name}"), name, &["severity"]);
                 }
@@ -55,16 +56,24 @@ impl Checker<'_> {
                 definition.min_count.is_some(),
             ),
         ];
-        let usable: Vec<String> = ["enabled", "for", "expr", "labels", "annotations"]
-            .into_iter()
-            .chain(
-                settings
-                    .iter()
-                    .filter(|(_, _, usable)| *usable)
-                    .map(|(key, ..)| *key),
-            )
-            .map(|key| format!("`{key}`"))
-            .collect();
+        let usable: Vec<String> = [
+            "enabled",
+            "severity",
+            "silenced",
+            "for",
+            "expr",
+            "labels",
+            "annotations",
+        ]
+        .into_iter()
+        .chain(
+            settings
+                .iter()
+                .filter(|(_, _, usable)| *usable)
+                .map(|(key, ..)| *key),
+        )
+        .map(|key| format!("`{key}`"))
+        .collect();
         for (key, is_given, is_usable) in settings {
             if is_given && is_usable && given.expr.is_some() {
                 self.report(
@@ -79,6 +88,30 @@ impl Checker<'_> {
                     format!("it can have {}", usable.join(", ")),
                 );
             }
+        }
+    }
+
+    /// Others' runbooks, routes and dashboards rely on the severities of the first ten.
+    fn severity(&mut self, path: &str, definition: &Definition, given: &AlertOverride) {
+        let Some(severity) = &given.severity else { return };
+        let path = format!("{path}/severity");
+        if definition.name.is_frozen() || definition.name.always_fires() {
+            if severity != definition.severity {
+                self.report(
+                    &path,
+                    format!(
+                        "the severity of `{}` is fixed: `{}`",
+                        definition.name, definition.severity
+                    ),
+                    "drop the line; to tell other people, give the alert a `team` label and the team a route",
+                );
+            }
+        } else if !SEVERITIES.contains(&severity.as_str()) {
+            self.report(
+                &path,
+                format!("no route takes the severity `{severity}`"),
+                format!("allowed: {}", SEVERITIES.join(", ")),
+            );
         }
     }
 

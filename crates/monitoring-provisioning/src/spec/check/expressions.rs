@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What one has to be, to be routed.
-const SEVERITIES: [&str; 2] = ["critical", "warning"];
+pub(super) const SEVERITIES: [&str; 2] = ["critical", "warning"];
 /// Annotations that every alert has; those of the spec's own keys can't be given twice.
 const TAKEN: [&str; 4] = ["summary", "description", "runbook_url", "dashboard_url"];
 

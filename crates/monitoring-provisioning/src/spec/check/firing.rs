@@ -6,7 +6,7 @@ use super::Checker;
 use crate::{
     alert::{Alert, alerts},
     duration::PromDuration,
-    spec::{CRITICAL_GROUP_WAIT, WARNING_GROUP_WAIT},
+    spec::Spec,
 };
 
 /// A scrape that may not take even this long, after `time_scale`, never ends in time.
@@ -39,12 +39,10 @@ impl Checker<'_> {
             return;
         }
         let (name, spec) = (alert.definition.name, self.spec);
-        let (route, default) = if alert.definition.severity == "critical" {
-            (&spec.notifications.critical, CRITICAL_GROUP_WAIT)
-        } else {
-            (&spec.notifications.warning, WARNING_GROUP_WAIT)
-        };
-        let group_wait = route.group_wait.unwrap_or(PromDuration::from_secs(default));
+        let plain = self.unscaled();
+        let route = plain.route_of(alert.severity, alert.team(spec));
+        let group_wait = route.map_or(PromDuration::ZERO, |route| route.group_wait);
+        let route = route.map(|route| route.place()).unwrap_or_default();
         // The event is seen by the next scrape, and the alert by the next evaluation, pending and then firing.
         let unavoidable = spec
             .prometheus
@@ -67,7 +65,8 @@ impl Checker<'_> {
             &format!("alerts/{name}/window"),
             "prometheus/evaluation_interval",
             "prometheus/scrape_interval",
-            &format!("notifications/{}/group_wait", alert.definition.severity),
+            &format!("{route}/group_wait"),
+            &format!("notifications/{}/group_wait", alert.severity),
         ]);
         self.report(
             &place,
@@ -113,6 +112,14 @@ impl Checker<'_> {
                     "shorten it, or raise `prometheus.retention`",
                 );
             }
+        }
+    }
+
+    /// The same spec at its own pace, without what rounding does to scaled times.
+    pub(super) fn unscaled(&self) -> Spec {
+        Spec {
+            time_scale: 1.0,
+            ..self.spec.clone()
         }
     }
 

@@ -1,16 +1,22 @@
 //! What no type can say about a spec: ranges, formats, and settings that contradict each other.
 
 mod alerts;
+mod calendar;
 mod expressions;
 mod firing;
+mod inhibition;
+mod mute;
 mod notify;
 mod profile;
+mod routes;
+mod secret_files;
 mod secrets;
+mod stack;
 mod target;
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::Spec;
+use super::{Spec, Surroundings};
 use crate::{
     duration::PromDuration,
     problem::Problem,
@@ -31,7 +37,13 @@ struct Checker<'a> {
 }
 
 /// Checks a spec whose types are right.
-pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mut Vec<Problem>) {
+pub(super) fn check(
+    spec: &Spec,
+    document: &Document,
+    file: &Path,
+    surroundings: Surroundings,
+    problems: &mut Vec<Problem>,
+) {
     let mut checker = Checker {
         spec,
         document,
@@ -44,6 +56,9 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.target();
     checker.external_labels();
     checker.relayers();
+    checker.discovery();
+    checker.remote_write();
+    checker.resources();
     checker.access();
     checker.links();
     checker.alerts();
@@ -51,6 +66,11 @@ pub(super) fn check(spec: &Spec, document: &Document, file: &Path, problems: &mu
     checker.firing();
     checker.receivers();
     checker.routes();
+    checker.mute_times(surroundings.year);
+    checker.inhibitions();
+    if surroundings.secret_files {
+        checker.secret_files();
+    }
     checker.slo();
     checker.profile();
 }
@@ -251,13 +271,20 @@ impl Checker<'_> {
                 );
             }
         }
-        if !self.spec.bind_address.is_loopback()
-            && grafana.admin_password == super::Grafana::default().admin_password
+        if grafana.admin_password_file.is_some()
+            && grafana.admin_password != super::Grafana::default().admin_password
         {
+            self.report(
+                "grafana/admin_password",
+                "`admin_password` has no effect beside `admin_password_file`",
+                "keep the file",
+            );
+        }
+        if !self.spec.bind_address.is_loopback() && grafana.is_well_known() {
             self.report(
                 "bind_address",
                 format!("Grafana would listen on {} with the well-known password", self.spec.bind_address),
-                "set `grafana.admin_password`, or keep a loopback address and put a proxy with a login before it",
+                "set `grafana.admin_password_file`, or keep a loopback address and put a proxy with a login before it",
             );
         }
     }
@@ -273,8 +300,7 @@ impl Checker<'_> {
             ("prometheus_base_url", &links.prometheus_base_url, true),
             ("alertmanager_base_url", &links.alertmanager_base_url, true),
         ] {
-            let is_web = url.starts_with("http://") || url.starts_with("https://");
-            if !(is_web || may_be_empty && url.is_empty()) || url.contains(char::is_whitespace) {
+            if !(is_web(url) || may_be_empty && url.is_empty()) || url.contains(char::is_whitespace) {
                 self.report(
                     &format!("links/{key}"),
                     format!("`{key}` is not a web address"),
@@ -283,6 +309,11 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Whether a text begins as a web address does.
+fn is_web(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 /// `host:port`, an IPv6 host in brackets.

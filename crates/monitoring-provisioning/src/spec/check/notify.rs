@@ -1,9 +1,8 @@
-//! Receivers and routes.
+//! Receivers.
 
 use std::path::Path;
 
-use super::{Checker, is_host_port};
-use crate::{duration::PromDuration, spec::Route, yaml::did_you_mean};
+use super::{Checker, is_host_port, is_web};
 
 impl Checker<'_> {
     pub(super) fn receivers(&mut self) {
@@ -23,7 +22,7 @@ impl Checker<'_> {
                     "a webhook has both `url` and `url_file`",
                     "keep one",
                 ),
-                (Some(url), None) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+                (Some(url), None) if !is_web(url) => {
                     self.report(
                         &format!("{path}/url"),
                         "a webhook's `url` is not a web address",
@@ -50,11 +49,19 @@ impl Checker<'_> {
                 );
             }
         }
+        for (name, telegram) in &receivers.telegram {
+            if telegram.chat_id == 0 {
+                self.report(
+                    &format!("receivers/telegram/{name}/chat_id"),
+                    "no chat has the id 0",
+                    "the chat's id, negative for groups and channels; `getUpdates` of the bot shows it",
+                );
+            }
+        }
         for secret in spec.secret_files() {
             if secret.path.as_os_str().is_empty() || secret.path == Path::new(".") {
-                let kind = self.kind_of(&secret.receiver);
                 self.report(
-                    &format!("receivers/{kind}/{}/{}", secret.receiver, secret.key),
+                    &secret.place,
                     format!("`{}` names no file", secret.key),
                     "a path beside this file, for example `secrets/slack-url`",
                 );
@@ -62,30 +69,10 @@ impl Checker<'_> {
         }
     }
 
-    fn kind_of(&self, name: &str) -> &'static str {
-        let receivers = &self.spec.receivers;
-        if receivers.webhook.contains_key(name) {
-            "webhook"
-        } else if receivers.slack.contains_key(name) {
-            "slack"
-        } else if receivers.pagerduty.contains_key(name) {
-            "pagerduty"
-        } else {
-            "email"
-        }
-    }
-
     /// Names become parts of paths inside the container, and routes refer to them.
     fn names(&mut self) {
-        let receivers = &self.spec.receivers;
-        let kinds: [(&str, Vec<&String>); 4] = [
-            ("webhook", receivers.webhook.keys().collect()),
-            ("slack", receivers.slack.keys().collect()),
-            ("pagerduty", receivers.pagerduty.keys().collect()),
-            ("email", receivers.email.keys().collect()),
-        ];
         let mut seen: Vec<(&str, &str)> = Vec::new();
-        for (kind, names) in &kinds {
+        for (kind, names) in self.spec.receivers.by_kind() {
             for name in names {
                 let path = format!("receivers/{kind}/{name}");
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -96,7 +83,7 @@ impl Checker<'_> {
                         "letters, digits, `-` and `_`",
                     );
                 }
-                if let Some((other, _)) = seen.iter().find(|(_, known)| known == name) {
+                if let Some((other, _)) = seen.iter().find(|(_, known)| *known == name) {
                     self.report(
                         &path,
                         format!("the receiver `{name}` is defined twice"),
@@ -104,51 +91,6 @@ impl Checker<'_> {
                     );
                 }
                 seen.push((kind, name));
-            }
-        }
-    }
-
-    pub(super) fn routes(&mut self) {
-        let spec = self.spec;
-        self.route("critical", &spec.notifications.critical);
-        self.route("warning", &spec.notifications.warning);
-        self.route("heartbeat", &spec.notifications.heartbeat);
-        for routes in spec.routes() {
-            if routes.repeat_interval < routes.group_interval {
-                self.report(
-                    &format!("notifications/{}", routes.severity),
-                    "`repeat_interval` is shorter than `group_interval`",
-                    "a group is only looked at every `group_interval`: repeat at least as slowly",
-                );
-            }
-        }
-    }
-
-    fn route(&mut self, severity: &str, route: &Route) {
-        let known: Vec<&str> = self.spec.receivers.names().collect();
-        for (index, name) in route.receivers.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                let remedy = did_you_mean(name, &known).unwrap_or_else(|| match known.as_slice() {
-                    [] => "define it under `receivers`; there is none yet".to_owned(),
-                    known => format!("defined are: {}", known.join(", ")),
-                });
-                self.report(
-                    &format!("notifications/{severity}/receivers/{index}"),
-                    format!("there is no receiver `{name}`"),
-                    remedy,
-                );
-            }
-        }
-        for (key, value) in [
-            ("group_interval", route.group_interval),
-            ("repeat_interval", route.repeat_interval),
-        ] {
-            if value == Some(PromDuration::ZERO) {
-                self.report(
-                    &format!("notifications/{severity}/{key}"),
-                    format!("`{key}` is zero"),
-                    "Alertmanager refuses that; allowed: any time above 0",
-                );
             }
         }
     }

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::{
     alert::{alerts, number},
     duration::PromDuration,
-    spec::{AlertName, Grafana, Profile},
+    spec::{AlertName, Profile},
 };
 
 /// The longest window of the burn-rate alerts.
@@ -93,11 +93,11 @@ impl Checker<'_> {
                 "name one under `notifications.critical.receivers`",
             );
         }
-        if spec.grafana.admin_password == Grafana::default().admin_password {
+        if spec.grafana.is_well_known() {
             self.report_first(
                 &["grafana/admin_password", "profile"],
                 "profile `production` with Grafana's well-known password",
-                "set `grafana.admin_password`",
+                "put another one into a file and name it as `grafana.admin_password_file`",
             );
         }
     }

@@ -8,9 +8,12 @@ use crate::{
 };
 
 /// Keys that hold a secret elsewhere, with the key to use here.
-const SECRET_KEYS: [(&str, &str); 11] = [
+const SECRET_KEYS: [(&str, &str); 14] = [
     ("api_url", "api_url_file"),
     ("slack_api_url", "api_url_file"),
+    ("webhook_url", "webhook_url_file"),
+    ("bot_token", "bot_token_file"),
+    ("api_key", "api_key_file"),
     ("routing_key", "routing_key_file"),
     ("service_key", "routing_key_file"),
     ("auth_password", "auth_password_file"),
@@ -23,19 +26,23 @@ const SECRET_KEYS: [(&str, &str); 11] = [
 ];
 
 /// Parts of addresses that are secrets themselves.
-const SECRET_ADDRESSES: [&str; 6] = [
+const SECRET_ADDRESSES: [&str; 8] = [
     "hooks.slack.com/",
     "discord.com/api/webhooks/",
     "discordapp.com/api/webhooks/",
     "api.telegram.org/bot",
     "webhook.office.com/",
+    "logic.azure.com",
+    "api.powerplatform.com",
     "events.pagerduty.com/integration/",
 ];
 
 /// Reports every inline secret, without quoting it.
 pub(in crate::spec) fn inline_secrets(document: &Document, file: &Path, problems: &mut Vec<Problem>) {
-    if let Some(receivers) = document.find("receivers") {
-        walk(receivers, file, problems);
+    for section in ["receivers", "prometheus/remote_write"] {
+        if let Some(section) = document.find(section) {
+            walk(section, file, problems);
+        }
     }
 }
 
