@@ -93,6 +93,7 @@ fn prometheus(spec: &Spec) -> Service {
         "--web.external-url=http://localhost:{}/",
         spec.ports.prometheus
     ));
+    command.extend(spec.scaled_flags());
     Service {
         command,
         volumes: texts([

@@ -165,6 +165,11 @@ pub struct Notifications {
 pub(crate) const CRITICAL_GROUP_WAIT: u64 = 10;
 pub(crate) const WARNING_GROUP_WAIT: u64 = 30;
 
+/// Prometheus' own default of `--rules.alert.resend-delay`.
+const RESEND_DELAY: PromDuration = PromDuration::from_secs(60);
+/// Its default of `--scrape.discovery-reload-interval`, which it doesn't show, but has from 2.42 on.
+const DISCOVERY_RELOAD: PromDuration = PromDuration::from_secs(5);
+
 /// One route.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -308,6 +313,27 @@ impl Spec {
     /// How long samples are kept; never scaled.
     pub fn retention(&self) -> PromDuration {
         self.prometheus.retention
+    }
+
+    /// How often Prometheus tells Alertmanager again that an alert goes on. Alertmanager ends an alert that it hasn't heard of
+    /// for four times as long.
+    pub fn resend_delay(&self) -> PromDuration {
+        self.scaled(RESEND_DELAY)
+    }
+
+    /// Flags of Prometheus for waits of its own that its configuration doesn't reach; none in real time. Unscaled, the dead
+    /// man's switch would outlive its Prometheus by minutes, and a new target would be scraped only after seconds.
+    pub fn scaled_flags(&self) -> Vec<String> {
+        if self.time_scale == 1.0 {
+            return Vec::new();
+        }
+        vec![
+            format!("--rules.alert.resend-delay={}", self.resend_delay()),
+            format!(
+                "--scrape.discovery-reload-interval={}",
+                self.scaled(DISCOVERY_RELOAD)
+            ),
+        ]
     }
 
     /// Where a browser finds Grafana.
