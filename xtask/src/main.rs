@@ -19,6 +19,7 @@ mod failure;
 mod interrupt;
 mod logs;
 mod notifications;
+mod own_programs;
 mod packages;
 mod plan;
 mod ports;

@@ -38,8 +38,12 @@ pub(crate) fn serve(addresses: &[SocketAddr], file: &Path) -> Result<()> {
         .append(true)
         .open(file)
         .with_context(|| format!("can't open {}", file.display()))?;
+    let file = Mutex::new(file);
     let shared = Arc::new(Shared {
-        file: Mutex::new(file),
+        take: Box::new(move |request| match request.path.as_str() {
+            "/" => record(&request.body, &file),
+            _ => Err(Refused::Path),
+        }),
         connections: AtomicUsize::new(0),
     });
     let mut threads = Vec::new();
@@ -58,8 +62,24 @@ pub(crate) fn serve(addresses: &[SocketAddr], file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Takes notifications on a listener for as long as this process lives, and hands over path and body of each. What is refused
+/// is answered with 400 and the reason.
+pub(crate) fn receive(
+    listener: TcpListener,
+    take: impl Fn(&str, &[u8]) -> Result<(), String> + Send + Sync + 'static,
+) {
+    let shared = Arc::new(Shared {
+        take: Box::new(move |request| take(&request.path, &request.body).map_err(Refused::Payload)),
+        connections: AtomicUsize::new(0),
+    });
+    std::thread::spawn(move || accept(&listener, &shared));
+}
+
+type Take = dyn Fn(&Request) -> Result<(), Refused> + Send + Sync;
+
 struct Shared {
-    file: Mutex<File>,
+    /// What becomes of a notification.
+    take: Box<Take>,
     connections: AtomicUsize,
 }
 
@@ -113,29 +133,28 @@ fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
 fn handle(request: &Request, shared: &Shared) -> Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/healthz") => Answer::new(200, "ok\n"),
-        ("POST", "/") => match record(&request.body, shared) {
+        ("POST", _) => match (shared.take)(request) {
             Ok(()) => Answer::new(200, "kept\n"),
             // Alertmanager tries 5xx again and gives up on 4xx.
             Err(Refused::Payload(why)) => Answer::new(400, &format!("{why}\n")),
             Err(Refused::Disk(why)) => Answer::new(500, &format!("{why}\n")),
+            Err(Refused::Path) => Answer::new(404, USAGE),
         },
-        (_, "/" | "/healthz") => Answer::new(
-            405,
-            "POST / takes a notification; GET /healthz tells that I live\n",
-        ),
-        _ => Answer::new(
-            404,
-            "POST / takes a notification; GET /healthz tells that I live\n",
-        ),
+        (_, "/" | "/healthz") => Answer::new(405, USAGE),
+        _ => Answer::new(404, USAGE),
     }
 }
 
+const USAGE: &str = "POST / takes a notification; GET /healthz tells that I live\n";
+
 enum Refused {
+    /// Nothing is taken there.
+    Path,
     Payload(String),
     Disk(String),
 }
 
-fn record(body: &[u8], shared: &Shared) -> Result<(), Refused> {
+fn record(body: &[u8], file: &Mutex<File>) -> Result<(), Refused> {
     let raw: serde_json::Value =
         serde_json::from_slice(body).map_err(|error| Refused::Payload(format!("not JSON: {error}")))?;
     let payload: Payload = serde_json::from_slice(body)
@@ -145,7 +164,7 @@ fn record(body: &[u8], shared: &Shared) -> Result<(), Refused> {
         .unwrap_or_default();
     let line = format!("{raw}\n");
     {
-        let mut file = shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // One write: lines of two notifications never mix.
         file.write_all(line.as_bytes())
             .map_err(|error| Refused::Disk(format!("can't keep it: {error}")))?;

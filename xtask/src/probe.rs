@@ -50,6 +50,26 @@ impl Probe {
             .read_json()
             .with_context(|| format!("unexpected answer of {url}"))
     }
+
+    /// Sends a body as JSON with any method, without one a request that has none; anything but a success is an error that tells
+    /// the answer's text.
+    pub(crate) fn send(&self, method: &str, url: &str, body: Option<&str>) -> Result<()> {
+        let request = ureq::http::Request::builder().method(method).uri(url);
+        let answer = match body {
+            Some(body) => self.0.run(
+                request
+                    .header("content-type", "application/json")
+                    .body(body.to_owned())?,
+            ),
+            None => self.0.run(request.body(())?),
+        };
+        let mut answer = answer.map_err(|error| anyhow::anyhow!(explain(&error)))?;
+        if !answer.status().is_success() {
+            let text = answer.body_mut().read_to_string().unwrap_or_default();
+            bail!("{method} answers {}: {}", answer.status(), text.trim());
+        }
+        Ok(())
+    }
 }
 
 fn explain(error: &ureq::Error) -> String {

@@ -65,6 +65,39 @@ pub(crate) struct Sample {
 
 /// The present value of an expression.
 pub(crate) fn query(probe: &Probe, prometheus: &str, expr: &str) -> Result<Vec<Sample>> {
+    Ok(series(probe, prometheus, expr)?
+        .iter()
+        .map(|series| Sample {
+            labels: labels(series),
+            value: series["value"][1].as_str().unwrap_or_default().to_owned(),
+        })
+        .collect())
+}
+
+/// When a series has samples.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moments {
+    /// Its labels, the name apart.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// In seconds since 1970, oldest first.
+    pub(crate) at: Vec<f64>,
+}
+
+/// When the series that a range selector names have samples.
+pub(crate) fn moments(probe: &Probe, prometheus: &str, selector: &str) -> Result<Vec<Moments>> {
+    Ok(series(probe, prometheus, selector)?
+        .iter()
+        .map(|series| {
+            let samples = series["values"].as_array().into_iter().flatten();
+            Moments {
+                labels: labels(series),
+                at: samples.filter_map(|sample| sample[0].as_f64()).collect(),
+            }
+        })
+        .collect())
+}
+
+fn series(probe: &Probe, prometheus: &str, expr: &str) -> Result<Vec<serde_json::Value>> {
     let encoded: String = expr
         .bytes()
         .map(|byte| match byte {
@@ -73,22 +106,15 @@ pub(crate) fn query(probe: &Probe, prometheus: &str, expr: &str) -> Result<Vec<S
         })
         .collect();
     let data: QueryResult = get(probe, prometheus, &format!("api/v1/query?query={encoded}"))?;
-    Ok(data
-        .result
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|series| Sample {
-            labels: series["metric"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(name, _)| *name != "__name__")
-                .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-                .collect(),
-            value: series["value"][1].as_str().unwrap_or_default().to_owned(),
-        })
-        .collect())
+    Ok(data.result.as_array().cloned().unwrap_or_default())
+}
+
+fn labels(series: &serde_json::Value) -> BTreeMap<String, String> {
+    let labels = series["metric"].as_object().into_iter().flatten();
+    labels
+        .filter(|(name, _)| *name != "__name__")
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 /// A scrape target.

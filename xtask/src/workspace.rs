@@ -87,6 +87,15 @@ impl Workspace {
         })
     }
 
+    /// The same with another folder for what a run leaves behind.
+    pub(crate) fn with_state_dir(&self, state_dir: PathBuf) -> Self {
+        Self {
+            stack_root: state_dir.join("generated"),
+            state_dir,
+            ..self.clone()
+        }
+    }
+
     /// Reads the spec. Every problem in it is reported at once; a missing file is bad input, too.
     pub(crate) fn load_spec(&self) -> Result<Spec> {
         self.load(false)

@@ -100,7 +100,21 @@ fn alerts_are_listed_and_explained_without_a_running_stack() {
         assert!(run.err.contains(says), "{}", run.err);
     }
     place.run(&["alerts", "test", "Nope"]).expect(2);
-    place.run(&["alerts", "prove"]).expect(2);
+    for (arguments, says) in [
+        (
+            &["Nope"][..],
+            "there is no alert `Nope`; there are ConnectionPoolExhausted,",
+        ),
+        (&["--time-scale", "0.5"], "allowed are 1 to 40"),
+        (&["--time-scale", "fast"], "allowed are 1 to 40"),
+        (&["--mutants", "--healthy-only"], "cannot be used with"),
+        (&["--write-readme", "EndpointUnhealthy"], "cannot be used with"),
+        // the readme of this place has no markers, and none is to be found out after minutes
+        (&["--write-readme"], "README.md"),
+    ] {
+        let run = place.run(&[&["alerts", "prove"], arguments].concat()).expect(2);
+        assert!(run.err.contains(says), "{}", run.err);
+    }
 }
 
 #[test]

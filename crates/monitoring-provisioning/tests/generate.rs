@@ -342,6 +342,21 @@ fn compose_is_bound_to_loopback_pinned_and_sees_the_host() {
 
 /// The typed reader and the YAML library agree on what the generated files say.
 #[test]
+fn what_prometheus_waits_for_by_itself_is_scaled_and_left_alone_in_real_time() {
+    let flags = [
+        "--rules.alert.resend-delay=3s",
+        "--scrape.discovery-reload-interval=250ms",
+    ];
+    let compose = |spec: &Spec| text(&docker(spec), "docker-compose.monitoring.yml");
+    let (scaled, real) = (compose(&spec("time_scale: 20")), compose(&Spec::default()));
+    for flag in flags {
+        assert!(scaled.contains(flag), "{scaled}");
+        let name = flag.split('=').next().unwrap_or_default();
+        assert!(!real.contains(name), "{real}");
+    }
+}
+
+#[test]
 fn our_yaml_reader_agrees_with_the_library() {
     for file in docker(&Spec::default())
         .iter()

@@ -74,6 +74,13 @@ pub struct Cli {
     #[arg(long, default_value = "1")]
     pub seed: u64,
 
+    /// Takes faults of the relayer itself here, for drills: leaks, refused settings, hidden metrics
+    ///
+    /// Only a loopback address is taken: everybody who reaches it can disturb the relayer. Port 0 takes any free port; a line on
+    /// standard output says which. GET /faults shows what is in force; the module `faults` documents the rest.
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "check", value_parser = address)]
+    pub fault_endpoint: Option<SocketAddr>,
+
     /// With --devnet: also sends a transaction to each chain every few seconds
     #[arg(long, requires = "devnet", conflicts_with = "config")]
     pub transactions: bool,

@@ -2,7 +2,7 @@
 //!
 //! It reads which pools there are ([`config`]), keeps them ([`pool_rpc::PoolSet`]; SIGHUP reads the file again), follows heads and escrow logs and makes typical
 //! reads through them ([`follow`]), and serves metrics, probes and a status page ([`serve`]). `--devnet` brings nodes of its own
-//! ([`devnet`]) and a scenario of faults ([`devnet_scenario`]).
+//! ([`devnet`]) and a scenario of faults ([`devnet_scenario`]); `--fault-endpoint` causes faults of its own, for drills ([`faults`]).
 //!
 //! A reader who wants to know how to use the pool reads [`Relayer::start`], then the operations in [`follow`].
 //!
@@ -28,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod devnet;
 pub mod devnet_scenario;
+pub mod faults;
 pub mod follow;
 mod relayer;
 pub mod run;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use pool_core::{CloseReport, Observer, Pool, PoolId};
 use pool_rpc::{
-    MethodCosts, PoolSet, SetApplied, SetError,
+    JsonRpcEndpoint, MethodCosts, PoolSet, SetApplied, SetError,
     file::{Chain, PoolPlan},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -52,6 +52,11 @@ impl Relayer {
         };
         relayer.follow(wanted);
         Ok(relayer)
+    }
+
+    /// The pool of this id.
+    pub fn pool(&self, id: &str) -> Option<&Pool<JsonRpcEndpoint>> {
+        self.set.get(id)
     }
 
     /// Notes in the pools' numbers that a configuration was refused.

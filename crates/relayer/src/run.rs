@@ -7,13 +7,14 @@ use std::{
 use anyhow::Context as _;
 use pool_core::Observer;
 use pool_metrics::{PrometheusBridge, Tls};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Relayer,
     cli::Cli,
     config::{self, Config, ConfigProblem},
     devnet::{Devnet, Options},
+    faults::{FaultEndpoint, FaultProblem, Hiding, Lookup},
     serve::{ServeProblem, Serving},
     shutdown::{Signals, Wish},
 };
@@ -34,6 +35,9 @@ pub enum BadInput {
     /// The address to listen on, the certificate or the credentials. The message says what to do.
     #[error(transparent)]
     Serve(#[from] ServeProblem),
+    /// The address of the fault endpoint. The message says what to do.
+    #[error(transparent)]
+    Faults(#[from] FaultProblem),
 }
 
 /// Runs the relayer and tells the exit status; errors are printed on standard error.
@@ -79,7 +83,15 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     let mut signals = Signals::install().context("signals can't be handled")?;
     let bridge = PrometheusBridge::new()?;
     // before anything is started: who can't be seen should not work
-    let Serving { server, tls, guarded } = Serving::open(&cli, &bridge).await.map_err(BadInput::from)?;
+    let hiding = Hiding::default();
+    let drill = cli.fault_endpoint.is_some().then_some(&hiding);
+    let Serving { server, tls, guarded } = Serving::open(&cli, &bridge, drill)
+        .await
+        .map_err(BadInput::from)?;
+    let drill = match cli.fault_endpoint {
+        Some(addr) => Some(FaultEndpoint::open(addr, hiding).await.map_err(BadInput::from)?),
+        None => None,
+    };
     let file = cli.config.clone();
     let (devnet, config) = match config {
         Some(config) => (None, config),
@@ -99,6 +111,13 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
         let _gone = server_stopped.await;
     }));
     announce(&addresses, tls.is_some(), guarded);
+    // without a fault endpoint nobody ever asks
+    let (lookups, mut looked_up) = mpsc::channel::<Lookup>(1);
+    let drill = drill.map(|endpoint| {
+        say(&format!("taking faults on http://{}/faults", endpoint.addr()));
+        tracing::warn!(address = %endpoint.addr(), "whoever reaches this address can disturb the relayer (--fault-endpoint)");
+        tokio::spawn(endpoint.serve(lookups))
+    });
 
     let mut play = pin!(async {
         match &devnet {
@@ -123,9 +142,18 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
             }
             _ended = &mut server => break Err(anyhow::anyhow!("the metrics server ended by itself; the log says why")),
             () = &mut play => break Ok(()),
+            Some(Lookup { pool, answer }) = looked_up.recv() => {
+                // whoever asked may have gone
+                let _gone = answer.send(relayer.pool(&pool).cloned());
+            }
         }
     };
     signals.end_at_next();
+    if let Some(drill) = drill {
+        // gives back what it holds: the pools wait for it otherwise
+        drill.abort();
+        let _aborted = drill.await;
+    }
     stop(relayer).await;
     drop(stop_server);
     if !server.is_finished() && tokio::time::timeout(LAST_SCRAPE, &mut server).await.is_err() {

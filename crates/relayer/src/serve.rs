@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pool_metrics::{Auth, AuthError, MetricsServer, PrometheusBridge, RoutesBuilder, ServeError, Tls};
+use pool_metrics::{
+    Auth, AuthError, MetricsServer, PrometheusBridge, Routes, RoutesBuilder, ServeError, Tls,
+};
 
-use crate::cli::Cli;
+use crate::{cli::Cli, faults::Hiding};
 
 /// Why the server can't be had. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum ServeProblem {
         /// Why.
         source: AuthError,
     },
+    /// A fault of this crate: what can be hidden was refused by a registry of its own.
+    #[error("the metrics can't be put behind the fault endpoint: {0}")]
+    Hiding(#[from] prometheus::Error),
     /// A file for basic authentication has no colon.
     #[error("{}: there is no colon; write one line of the form user:password", .0.display())]
     NoColon(PathBuf),
@@ -66,12 +71,20 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Reads certificate and credentials, then listens.
+    /// Reads certificate and credentials, then listens. `hiding` may hide the pools' series later.
     ///
     /// # Errors
     /// [`ServeProblem`]; then nothing listens.
-    pub async fn open(cli: &Cli, bridge: &PrometheusBridge) -> Result<Self, ServeProblem> {
-        let mut routes = RoutesBuilder::from(bridge).readiness(cli.ready.clone());
+    pub async fn open(
+        cli: &Cli,
+        bridge: &PrometheusBridge,
+        hiding: Option<&Hiding>,
+    ) -> Result<Self, ServeProblem> {
+        let routes = match hiding {
+            Some(hiding) => Routes::builder(hiding.registry(bridge)?).pools(bridge.metrics()),
+            None => RoutesBuilder::from(bridge),
+        };
+        let mut routes = routes.readiness(cli.ready.clone());
         let auth = credentials(cli)?;
         let guarded = auth.is_some();
         if let Some(auth) = auth {

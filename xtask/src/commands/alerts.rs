@@ -4,6 +4,7 @@ mod explain;
 mod list;
 mod mutants;
 mod promtool;
+mod prove;
 
 use anyhow::Result;
 
@@ -15,6 +16,7 @@ pub(super) fn run(workspace: &Workspace, command: &Alerts) -> Result<u8> {
         Alerts::List => list::run(workspace),
         Alerts::Explain { alert, prometheus } => explain::run(workspace, alert, prometheus.as_deref()),
         Alerts::Test { alerts } => promtool::run(alerts),
-        Alerts::Prove { alerts, .. } => mutants::run(alerts),
+        Alerts::Prove(prove) if prove.mutants => mutants::run(&prove.alerts),
+        Alerts::Prove(prove) => prove::run(workspace, prove),
     }
 }

@@ -146,6 +146,7 @@ fn prometheus(inputs: &Inputs<'_>, programs: &Programs, config: &Path) -> Result
             format!("--web.external-url=http://localhost:{}/", spec.ports.prometheus),
         ],
     );
+    service.argv.extend(spec.scaled_flags());
     service.reload = Reload::Hangup;
     // So that the first scrapes find them: the second ones are an interval later.
     let mut first: Vec<SocketAddr> = vec![inputs.reach(spec.ports.alertmanager)];

@@ -118,6 +118,7 @@ fn prometheus(spec: &Spec) -> Service {
         "--web.external-url=http://localhost:{}/",
         spec.ports.prometheus
     ));
+    command.extend(spec.scaled_flags());
     let mut volumes = texts([
         "./monitoring/prometheus:/etc/prometheus:ro",
         "prometheus-data:/prometheus",

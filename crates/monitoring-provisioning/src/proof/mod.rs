@@ -12,6 +12,7 @@ mod cases;
 mod mutate;
 mod pools;
 mod score;
+mod timing;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use serde_json::json;
 
 pub use batch::{Batch, Mutant, Next, batches};
 pub use score::Score;
+pub use timing::{Timing, shortest_window, timings};
 
 use crate::{
     generate::GeneratedFile,

@@ -182,6 +182,11 @@ pub struct Links {
     pub alertmanager_base_url: String,
 }
 
+/// Prometheus' own default of `--rules.alert.resend-delay`.
+const RESEND_DELAY: PromDuration = PromDuration::from_secs(60);
+/// Its default of `--scrape.discovery-reload-interval`, which it doesn't show, but has from 2.42 on.
+const DISCOVERY_RELOAD: PromDuration = PromDuration::from_secs(5);
+
 impl Default for Spec {
     fn default() -> Self {
         Self {
@@ -313,6 +318,27 @@ impl Spec {
     /// How long samples are kept; never scaled.
     pub fn retention(&self) -> PromDuration {
         self.prometheus.retention
+    }
+
+    /// How often Prometheus tells Alertmanager again that an alert goes on. Alertmanager ends an alert that it hasn't heard of
+    /// for four times as long.
+    pub fn resend_delay(&self) -> PromDuration {
+        self.scaled(RESEND_DELAY)
+    }
+
+    /// Flags of Prometheus for waits of its own that its configuration doesn't reach; none in real time. Unscaled, the dead
+    /// man's switch would outlive its Prometheus by minutes, and a new target would be scraped only after seconds.
+    pub fn scaled_flags(&self) -> Vec<String> {
+        if self.time_scale == 1.0 {
+            return Vec::new();
+        }
+        vec![
+            format!("--rules.alert.resend-delay={}", self.resend_delay()),
+            format!(
+                "--scrape.discovery-reload-interval={}",
+                self.scaled(DISCOVERY_RELOAD)
+            ),
+        ]
     }
 
     /// Where a browser finds Grafana.

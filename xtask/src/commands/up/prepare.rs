@@ -17,8 +17,8 @@ use crate::plan::Plan;
 use crate::ports::{self, Needed};
 use crate::stack::{self, Inputs, Programs, RELAYER};
 use crate::state::{Runtime, Stack, State};
-use crate::workspace::{self, Workspace};
-use crate::{engine, packages, state};
+use crate::workspace::Workspace;
+use crate::{engine, own_programs, packages, state};
 
 /// The relayer reads a file for it.
 const CHECKS_WITHIN: Duration = Duration::from_secs(30);
@@ -134,7 +134,7 @@ fn relayer(workspace: &Workspace, up: &Up, interrupt: &Interrupt) -> Result<Opti
     }
     let program = match &up.relayer_bin {
         Some(program) => std::path::absolute(program)?,
-        None => build_relayer(workspace, interrupt)?,
+        None => own_programs::build(&workspace.root, &["relayer"], interrupt)?.remove(0),
     };
     if let Some(file) = &up.relayer_config {
         check_config(workspace, &program, file)?;
@@ -161,26 +161,6 @@ fn check_config(workspace: &Workspace, program: &Path, file: &Path) -> Result<()
         "{said}\nnothing was started: the relayer refuses --relayer-config"
     ))
     .into())
-}
-
-/// Builds the relayer beside this program, in the same profile.
-fn build_relayer(workspace: &Workspace, interrupt: &Interrupt) -> Result<PathBuf> {
-    let own = std::env::current_exe().context("can't tell this program's own path")?;
-    let folder = own.parent().context("this program stands in no folder")?;
-    let mut build = workspace::cargo(&workspace.root);
-    build.args(["build", "--package", "relayer"]);
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
-    let status = interrupt.status(&mut build).context("can't run cargo")?;
-    if !status.success() {
-        bail!("the relayer can't be built: {status}");
-    }
-    let program = folder.join("relayer");
-    if !program.is_file() {
-        bail!("cargo built the relayer, but not as {}", program.display());
-    }
-    Ok(program)
 }
 
 fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
