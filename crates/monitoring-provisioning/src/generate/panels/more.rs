@@ -195,5 +195,12 @@ pub(super) fn queue() -> Vec<Draft> {
             ),
             "{{pool}} · {{instance}} {{result}}",
         ),
+        timeseries(
+            "Time-outs beyond the histograms",
+            "Time-outs longer than the last bucket: what takes longer than that reads too low in every percentile.",
+            "none",
+            &[],
+        )
+        .query(by_pool(&metrics::TIMEOUTS_BEYOND_BUCKETS), POOL_LEGEND),
     ]
 }
