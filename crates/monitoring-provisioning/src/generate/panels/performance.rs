@@ -92,6 +92,17 @@ of 100 attempts are faster.",
             .query(mean(duration, Subject::Endpoint), ENDPOINT_LEGEND)
             .of_endpoints(),
     );
+    drafts.push(
+        timeseries(
+            "Time-outs beyond the histograms",
+            "Time-outs of the pool that are longer than the last bucket: what takes longer than that \
+reads too low in every percentile.",
+            "none",
+            &[],
+        )
+        .query(by_pool(&metrics::TIMEOUTS_BEYOND_BUCKETS), POOL_LEGEND)
+        .of_pools(),
+    );
     drafts
 }
 
