@@ -5,11 +5,13 @@ pub(crate) mod alertmanager;
 mod compose;
 pub(crate) mod dashboard;
 mod docs;
+pub(crate) mod kept;
 mod metrics_doc;
 mod panels;
 mod prometheus;
 mod provisioning;
 pub(crate) mod rules;
+pub(crate) mod runbooks;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::{
     spec::Spec,
 };
 use addresses::Addresses;
+pub use kept::{Kept, generate_keeping};
 
 /// Paths of the generated files, relative to the output root.
 pub(crate) mod paths {
