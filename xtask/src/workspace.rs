@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use monitoring_provisioning::Spec;
+use monitoring_provisioning::{Kept, Spec};
 
 use crate::cli::Global;
 use crate::failure::BadInput;
@@ -109,6 +109,11 @@ impl Workspace {
             Some(profile) => Spec::load_profile(&shown, profile)?,
             None => Spec::load(&shown)?,
         })
+    }
+
+    /// What is written by hand among the generated files: runbooks, edits of dashboards.
+    pub(crate) fn kept(&self) -> Result<Kept> {
+        Ok(Kept::read(&self.root)?)
     }
 
     /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.
