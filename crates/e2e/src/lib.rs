@@ -3,4 +3,5 @@
 pub mod http;
 pub mod place;
 pub mod process;
+pub mod runbook;
 pub mod wait;
