@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// What fires when, and the proof of it
     #[command(subcommand)]
     Alerts(Alerts),
+    /// Edits of dashboards made in Grafana
+    #[command(subcommand)]
+    Dashboard(Dashboard),
     /// Start Prometheus, Alertmanager, Grafana and Node Exporter, and wait until they are ready
     MonitoringUp(Up),
     /// Stop what `monitoring-up` started; data stay
@@ -151,6 +154,55 @@ pub(crate) struct Prove {
     /// Only these alerts
     #[arg(value_name = "ALERT")]
     pub(crate) alerts: Vec<String>,
+}
+
+/// The commands of `dashboard`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dashboard {
+    /// Fetch dashboards from Grafana and store what was edited there as patches, which generation applies again
+    Pull {
+        /// Only this dashboard, by its file's name without .json
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        grafana: GrafanaOptions,
+    },
+    /// Show the stored edits
+    Diff {
+        /// Only this dashboard
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Show instead what `pull` would change
+        #[arg(long)]
+        live: bool,
+        #[command(flatten)]
+        grafana: GrafanaOptions,
+    },
+}
+
+/// Which Grafana, and who asks.
+#[derive(Debug, Args)]
+pub(crate) struct GrafanaOptions {
+    /// Grafana's address [default: the one of this stack, on this host, with the spec's login]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Who logs in
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "password_file",
+        conflicts_with = "token_file"
+    )]
+    pub(crate) user: Option<String>,
+    /// A file that holds the password of --user
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// A file that holds a service account's token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Read Grafana's answer from a file instead of asking; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "user", "token_file"])]
+    pub(crate) answer: Option<PathBuf>,
 }
 
 /// Options of `monitoring-up`.

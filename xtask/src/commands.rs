@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod alerts;
+mod dashboard;
 mod down;
 mod generate;
 mod logs;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
         Command::Generate { check } => generate::run(&workspace, check),
         Command::Validate { require_tools } => validate::run(&workspace, require_tools),
         Command::Alerts(command) => alerts::run(&workspace, &command),
+        Command::Dashboard(command) => dashboard::run(&workspace, &command),
         Command::MonitoringUp(up) => up::run(&workspace, &up),
         Command::MonitoringDown { purge } => down::run(&workspace, purge),
         Command::MonitoringStatus { json } => status::run(&workspace, json),

@@ -16,6 +16,7 @@ mod compose;
 mod databases;
 mod engine;
 mod failure;
+mod grafana_api;
 mod interrupt;
 mod logs;
 mod notifications;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use monitoring_provisioning::{Spec, Surroundings};
+use monitoring_provisioning::{Kept, Spec, Surroundings};
 
 use crate::cli::Global;
 use crate::failure::BadInput;
@@ -142,6 +142,11 @@ impl Workspace {
         }
         let file = std::path::absolute(&self.spec_path)?;
         Ok(spec.with_files_at(file.parent().unwrap_or(&self.root)))
+    }
+
+    /// What is written by hand among the generated files: runbooks, edits of dashboards.
+    pub(crate) fn kept(&self) -> Result<Kept> {
+        Ok(Kept::read(&self.root)?)
     }
 
     /// The spec for files that stand elsewhere: secret files that it names relative to itself are found from there.

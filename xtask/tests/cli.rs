@@ -220,7 +220,7 @@ fn generate_writes_what_is_stale_and_check_shows_it() {
 
 #[test]
 fn validate_accepts_what_generate_writes_and_names_what_is_missing() {
-    let place = Place::new();
+    let place = Place::new().with_runbooks();
     place.run(&["generate"]).expect(0);
     place.run(&["validate"]).expect(0);
     std::fs::remove_file(place.path("out/monitoring/alertmanager/config.yml")).unwrap();

@@ -39,7 +39,7 @@ fn ctrl_c_during_the_build_ends_it_and_says_that_nothing_was_started() {
 
 #[test]
 fn a_reader_that_leaves_ends_no_command_with_a_panic() {
-    let place = Place::new();
+    let place = Place::new().with_runbooks();
     std::fs::create_dir_all(place.state().join("logs")).unwrap();
     std::fs::write(place.state().join("logs/prometheus.log"), "one\ntwo\n").unwrap();
     for (arguments, code) in [
@@ -107,7 +107,7 @@ fn a_configuration_that_the_relayer_refuses_is_bad_input_and_nothing_starts() {
 
 #[test]
 fn a_folder_as_spec_and_a_single_problem_are_called_what_they_are() {
-    let place = Place::new();
+    let place = Place::new().with_runbooks();
     place.run(&["generate"]).expect(0);
     std::fs::remove_file(place.path("out/monitoring/alertmanager/config.yml")).unwrap();
     let run = place.run(&["validate"]).expect(1);

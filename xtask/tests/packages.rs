@@ -86,7 +86,7 @@ fn with_yes_they_are_installed_and_then_started() {
 
 #[test]
 fn what_could_not_be_checked_is_said_and_counts_when_asked_for() {
-    let place = Place::new();
+    let place = Place::new().with_runbooks();
     place.run(&["generate"]).expect(0);
     let path = bare_machine(&place);
     let validate = |arguments: &[&str]| {

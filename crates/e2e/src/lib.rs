@@ -4,4 +4,5 @@ pub mod grafana;
 pub mod http;
 pub mod place;
 pub mod process;
+pub mod runbook;
 pub mod wait;

@@ -7,7 +7,10 @@
 //! stack would accept in silence and then never fire: a metric nobody exposes, a label that an aggregation dropped, a
 //! severity that no route takes.
 //!
-//! Nothing here touches the network, a process or (but for [`Spec::load`]) the disk.
+//! Nothing here touches the network, a process or (but for [`Spec::load`] and [`Kept::read`]) the disk.
+//!
+//! What people write among the generated files stays: the bodies of the runbooks, and edits made in Grafana ([`edits`]);
+//! [`generate_keeping`] generates around them.
 //!
 //! ```
 //! use std::path::Path;
@@ -24,6 +27,7 @@
 
 mod alert;
 mod duration;
+pub mod edits;
 mod explain;
 mod generate;
 mod lint;
@@ -37,7 +41,9 @@ mod yaml;
 pub use alert::{AlertSummary, alert_list};
 pub use duration::PromDuration;
 pub use explain::{Explanation, Part, explain};
-pub use generate::{DashboardQuery, GeneratedFile, Runtime, Trouble, dashboard_queries, generate};
+pub use generate::{
+    DashboardQuery, GeneratedFile, Kept, Runtime, Trouble, dashboard_queries, generate, generate_keeping,
+};
 pub use lint::validate;
 pub use problem::{Problem, Problems};
 pub use spec::{

@@ -22,12 +22,16 @@ fn main() {
             folder.display()
         );
     }
-    let tests: [(&str, Check); 2] = [
+    let tests: [(&str, Check); 3] = [
         (
             "every_dashboard_satisfies_grafanas_schemas",
             every_dashboard_satisfies_grafanas_schemas,
         ),
         ("the_schemas_are_strict", the_schemas_are_strict),
+        (
+            "what_is_pulled_from_grafana_satisfies_its_schemas",
+            what_is_pulled_from_grafana_satisfies_its_schemas,
+        ),
     ];
     let trials = tests.into_iter().map(|(name, test)| {
         let folder = folder.clone();
@@ -104,6 +108,23 @@ fn judge(folder: &Path, dashboard: &Value) -> usize {
         judged += 1;
     }
     judged
+}
+
+/// Edits come in schema v2, too; what we write is classic.
+fn what_is_pulled_from_grafana_satisfies_its_schemas(folder: &Path) {
+    let answers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/edits/answers");
+    let read = |name: &str| std::fs::read_to_string(answers.join(name)).expect("a readable answer");
+    for name in ["classic-edited.json", "v2-edited.json"] {
+        let edit =
+            monitoring_provisioning::edits::pull(&read("generated.json"), &read(name)).expect("an edit");
+        assert!(edit.changes > 0, "{name}");
+        let edited = serde_json::from_str(&edit.edited).expect("valid JSON");
+        assert_eq!(
+            complaints(&schema(folder, "dashboard"), None, &edited),
+            Vec::<String>::new(),
+            "{name}"
+        );
+    }
 }
 
 fn the_schemas_are_strict(folder: &Path) {

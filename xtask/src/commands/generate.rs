@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use monitoring_provisioning::{GeneratedFile, Runtime, generate};
+use monitoring_provisioning::{GeneratedFile, Runtime, generate_keeping};
 use similar::TextDiff;
 
 use crate::atomic;
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 pub(super) fn run(workspace: &Workspace, check: bool) -> Result<u8> {
     let spec = workspace.load_spec_and_secrets()?;
-    let files = generate(&spec, Runtime::Docker)?;
+    let files = generate_keeping(&spec, Runtime::Docker, &workspace.kept()?)?;
     if check {
         return check_all(workspace, &files);
     }
@@ -63,7 +63,8 @@ fn check_all(workspace: &Workspace, files: &[GeneratedFile]) -> Result<u8> {
     Ok(0)
 }
 
-fn diff(path: &Path, old: Option<&str>, new: &str) -> String {
+/// A unified diff; `old` is `None` for a file that isn't there.
+pub(super) fn diff(path: &Path, old: Option<&str>, new: &str) -> String {
     let old_name = if old.is_some() {
         format!("a/{}", path.display())
     } else {

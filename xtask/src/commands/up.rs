@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use monitoring_provisioning::{Runtime as Rendering, Spec, generate};
+use monitoring_provisioning::{Runtime as Rendering, Spec, generate_keeping};
 
 use self::bring::Before;
 use self::prepare::Prepared;
@@ -90,7 +90,8 @@ fn ready_to_start(
     up: &Up,
     interrupt: &Interrupt,
 ) -> Result<(Prepared, Before)> {
-    super::generate::write(&workspace.stack_root, &generate(spec, Rendering::Docker)?)?;
+    let files = generate_keeping(spec, Rendering::Docker, &workspace.kept()?)?;
+    super::generate::write(&workspace.stack_root, &files)?;
     let prepared = prepare::prepare(workspace, spec, up, interrupt)?;
     let before = Before::now(workspace);
     prepare::refuse_taken_ports(workspace, &prepared)?;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use monitoring_provisioning::{GeneratedFile, Problem, Runtime, Spec, generate, validate};
+use monitoring_provisioning::{GeneratedFile, Problem, Runtime, Spec, generate_keeping, validate};
 
 use crate::binaries::{Captured, Program, output_within};
 use crate::failure::AlreadyReported;
@@ -30,7 +30,8 @@ const CHECKS: &[(Program, Checks)] = &[
 
 pub(super) fn run(workspace: &Workspace, require_tools: bool) -> Result<u8> {
     let spec = workspace.load_spec_and_secrets()?;
-    let (files, mut problems) = read_generated(&workspace.root, &generate(&spec, Runtime::Docker)?);
+    let expected = generate_keeping(&spec, Runtime::Docker, &workspace.kept()?)?;
+    let (files, mut problems) = read_generated(&workspace.root, &expected);
 
     // What monitoring-up --runtime native runs is made from the same spec, but never committed.
     let folder = tempfile::tempdir().context("can't create a temporary folder")?;
@@ -84,7 +85,7 @@ fn read_generated(root: &Path, expected: &[GeneratedFile]) -> (Vec<GeneratedFile
 
 fn native_files(workspace: &Workspace, spec: &Spec, folder: &Path) -> Result<Vec<GeneratedFile>> {
     let spec = workspace.native_spec(spec)?;
-    let files = generate(&spec, Runtime::Native { root: folder })?;
+    let files = generate_keeping(&spec, Runtime::Native { root: folder }, &workspace.kept()?)?;
     for file in &files {
         crate::atomic::write(&folder.join(&file.path), file.contents.as_bytes())?;
     }

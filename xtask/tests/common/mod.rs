@@ -36,6 +36,19 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// Puts the runbooks that are written beside the generated files; without them skeletons are generated, and `validate`
+    /// asks for their text.
+    pub fn with_runbooks(self) -> Self {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring/runbooks");
+        let to = self.path("out/monitoring/runbooks");
+        std::fs::create_dir_all(&to).unwrap();
+        for page in std::fs::read_dir(from).unwrap() {
+            let page = page.unwrap();
+            std::fs::copy(page.path(), to.join(page.file_name())).unwrap();
+        }
+        self
+    }
+
     /// The state folder.
     pub fn state(&self) -> PathBuf {
         self.path("state")

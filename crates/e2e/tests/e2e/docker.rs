@@ -1,13 +1,21 @@
 //! The Docker path: containers that reach the relayer on the host, and leave nothing behind.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use e2e::{place, process};
 
 use crate::{alert::RULES, stack::Stack};
 
+/// The containers' names are fixed: one stack at a time.
+pub(crate) static ENGINE: Mutex<()> = Mutex::new(());
+
 pub(crate) fn delivers_an_alert(binaries: Option<&Path>) -> Result<()> {
+    let _alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stack = Stack::new(binaries)?;
     let relayer = place::program("relayer")?.display().to_string();
     let config = stack.path("pools.yaml").display().to_string();

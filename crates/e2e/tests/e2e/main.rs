@@ -7,6 +7,7 @@ mod alert;
 mod dashboards;
 mod demo;
 mod docker;
+mod runbooks;
 mod stack;
 
 use std::path::PathBuf;
@@ -34,10 +35,22 @@ fn main() {
     let (newest_servers, missing) = (folder.clone(), newest.clone().err());
     // compose may lie beside the newest servers
     let compose = folder.clone();
+    let compose_too = folder.clone();
+    let newest_too = folder.clone();
     add(
         "alert_arrives_and_resolves::newest",
-        newest.err(),
+        newest.clone().err(),
         Box::new(move || alert::arrives_and_resolves(folder.as_deref())),
+    );
+    add(
+        "every_runbook_command_works::stable",
+        servers_on_path().or_else(amtool_on_path),
+        Box::new(|| runbooks::every_command_works(None)),
+    );
+    add(
+        "every_runbook_command_works::newest",
+        newest.err(),
+        Box::new(move || runbooks::every_command_works(newest_too.as_deref())),
     );
     add(
         "demo_shows_every_metric",
@@ -64,6 +77,11 @@ fn main() {
         docker_images(),
         Box::new(move || docker::delivers_an_alert(compose.as_deref())),
     );
+    add(
+        "runbook_commands_work_in_docker",
+        docker_images().or_else(amtool_on_path),
+        Box::new(move || runbooks::commands_in_containers(compose_too.as_deref())),
+    );
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -78,6 +96,13 @@ fn servers_on_path() -> Option<String> {
         let missing = needed.iter().find(|names| e2e::place::on_path(names).is_none())?;
         Some(format!("{} is not on PATH", missing[0]))
     })
+}
+
+/// The runbooks' silences are made with it.
+fn amtool_on_path() -> Option<String> {
+    e2e::place::on_path(&["amtool"])
+        .is_none()
+        .then(|| "amtool is not on PATH".to_owned())
 }
 
 /// The folder with the newest releases, or why there is none.

@@ -9,12 +9,14 @@ mod compose;
 pub(crate) mod dashboard;
 mod discovery;
 mod docs;
+pub(crate) mod kept;
 mod metrics_doc;
 mod panels;
 mod prometheus;
 mod provisioning;
 mod receivers;
 pub(crate) mod rules;
+pub(crate) mod runbooks;
 mod schema;
 pub(crate) mod templates;
 
@@ -28,6 +30,7 @@ use crate::{
     spec::Spec,
 };
 use addresses::Addresses;
+pub use kept::{Kept, generate_keeping};
 
 /// Paths of the generated files, relative to the output root.
 pub(crate) mod paths {

@@ -51,8 +51,9 @@ pub(super) fn dashboards(addresses: &Addresses<'_>) -> DashboardProviders {
             folder: "Fusion".to_owned(),
             kind: "file".to_owned(),
             disable_deletion: true,
-            // Grafana would keep edits in its database only and lose them with the next file: they are refused instead.
-            allow_ui_updates: false,
+            // Grafana keeps edits in its database only and loses them with the next file. `cargo xtask dashboard pull` brings
+            // them back before that.
+            allow_ui_updates: true,
             update_interval_seconds: 10,
             options: ProviderOptions {
                 path: addresses.dashboards(),

@@ -12,6 +12,7 @@ mod known;
 mod memory;
 pub(crate) mod promql;
 mod rules;
+mod runbooks;
 mod stack;
 mod template;
 
@@ -20,6 +21,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    edits,
     generate::{GeneratedFile, paths},
     model::{
         alertmanager::AlertmanagerConfig,
@@ -64,6 +66,7 @@ pub fn validate(spec: &Spec, files: &[GeneratedFile]) -> Vec<Problem> {
         lint.datasources(&datasources);
     }
     lint.read::<DashboardProviders>(paths::DASHBOARDS);
+    lint.runbooks();
     // A native stack has no Compose file.
     if lint.find(paths::COMPOSE).is_some()
         && let Some(compose) = lint.read::<Compose>(paths::COMPOSE)
@@ -105,7 +108,15 @@ impl<'a> Lint<'a> {
         self.problems.extend(problems);
         let document = document?;
         let (model, problems) = typed::<T>(&document, &file.path);
-        self.problems.extend(problems);
+        let is_dashboard = edits::patch_path(&file.path).is_some();
+        self.problems.extend(problems.into_iter().filter(|problem| {
+            // Edits made in Grafana bring in fields that we never write.
+            let field = problem
+                .what
+                .strip_prefix("unknown key `")
+                .and_then(|rest| rest.strip_suffix('`'));
+            !(is_dashboard && field.is_some_and(edits::is_grafanas))
+        }));
         Some(Read {
             path: &file.path,
             document,

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use monitoring_provisioning::{GeneratedFile, Runtime as Rendering, Spec, generate};
+use monitoring_provisioning::{GeneratedFile, Runtime as Rendering, Spec, generate_keeping};
 
 use crate::binaries::{Program, output_within};
 use crate::cli::{Optional, RuntimeChoice, Up};
@@ -180,7 +180,11 @@ fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
     }
     let folder = config_folder(inputs.workspace);
     let spec = inputs.workspace.native_spec(inputs.spec)?;
-    let config = generate(&spec, Rendering::Native { root: &folder })?;
+    let config = generate_keeping(
+        &spec,
+        Rendering::Native { root: &folder },
+        &inputs.workspace.kept()?,
+    )?;
     let mut services = inputs.host_services()?;
     services.extend(stack::native_services(inputs, &programs, &folder, &config)?);
     let mut stack = stack_of(inputs, Runtime::Native, &config, grafana);
@@ -202,7 +206,7 @@ fn native(inputs: &Inputs<'_>) -> Result<Prepared> {
 
 fn docker(inputs: &mut Inputs<'_>, compose: Compose, interrupt: &Interrupt) -> Result<Prepared> {
     inputs.gateway = compose.host_has_gateway().then_some(compose.gateway);
-    let files = generate(inputs.spec, Rendering::Docker)?;
+    let files = generate_keeping(inputs.spec, Rendering::Docker, &inputs.workspace.kept()?)?;
     let mut stack = stack_of(inputs, Runtime::Docker, &files, inputs.wants(Optional::Grafana));
     let images = &inputs.spec.images;
     for component in stack.components.iter().filter(|one| one.container) {
