@@ -454,3 +454,38 @@ fn a_templates_name_that_nobody_defines_is_found() {
         "{found:#?}"
     );
 }
+
+#[test]
+fn a_watchdog_on_the_machine_that_it_watches_is_refused_in_production() {
+    let with = |urls: &[&str]| {
+        let names = ["a", "b"];
+        let hooks: Vec<String> = urls
+            .iter()
+            .zip(names)
+            .map(|(url, name)| format!("{name}: {{ url: '{url}' }}"))
+            .collect();
+        problems(&format!(
+            "profile: production\ngrafana: {{ admin_password_file: s }}\nreceivers: {{ webhook: {{ {} }} }}\nnotifications:\n  \
+             critical: {{ receivers: [a] }}\n  heartbeat: {{ receivers: [{}] }}",
+            hooks.join(", "),
+            names[..urls.len()].join(", ")
+        ))
+    };
+    for url in [
+        "http://127.0.0.1:8080/",
+        "http://localhost/x",
+        "http://[::1]:8080/x",
+        "http://host.docker.internal:9094/",
+        "http://0.0.0.0:1",
+    ] {
+        let found = with(&[url]);
+        assert_eq!(found.len(), 1, "{url}: {found:?}");
+        let message = "m.yaml:6:27: profile `production` with a dead man's switch that ends on this machine; whoever watches";
+        assert!(found[0].starts_with(message), "{found:?}");
+    }
+    assert_eq!(with(&["https://watchdog.example.org/x"]), Vec::<String>::new());
+    assert_eq!(
+        with(&["http://127.0.0.1:1/", "https://watchdog.example.org/x"]),
+        Vec::<String>::new()
+    );
+}

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::{
     alert::{alerts, number},
     duration::PromDuration,
-    spec::{AlertName, Profile},
+    spec::{AlertName, Profile, Spec},
 };
 
 /// The longest window of the burn-rate alerts.
@@ -74,6 +74,20 @@ impl Checker<'_> {
                  alert stays away",
             );
         }
+        if !spec.notifications.heartbeat.receivers.is_empty()
+            && spec
+                .notifications
+                .heartbeat
+                .receivers
+                .iter()
+                .all(|name| is_here(spec, name))
+        {
+            self.report(
+                heartbeat,
+                "profile `production` with a dead man's switch that ends on this machine",
+                "whoever watches over it must not fail with it: name a receiver elsewhere, under `notifications.heartbeat.receivers`",
+            );
+        }
         if !alerts(spec).any(|alert| alert.enabled && alert.definition.name == AlertName::DeadMansSwitch) {
             self.report(
                 "alerts/DeadMansSwitch/enabled",
@@ -107,4 +121,26 @@ impl Checker<'_> {
         let path = self.first_given(paths);
         self.report(&path, what, remedy);
     }
+}
+
+/// Whether a receiver is a webhook on the very machine that runs the stack, as far as its address tells.
+fn is_here(spec: &Spec, name: &str) -> bool {
+    let url = spec
+        .receivers
+        .webhook
+        .get(name)
+        .and_then(|webhook| webhook.url.as_deref());
+    let Some((_, rest)) = url.and_then(|url| url.split_once("://")) else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host == "host.docker.internal"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
