@@ -99,8 +99,8 @@ fn account_for(
     let answerable = (0..trials.len())
         .filter(|index| answers_for(at, trials[*index], &spell.labels))
         .max_by(|one, other| {
-            let since = |index: &usize| match outcomes[*index].injected {
-                injected if injected <= spell.from + BLUR => injected,
+            let since = |index: &usize| match outcomes[*index].begun {
+                begun if begun <= spell.from + BLUR => begun,
                 _ => 0.0,
             };
             since(one).total_cmp(&since(other))
@@ -109,7 +109,7 @@ fn account_for(
         return Some(format!("fired without any fault: {}", describe(spell)));
     };
     let (trial, outcome) = (trials[index], &mut outcomes[index]);
-    if outcome.injected == 0.0 || spell.from < outcome.injected - BLUR {
+    if outcome.begun == 0.0 || spell.from < outcome.begun - BLUR {
         outcome.fails(format!("fired before its fault: {}", describe(spell)));
     } else if !trial.allows(alert) {
         outcome.fails(format!("fired beside it, undeclared: {}", describe(spell)));
@@ -226,6 +226,7 @@ mod tests {
             .filter(|trial| alerts.contains(&trial.alert.as_str()))
             .collect();
         let outcomes = trials.iter().zip(1..).map(|(trial, number)| Outcome {
+            begun: f64::from(number) * 100.0,
             injected: f64::from(number) * 100.0,
             ..Outcome::new(trial)
         });

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use monitoring_provisioning::{AlertName, Spec};
 
 use super::inbox::Inbox;
-use super::plan::{Fault, Place, Site, Trial, Which};
+use super::plan::{Fault, Place, Prelude, Site, Trial, Which};
 use super::pools::{self, Setup};
 use super::running::{Program, Running, free_port, write};
 use super::stack::{self, Addresses, Kind, Stack};
@@ -173,6 +173,14 @@ impl Lab {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         own.chain(more).collect()
+    }
+
+    /// Causes what comes before a trial's fault; with no faults at all, ends it.
+    pub(super) fn before(&self, prelude: &Prelude, faults: Option<&str>) -> Result<()> {
+        let controls = self.controls.get(prelude.pool).context("the pool's nodes run")?;
+        let url = format!("{}/faults", controls[0]);
+        self.probe
+            .send(if faults.is_some() { "PATCH" } else { "DELETE" }, &url, faults)
     }
 
     /// Causes a trial's fault.

@@ -1,10 +1,10 @@
 //! Which fault proves which alert, and what else may fire beside it. Each alert has a pool, a relayer or a server of its own, so
 //! that many are proven at once and whatever fires has exactly one trial to answer for it.
 
-use monitoring_provisioning::AlertName;
 use monitoring_provisioning::AlertName::*;
+use monitoring_provisioning::{AlertName, PromDuration};
 
-use super::pools::Setup;
+use super::pools::{GONE, Setup};
 
 /// A relayer of the laboratory. Each serves its own pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,16 @@ pub(super) enum Place {
     Monitoring,
 }
 
+/// A fault of a pool's first node that lasts for a while before the trial's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prelude {
+    pub(super) pool: &'static str,
+    /// As devnet's control endpoint takes it.
+    pub(super) faults: &'static str,
+    /// Divided by the scale.
+    pub(super) lasts: PromDuration,
+}
+
 /// What of the relayer's own time passes before a fault shows in its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
@@ -99,6 +109,8 @@ pub(super) struct Trial {
     pub(super) place: Place,
     pub(super) fault: Fault,
     pub(super) reaction: Reaction,
+    /// What goes wrong before.
+    pub(super) prelude: Option<Prelude>,
     /// Labels of the alert besides those of its subject.
     pub(super) more_labels: &'static [(&'static str, &'static str)],
     /// What may fire beside it. Anything else that does fails the proof.
@@ -122,6 +134,7 @@ const fn trial(
         place,
         fault,
         reaction,
+        prelude: None,
         more_labels: &[],
         beside: &[],
         silenced: &[],
@@ -287,13 +300,29 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
         Fault::Nodes(Which::First, r#"{"close_after":3}"#),
         Reaction::AtOnce,
     ),
-    trial(
-        RelayerDown,
-        "the relayer is killed",
-        Place::Relayer(Site::Gone),
-        Fault::RelayerKilled,
-        Reaction::AtOnce,
-    ),
+    Trial {
+        // what the last samples say goes on for minutes: nobody can know any more whether it is so
+        prelude: Some(Prelude {
+            pool: GONE.id,
+            faults: r#"{"too_many_requests":{"retry_after_s":5}}"#,
+            lasts: PromDuration::from_secs(240),
+        }),
+        beside: &[
+            EndpointThrottled,
+            ConnectionPoolHighErrorRate,
+            PoolAvailabilityBurnFast,
+            PoolAvailabilityBurnSlow,
+        ],
+        silenced: &[EndpointThrottled],
+        until: Some(EndpointThrottled),
+        ..trial(
+            RelayerDown,
+            "the relayer is killed, four minutes after a provider began to throttle it",
+            Place::Relayer(Site::Gone),
+            Fault::RelayerKilled,
+            Reaction::AtOnce,
+        )
+    },
     Trial {
         more_labels: &[("job", "connection-pools")],
         ..trial(

@@ -73,7 +73,8 @@ fn prove(lab: &Lab, trial: &Trial, outcome: &mut Outcome) -> Result<()> {
         }
     }
 
-    outcome.injected = now();
+    outcome.begun = now();
+    outcome.injected = outcome.begun;
     lab.inject(trial)?;
     lab.interrupt
         .sleep(Duration::from_secs_f64(promised + between + LATE))?;

@@ -1,5 +1,6 @@
 //! A Prometheus with its Alertmanager, on ports of their own, configured as `monitoring-up` would.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -137,9 +138,13 @@ impl Stack {
     pub(super) fn start_prometheus(&self, interrupt: &Interrupt) -> Result<()> {
         let probe = Probe::new(Duration::from_secs(2));
         let mut server = self.prometheus.start()?;
+        // once is enough: on a busy machine a scrape may fail now and then
+        let mut seen = BTreeSet::new();
         let scraped = |_: &Running| {
             let targets = prometheus_api::targets(&probe, &self.url).ok()?;
-            (!targets.is_empty() && targets.iter().all(|target| target.health == "up")).then_some(())
+            let up = targets.iter().filter(|target| target.health == "up");
+            seen.extend(up.map(|target| (target.job.clone(), target.instance.clone())));
+            (!targets.is_empty() && seen.len() == targets.len()).then_some(())
         };
         server.until("has scraped every target", READY_WITHIN, interrupt, scraped)?;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);

@@ -28,7 +28,9 @@ const DISCOVERY: f64 = 5.0;
 pub(super) struct Outcome {
     pub(super) alert: AlertName,
     pub(super) what: &'static str,
-    /// When the fault was caused, in seconds since 1970.
+    /// When the trouble began, in seconds since 1970: with what came before the fault, or with the fault.
+    pub(super) begun: f64,
+    /// When the fault was caused.
     pub(super) injected: f64,
     pub(super) cleared: Option<f64>,
     /// What was promised, and what was seen: since the fault, and since its end.
@@ -49,6 +51,7 @@ impl Outcome {
         Self {
             alert: trial.alert,
             what: trial.what,
+            begun: 0.0,
             injected: 0.0,
             cleared: None,
             fires_within: 0.0,
@@ -106,11 +109,20 @@ impl<'a> Run<'a> {
     }
 
     fn all(&mut self) -> Result<()> {
+        self.outcome.begun = now();
+        if let Some(prelude) = &self.trial.prelude {
+            self.lab.before(prelude, Some(prelude.faults))?;
+            let lasts = prelude.lasts.scaled(self.lab.options.scale);
+            self.lab.interrupt.sleep(lasts.std())?;
+        }
         self.outcome.injected = now();
         self.lab.inject(self.trial)?;
         // whatever comes of it, the fault is taken back: others share the machine
         let seen = self.seen();
         self.outcome.cleared = Some(now());
+        if let Some(prelude) = &self.trial.prelude {
+            self.lab.before(prelude, None)?;
+        }
         self.lab.clear(self.trial)?;
         if seen? {
             self.ended()?;
