@@ -17,6 +17,7 @@ mod table;
 mod trial;
 mod watch;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -45,7 +46,7 @@ pub(super) fn run(workspace: &Workspace, prove: &Prove) -> Result<u8> {
         table::check_readme(&readme)?;
     }
     let begun = Instant::now();
-    let folder = tempfile::tempdir().context("can't create a temporary folder")?;
+    let folder = folder()?;
     let options = Options {
         scale: prove.time_scale,
         seed: prove.seed,
@@ -61,7 +62,8 @@ pub(super) fn run(workspace: &Workspace, prove: &Prove) -> Result<u8> {
     report(&outcomes, &problems, took);
     let failed = !problems.is_empty() || outcomes.iter().any(|outcome| !outcome.problems.is_empty());
     if failed {
-        let kept = folder.keep();
+        let kept = workspace.root.join("target/alerts-prove");
+        keep(folder.path(), &kept)?;
         errln!("logs and configuration: {}", kept.display());
         busy();
         return Err(AlreadyReported.into());
@@ -71,6 +73,40 @@ pub(super) fn run(workspace: &Workspace, prove: &Prove) -> Result<u8> {
         outln!("written into {}", readme.display());
     }
     Ok(0)
+}
+
+/// In memory where Linux has it, unless TMPDIR says otherwise: a disk that others write to would stop a process that writes a line
+/// of its log for seconds, and those seconds are minutes here.
+fn folder() -> Result<tempfile::TempDir> {
+    let memory = Path::new("/dev/shm");
+    let wanted = std::env::var_os("TMPDIR").is_none() && memory.is_dir();
+    let in_memory = wanted.then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    match in_memory {
+        Some(folder) => Ok(folder),
+        None => tempfile::tempdir().context("can't create a temporary folder"),
+    }
+}
+
+/// Copies what tells why: everything but the servers' data. What an earlier run left there goes.
+fn keep(from: &Path, to: &Path) -> Result<()> {
+    if to.is_dir() {
+        std::fs::remove_dir_all(to).with_context(|| format!("can't remove {}", to.display()))?;
+    }
+    copy(from, to).with_context(|| format!("can't keep logs in {}", to.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if !entry.file_type()?.is_dir() {
+            std::fs::copy(entry.path(), target)?;
+        } else if entry.file_name() != "data" {
+            copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A machine that is overrun is slow in earnest, and a scaled second is short: says so where Linux tells.

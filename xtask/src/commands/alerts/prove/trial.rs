@@ -18,7 +18,7 @@ use super::watch::Labels;
 /// Seconds that a busy machine may be late, at each step. Not scaled: a machine is as busy at any scale.
 pub(super) const LATE: f64 = 1.0;
 /// Seconds that a pool takes to trust a node again: an open breaker and a cool-down must run out. Not scaled.
-const RECOVERY: f64 = 6.0;
+const RECOVERY: f64 = 10.0;
 
 /// Seconds after which Prometheus hands a changed list of targets on, and no flag changes that.
 const DISCOVERY: f64 = 5.0;
