@@ -7,7 +7,7 @@
 //! caller's own fault is an answer, because no node would give another.
 //!
 //! The quantile is of the pool's successful attempts. A first attempt that was beaten goes into it with the time it had
-//! taken so far: without it slow answers would vanish from the picture, and each hedge that wins would make the next
+//! taken so far, and into what is expected of its endpoint: without it slow answers would vanish from the picture, and each hedge that wins would make the next
 //! one come earlier.
 
 use std::{panic::Location, pin::pin, sync::Arc, time::Duration};
@@ -186,6 +186,7 @@ impl<E: Endpoint> Core<E> {
         plan: &Plan<'_>,
     ) -> Hedged<E, O::Output> {
         let (first, begun) = (lease.key(), Instant::now());
+        let stats = Arc::clone(lease.stats());
         let mut primary = pin!(send(operation, lease, plan.deadline));
         let due = after(begun, plan.delay);
         if let Ok(end) = tokio::time::timeout_at(due, primary.as_mut()).await {
@@ -206,7 +207,9 @@ impl<E: Endpoint> Core<E> {
             }
             other = hedge.as_mut() => match other {
                 Some((other, sent)) if other.is_answer() => {
-                    self.note_latency(begun.elapsed());
+                    let (now, elapsed) = (Instant::now(), begun.elapsed());
+                    self.note_latency(elapsed);
+                    stats.latency.beaten(elapsed, now);
                     self.won(other, sent).into()
                 }
                 failed => {
