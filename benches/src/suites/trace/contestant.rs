@@ -14,7 +14,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The nodes of one run.
 #[derive(Clone, Debug)]
-pub struct Arena {
+pub(crate) struct Arena {
     pub(crate) clock: Clock,
     pub(crate) nodes: Vec<Arc<Node>>,
     pub(crate) seed: u64,
@@ -29,7 +29,7 @@ impl Arena {
 
 /// What sort a contestant is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// Our pool.
     Ours,
     /// Somebody else's, or what one writes in an hour.
@@ -39,7 +39,7 @@ pub enum Side {
 }
 
 /// What takes part.
-pub trait Contestant: Send + Sync {
+pub(crate) trait Contestant: Send + Sync {
     /// Its name in the tables.
     fn name(&self) -> String;
 
@@ -51,7 +51,7 @@ pub trait Contestant: Send + Sync {
 }
 
 /// A contestant at work.
-pub trait Client: Send + Sync {
+pub(crate) trait Client: Send + Sync {
     /// Calls. The caller's deadline is the caller's affair: this is dropped when it has passed.
     fn call(&self, call: Call) -> BoxFuture<Result<Answer, NodeError>>;
 

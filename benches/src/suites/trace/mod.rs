@@ -11,6 +11,8 @@ mod report;
 mod scenario;
 mod score;
 mod simulate;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Result;
 

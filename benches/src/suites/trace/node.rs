@@ -35,7 +35,7 @@ const REFUSAL_MS: u64 = 2;
 
 /// What is wrong with a node for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Everything takes so many times as long (below 1: it is quicker).
     Slow(f64),
     /// Everything takes twice as long, after so many milliseconds four times, and so on.
@@ -56,13 +56,13 @@ pub enum Effect {
 
 /// An effect from one moment to another, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The first moment.
-    pub from: u64,
+    pub(crate) from: u64,
     /// The first moment after it.
-    pub to: u64,
+    pub(crate) to: u64,
     /// What it does.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
 }
 
 impl Fault {
@@ -73,53 +73,53 @@ impl Fault {
 
 /// What a node is like.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// Calls it works on at once.
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// Calls that wait for that; one more is answered by 429.
-    pub queue: usize,
+    pub(crate) queue: usize,
     /// Half of the calls take longer.
-    pub median_ms: f64,
+    pub(crate) median_ms: f64,
     /// Whose it is.
-    pub provider: usize,
+    pub(crate) provider: usize,
     /// It is not there before; then its caches are cold.
-    pub joins: Option<u64>,
+    pub(crate) joins: Option<u64>,
     /// What is wrong with it, and when.
-    pub faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl Spec {
     /// What a call takes on average, without faults.
-    pub fn mean_ms(&self) -> f64 {
+    pub(crate) fn mean_ms(&self) -> f64 {
         let (share, factor) = TAIL;
         self.median_ms * (SIGMA * SIGMA / 2.0).exp() * (1.0 + share * (factor - 1.0))
     }
 
     /// Calls that it can answer in a second.
-    pub fn capacity(&self) -> f64 {
+    pub(crate) fn capacity(&self) -> f64 {
         self.slots as f64 * 1_000.0 / self.mean_ms()
     }
 }
 
 /// A caller's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// Its number.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The block that the answer must know of.
-    pub block: u64,
+    pub(crate) block: u64,
 }
 
 /// A good answer, or what looks like one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The newest block that it knows of. No caller sees that in an answer; the judge does.
-    pub block: u64,
+    pub(crate) block: u64,
 }
 
 /// Anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NodeError {
+pub(crate) enum NodeError {
     /// The connection was refused.
     #[error("connection refused")]
     Refused,
@@ -164,11 +164,11 @@ impl Plan {
 
 /// What a node was asked, for the judge.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Calls in each second, refused ones included.
-    pub calls: Vec<u32>,
+    pub(crate) calls: Vec<u32>,
     /// Calls that checks made.
-    pub checks: u64,
+    pub(crate) checks: u64,
 }
 
 #[derive(Debug, Default)]
@@ -215,7 +215,7 @@ pub(crate) const fn needed(now: u64) -> u64 {
 
 /// A node.
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Node {
     pub(crate) id: usize,
     pub(crate) spec: Spec,
     seed: u64,

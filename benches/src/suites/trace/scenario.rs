@@ -9,34 +9,34 @@ const RATE: f64 = 150.0;
 
 /// Times the load for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Burst {
+pub(crate) struct Burst {
     /// The first moment, in milliseconds.
-    pub from: u64,
+    pub(crate) from: u64,
     /// The first moment after it.
-    pub to: u64,
+    pub(crate) to: u64,
     /// So many times the calls.
-    pub times: f64,
+    pub(crate) times: f64,
 }
 
 /// One trace.
 #[derive(Clone, Debug)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// What `--filter` and files call it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What happens, in a sentence.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Its end, in milliseconds.
-    pub until: u64,
+    pub(crate) until: u64,
     /// Calls a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// When there are more.
-    pub bursts: Vec<Burst>,
+    pub(crate) bursts: Vec<Burst>,
     /// The nodes.
-    pub nodes: Vec<Spec>,
+    pub(crate) nodes: Vec<Spec>,
     /// The nodes that a contestant should leave, and from when to when. Empty where there is nothing to leave.
-    pub leave: Vec<(usize, u64, u64)>,
+    pub(crate) leave: Vec<(usize, u64, u64)>,
     /// What is shaded in the plots.
-    pub window: (u64, u64),
+    pub(crate) window: (u64, u64),
 }
 
 impl Scenario {
@@ -93,7 +93,7 @@ fn node(slots: usize, id: usize) -> Spec {
 }
 
 /// All traces.
-pub fn all() -> Vec<Scenario> {
+pub(crate) fn all() -> Vec<Scenario> {
     vec![
         Scenario::new("slow-node", "one node takes ten times as long", 130, (40, 100))
             .with(&[0], Effect::Slow(10.0))
