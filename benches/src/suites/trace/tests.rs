@@ -10,11 +10,18 @@ use super::{
 };
 use crate::frame::Effort;
 
-fn named(name: &str) -> Scenario {
-    scenario::all()
-        .into_iter()
-        .find(|scenario| scenario.name == name)
-        .expect("it is in the list")
+/// The trace up to this second: tests run unoptimised.
+fn cut(mut scenario: Scenario, second: u64) -> Scenario {
+    scenario.until = second * 1_000;
+    for leave in &mut scenario.leave {
+        leave.2 = leave.2.min(scenario.until);
+    }
+    scenario
+}
+
+fn named(name: &str, until: u64) -> Scenario {
+    let found = scenario::all().into_iter().find(|scenario| scenario.name == name);
+    cut(found.expect("it is in the list"), until)
 }
 
 fn score(scenario: &Scenario, contestant: &dyn Contestant, seed: u64) -> Score {
@@ -26,20 +33,22 @@ fn score(scenario: &Scenario, contestant: &dyn Contestant, seed: u64) -> Score {
 
 #[test]
 fn the_same_seed_gives_the_same_figures_and_another_gives_others() {
-    for name in ["rolling-restart", "slow-node"] {
-        let scenario = named(name);
-        for contestant in contestants::all() {
-            let run = |seed| simulate(&scenario, contestant.as_ref(), seed).expect("a runtime can be built");
-            let (first, second, other) = (run(3), run(3), run(4));
-            assert!(first.records == second.records, "{name}: {}", contestant.name());
-            assert!(first.records != other.records, "{name}: {}", contestant.name());
-        }
+    // a node goes down at 30 s
+    let scenario = named("rolling-restart", 33);
+    for contestant in contestants::all() {
+        let run = |seed| simulate(&scenario, contestant.as_ref(), seed).expect("a runtime can be built");
+        let (first, second, other) = (run(3), run(3), run(4));
+        assert!(first.records == second.records, "{}", contestant.name());
+        assert!(first.records != other.records, "{}", contestant.name());
     }
 }
 
 #[test]
 fn nobody_succeeds_more_often_than_the_omniscient() {
     for scenario in scenario::all() {
+        // the faults of all have begun by then; under heavy load less time shows as much
+        let until = if scenario.rate > 200.0 { 25 } else { 50 };
+        let scenario = cut(scenario, until);
         let limit = score(&scenario, &Omniscient, 1);
         assert_eq!(limit.wrong, 0.0, "{}", scenario.name);
         for contestant in contestants::all()
@@ -71,13 +80,13 @@ fn who_ignores_faults_loses() {
     let blind = Baseline {
         rule: Rule::RoundRobin,
     };
-    for (name, least) in [
-        ("failing-fast", 0.05),
-        ("provider-out", 0.1),
-        ("lagging-head", 0.05),
-        ("429-storm", 0.1),
+    for (name, until, least) in [
+        ("failing-fast", 60, 0.05),
+        ("provider-out", 60, 0.1),
+        ("lagging-head", 100, 0.05),
+        ("429-storm", 60, 0.1),
     ] {
-        let scenario = named(name);
+        let scenario = named(name, until);
         let (blind, ours) = (
             score(&scenario, &blind, 1),
             score(&scenario, &contestants::default(), 1),
@@ -90,7 +99,7 @@ fn who_ignores_faults_loses() {
             blind.success
         );
     }
-    let stale = score(&named("lagging-head"), &blind, 1);
+    let stale = score(&named("lagging-head", 100), &blind, 1);
     assert!(
         stale.wrong > 0.05,
         "old state was taken for an answer: {}",
@@ -102,7 +111,7 @@ fn who_ignores_faults_loses() {
 fn rounds_differ_and_a_filter_that_finds_nothing_is_an_error() {
     let effort = Effort::new(true, Some(2), 1, None);
     let only: Vec<Box<dyn Contestant>> = vec![Box::new(Omniscient)];
-    let outcomes = outcome::of_all(vec![named("burst")], &only, &effort).expect("it runs");
+    let outcomes = outcome::of_all(vec![named("burst", 45)], &only, &effort).expect("it runs");
     let scores = &outcomes[0].results[0].scores;
     assert_eq!(scores.len(), 2);
     assert_ne!(scores[0], scores[1]);
