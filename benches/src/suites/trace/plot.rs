@@ -175,7 +175,7 @@ fn chart<'a, 'b>(area: &'a Area<'b>, title: &str, from: f64, to: f64) -> Result<
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(44);
-    Ok(builder.build_cartesian_2d(from..to, (LATENCIES.0..LATENCIES.1).log_scale())?)
+    builder.build_cartesian_2d(from..to, (LATENCIES.0..LATENCIES.1).log_scale())
 }
 
 fn stroke(colour: RGBColor) -> ShapeStyle {

@@ -65,26 +65,37 @@ fn look(among: &Candidates<'_>, cx: &PickCx<'_>, looks: &mut [Look; LOOKS]) -> u
     count
 }
 
+/// The first that has the shortest expected delay, and how many have it.
+fn shortest(among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<(usize, usize)> {
+    let mut looks = [Look::default(); LOOKS];
+    let count = look(among, cx, &mut looks);
+    let looks = &looks[..count];
+    let usual = looks.iter().map(|look| look.crowd).sum::<f64>() / count as f64;
+    let mut best: Option<(usize, usize, f64)> = None;
+    for look in looks {
+        let load = (look.in_flight + 1.0) / (look.crowd.max(EVENING * usual) + 1.0);
+        let delay = look.mean * load / look.weight;
+        match &mut best {
+            Some((_, _, least)) if delay > *least => {}
+            Some((_, equals, least)) if delay == *least => *equals += 1,
+            _ => best = Some((look.index, 1, delay)),
+        }
+    }
+    best.map(|(index, equals, _)| (index, equals))
+}
+
 impl Balancer for ShortestDelay {
     fn observes(&self) -> bool {
         false
     }
 
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
-        let mut looks = [Look::default(); LOOKS];
-        let count = look(among, cx, &mut looks);
-        let looks = &looks[..count];
-        let usual = looks.iter().map(|look| look.crowd).sum::<f64>() / count as f64;
-        let delay = |look: &Look| {
-            let load = (look.in_flight + 1.0) / (look.crowd.max(EVENING * usual) + 1.0);
-            look.mean * load / look.weight
-        };
-        let shortest = looks.iter().min_by(|a, b| delay(a).total_cmp(&delay(b)));
-        shortest.map(|look| look.index)
+        shortest(among, cx).map(|(index, _)| index)
     }
 
     fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
-        // it keeps nothing; only equals, and more than it looks at, are drawn
-        (among.len() <= LOOKS).then(|| self.pick(among, cx)).flatten()
+        // it keeps nothing; equals, and more than it looks at, are drawn
+        let (index, equals) = shortest(among, cx)?;
+        (equals == 1 && among.len() <= LOOKS).then_some(index)
     }
 }

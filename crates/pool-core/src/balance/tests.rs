@@ -212,6 +212,7 @@ fn a_peek_tells_the_next_pick_and_changes_nothing() {
         BalancerKind::LeastRequests,
         BalancerKind::RoundRobin,
         BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
         BalancerKind::BoundedHash,
     ];
     for kind in BalancerKind::ALL {
@@ -235,6 +236,7 @@ fn a_peek_tells_the_next_pick_and_changes_nothing() {
     }
     let mut without_key = members(&[(1.0, 0); 3]);
     assert_eq!(without_key.peek(&BoundedHash::new()), None, "it draws");
+    assert_eq!(without_key.peek(&ShortestDelay::new()), None, "all are equal");
 }
 
 #[test]

@@ -82,8 +82,8 @@ impl Contestant for Ours {
 }
 
 /// An id made of what the model allows.
-fn id<T, E: std::fmt::Display>(make: impl FnOnce(String) -> Result<T, E>, text: impl ToString) -> T {
-    make(text.to_string()).unwrap_or_else(|error| unreachable!("{error}"))
+fn id<T, E: std::fmt::Display>(make: impl FnOnce(String) -> Result<T, E>, text: impl Into<String>) -> T {
+    make(text.into()).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 fn provider_name(node: &Node) -> String {
