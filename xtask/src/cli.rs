@@ -84,6 +84,8 @@ pub(crate) enum Command {
         #[arg(last = true)]
         cargo_args: Vec<String>,
     },
+    /// Measure our crates beside their peers, and every balancer through the same faults; writes docs/benchmarks.md
+    Bench(Bench),
     /// Watches over the native services; started by `monitoring-up`
     #[command(hide = true)]
     Supervise {
@@ -101,6 +103,23 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH")]
         file: PathBuf,
     },
+}
+
+/// Options of `bench`. The suites check what is in them: which there are is known there only.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Fewer rounds: shows that it works, and leaves docs/benchmarks.md as it is
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only this suite; may be repeated. `trace` is the faults in simulated time
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) only: Vec<String>,
+    /// Write all figures there as well, as one JSON document
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Passed on to the benches' program, e.g. `-- --filter slow-node`; `-- --help` lists them
+    #[arg(last = true)]
+    pub(crate) more: Vec<String>,
 }
 
 /// The commands of `alerts`.

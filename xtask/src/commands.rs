@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod alerts;
+mod bench;
 mod dashboard;
 mod down;
 mod generate;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
         Command::MonitoringDown { purge } => down::run(&workspace, purge),
         Command::MonitoringStatus { json } => status::run(&workspace, json),
         Command::MonitoringLogs(logs) => logs::run(&workspace, &logs),
+        Command::Bench(options) => bench::run(&workspace, &options),
         Command::Test {
             no_install,
             cargo_args,

@@ -15,13 +15,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{ErrorType, Fault};
+use crate::{ErrorType, Fault, expectation::Expectation};
 
 /// An estimate falls to 1/e of itself in so long.
 const DECAY: f64 = 10.0;
 
 /// What is assumed of an endpoint that has not answered yet, in seconds.
-const DEFAULT: f32 = 0.030;
+pub(crate) const DEFAULT: f32 = 0.030;
 
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
@@ -35,7 +35,7 @@ const HANDICAP: f64 = 10.0;
 
 /// No estimate is read as less. Below it differences say nothing of remote nodes, and an average that has faded to next
 /// to nothing would make the number of requests under way irrelevant.
-const FLOOR: f64 = 0.001;
+pub(crate) const FLOOR: f64 = 0.001;
 
 /// Ticks of 8 ms go round after 397 days; a moment is taken as past or future by the shorter way.
 const TICK_BITS: u32 = 3;
@@ -49,6 +49,8 @@ pub(crate) struct Latency {
     streak: AtomicU32,
     /// What all successful attempts took together, in microseconds.
     took: AtomicU64,
+    /// What requests take on average.
+    expectation: Expectation,
 }
 
 impl Latency {
@@ -58,6 +60,7 @@ impl Latency {
             state: AtomicU64::new(pack(0, DEFAULT)),
             streak: AtomicU32::new(0),
             took: AtomicU64::new(0),
+            expectation: Expectation::default(),
         }
     }
 
@@ -110,9 +113,31 @@ impl Latency {
         unpack(self.state.load(Relaxed)).1.is_sign_negative()
     }
 
+    /// Mean seconds, faded, and the requests under way that go with them, at a tick.
+    #[inline]
+    pub(crate) fn expectation_at(&self, tick: u32) -> (f64, f64) {
+        self.expectation.read(tick)
+    }
+
+    /// An attempt was beaten by a hedge when it had taken so long.
+    pub(crate) fn beaten(&self, elapsed: Duration, now: Instant) {
+        self.expectation.beaten(elapsed, self.tick(now));
+        let sample = elapsed.as_secs_f64();
+        self.update(now, |old, estimate, kept| {
+            (sample > estimate * kept).then(|| (sample as f32).copysign(old))
+        });
+    }
+
+    /// So many attempts, itself among them, were under way when one was answered.
+    #[inline]
+    pub(crate) fn answered_among(&self, in_flight: u64) {
+        self.expectation.answered_among(in_flight);
+    }
+
     /// An attempt took `elapsed` and ended with this class of error, or well.
     #[inline]
     pub(crate) fn ended(&self, error: Option<ErrorType>, elapsed: Duration, now: Instant) {
+        self.expectation.ended(error, elapsed, self.tick(now));
         match error {
             None => self.succeeded(elapsed, now),
             Some(class) => self.failed(class, elapsed, now),
@@ -173,6 +198,7 @@ impl Latency {
     /// The endpoint works again: what it failed with is no measure of it.
     pub(crate) fn forgive(&self, now: Instant) {
         self.excuse();
+        self.expectation.forget(self.tick(now));
         self.update(now, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
     }
 
@@ -184,6 +210,7 @@ impl Latency {
     /// Another endpoint goes by this name now: nothing is known of it.
     pub(crate) fn start_again(&self, now: Instant) {
         self.excuse();
+        self.expectation.forget(self.tick(now));
         self.update(now, |_, _, _| Some(DEFAULT));
     }
 
@@ -201,12 +228,12 @@ impl Latency {
     }
 }
 
-const fn is_after(a: u32, b: u32) -> bool {
+pub(crate) const fn is_after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 
 /// The share of an estimate that is left after the time between two ticks.
-fn kept(then: u32, now: u32) -> f64 {
+pub(crate) fn kept(then: u32, now: u32) -> f64 {
     if is_after(now, then) {
         let seconds = f64::from(now.wrapping_sub(then) << TICK_BITS) / 1_000.0;
         (-seconds / DECAY).exp()
@@ -216,11 +243,11 @@ fn kept(then: u32, now: u32) -> f64 {
     }
 }
 
-const fn pack(tick: u32, value: f32) -> u64 {
+pub(crate) const fn pack(tick: u32, value: f32) -> u64 {
     ((tick as u64) << 32) | value.to_bits() as u64
 }
 
-const fn unpack(state: u64) -> (u32, f32) {
+pub(crate) const fn unpack(state: u64) -> (u32, f32) {
     ((state >> 32) as u32, f32::from_bits(state as u32))
 }
 

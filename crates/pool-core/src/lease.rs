@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, ReusableTimer, Verdict,
-    admission::Settle, breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after,
+    admission::Settle, breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after, stats::Stats,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -125,6 +125,10 @@ impl<E: Endpoint> Lease<E> {
         let setup = self.core.setup.load();
         let provider = setup.toll(self.key())?.provider.as_ref()?;
         Some(provider.id().clone())
+    }
+
+    pub(crate) fn stats(&self) -> &Arc<Stats> {
+        &self.stored().member.stats
     }
 
     pub(crate) fn key(&self) -> u32 {
@@ -241,6 +245,9 @@ impl<E: Endpoint> Lease<E> {
         };
         member.stats.attempt_ended(error);
         if !lacking {
+            if error.is_none() {
+                member.stats.latency.answered_among(member.stats.in_flight());
+            }
             member.stats.latency.ended(error, latency, now);
         }
         if let Some(observer) = &member.observer {

@@ -97,6 +97,7 @@ mod effort;
 mod endpoint;
 mod error;
 mod event;
+mod expectation;
 mod explanation;
 mod fanout;
 mod foreign;
@@ -138,7 +139,7 @@ mod warm;
 
 pub use balance::{
     Balancer, BalancerKind, BoundedHash, Candidate, Candidates, Feedback, LeastRequests, Outcome, P2c,
-    PeakEwma, PickCx, Prequal, Purpose, Random, RoundRobin, SampledLeastRequests, Tiered,
+    PeakEwma, PickCx, Prequal, Purpose, Random, RoundRobin, SampledLeastRequests, ShortestDelay, Tiered,
 };
 pub use breaker::BreakerConfig;
 pub use budget::BudgetConfig;

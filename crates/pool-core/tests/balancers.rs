@@ -17,6 +17,8 @@ type Tune = fn(usize, EndpointConfig) -> EndpointConfig;
 /// A pool whose breakers never open, so that only its balancer protects it.
 async fn pool_of(nodes: &[Node], balancer: Arc<dyn Balancer>, seed: u64, tune: Tune) -> Pool<Fake> {
     let mut config = PoolConfig::default();
+    // what is counted are the balancer's own picks
+    config.hedge = None;
     config.breaker.consecutive_failures = 0;
     config.breaker.failure_ratio = 1.0;
     let mut builder = Pool::builder(PoolId::new("chosen").unwrap())
@@ -65,7 +67,11 @@ async fn shares(pool: &Pool<Fake>, nodes: &[Node], tasks: usize, each: usize) ->
 /// of everything.
 #[tokio::test(start_paused = true)]
 async fn failing_fast_is_not_being_fast() {
-    for kind in [BalancerKind::PeakEwma, BalancerKind::Prequal] {
+    for kind in [
+        BalancerKind::PeakEwma,
+        BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
+    ] {
         for seed in 1..=5 {
             for tasks in [1, 8, 64] {
                 let nodes = nodes::<3>();
@@ -103,7 +109,11 @@ async fn without_a_breaker_load_too_tells_failing_from_fast() {
 
 #[tokio::test(start_paused = true)]
 async fn the_faster_gets_more() {
-    for kind in [BalancerKind::PeakEwma, BalancerKind::Prequal] {
+    for kind in [
+        BalancerKind::PeakEwma,
+        BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
+    ] {
         let nodes = nodes::<3>();
         for (node, millis) in nodes.iter().zip([20, 40, 200]) {
             node.set(|script| script.call = Act::Slow(ms(millis)));
@@ -120,7 +130,11 @@ async fn the_faster_gets_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_endpoint_that_becomes_fast_is_found_again() {
-    for kind in [BalancerKind::PeakEwma, BalancerKind::Prequal] {
+    for kind in [
+        BalancerKind::PeakEwma,
+        BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
+    ] {
         let nodes = nodes::<2>();
         nodes[0].set(|script| script.call = Act::Slow(ms(2_000)));
         nodes[1].set(|script| script.call = Act::Slow(ms(50)));

@@ -302,3 +302,36 @@ async fn one(primary: Act, hedge: Act, cancel: Option<Duration>) -> u64 {
     all_returned(&pool, &nodes, &what);
     hedges
 }
+
+/// Hedges that win must not keep the slow endpoint's secret: its estimate would stay what it was, and every request would
+/// go there first.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_always_beaten_is_left() {
+    for kind in [BalancerKind::ShortestDelay, BalancerKind::PeakEwma] {
+        let nodes = nodes::<3>();
+        let mut config = PoolConfig::default();
+        config.hedge = Some(HedgeConfig::default().min_samples(10).delay(DELAY, DELAY));
+        let mut builder = Pool::builder(PoolId::new("test").unwrap())
+            .config(config)
+            .seed(7)
+            .balancer(kind.build());
+        for node in &nodes {
+            node.set(|script| script.call = Act::Slow(ms(10)));
+            builder = builder.endpoint(node.id(), Fake(node.clone()), EndpointConfig::default());
+        }
+        let pool = builder.build().unwrap();
+        settle().await;
+        nodes[0].set(|script| script.call = Act::Slow(ms(5)));
+        let run = async |times| {
+            for _ in 0..times {
+                pool.run(&Call, &Request::new()).await.unwrap();
+            }
+        };
+        run(200).await;
+        nodes[0].set(|script| script.call = Act::Slow(ms(500)));
+        let before = nodes[0].calls();
+        run(300).await;
+        let slow = nodes[0].calls() - before;
+        assert!(slow < 45, "{kind}: {slow} of 300 went to the slow one first");
+    }
+}

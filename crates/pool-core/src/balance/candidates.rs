@@ -71,6 +71,13 @@ impl<'a> Candidate<'a> {
         self.stats.latency.seconds_at(tick)
     }
 
+    /// What requests on it take on average, in seconds, and how many are then under way; at a moment from
+    /// [`Candidates::tick`].
+    #[inline]
+    pub(super) fn expectation_at(&self, tick: u32) -> (f64, f64) {
+        self.stats.latency.expectation_at(tick)
+    }
+
     /// How many times more loaded it is to be taken for than it is, by those who look at load alone: 1, about 50 after five
     /// failures of the node in a row, and 1 again some 40 s later.
     #[inline]

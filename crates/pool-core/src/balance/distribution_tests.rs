@@ -89,7 +89,11 @@ fn the_light_ones_share_by_weight_too() {
 
 #[test]
 fn idle_endpoints_of_equal_latency_share_equally() {
-    for kind in [BalancerKind::PeakEwma, BalancerKind::Prequal] {
+    for kind in [
+        BalancerKind::PeakEwma,
+        BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
+    ] {
         for count in [2, 3, 7] {
             let counts = field(&vec![1.0; count]).tally(&kind.build(), ROUNDS);
             fits(kind.as_str(), &counts, &vec![1.0; count]);

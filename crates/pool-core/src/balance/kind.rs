@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Balancer, BoundedHash, LeastRequests, P2c, PeakEwma, Prequal, Random, RoundRobin, SampledLeastRequests,
+    ShortestDelay,
 };
 
 /// A balancer by its name in a configuration file.
@@ -17,7 +18,6 @@ use super::{
 #[non_exhaustive]
 pub enum BalancerKind {
     /// [`LeastRequests`]: the one with the fewest requests under way for its weight. Slow nodes get less on their own.
-    #[default]
     LeastRequests,
     /// [`SampledLeastRequests`]: the same among three drawn at random.
     SampledLeastRequests,
@@ -31,13 +31,16 @@ pub enum BalancerKind {
     PeakEwma,
     /// [`Prequal`]: the fastest that is not too loaded.
     Prequal,
+    /// [`ShortestDelay`]: the one that will probably answer first, by what it takes at its usual load.
+    #[default]
+    ShortestDelay,
     /// [`BoundedHash`]: by the request's key, within a bound on the load.
     BoundedHash,
 }
 
 impl BalancerKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LeastRequests,
         Self::SampledLeastRequests,
         Self::RoundRobin,
@@ -45,6 +48,7 @@ impl BalancerKind {
         Self::P2c,
         Self::PeakEwma,
         Self::Prequal,
+        Self::ShortestDelay,
         Self::BoundedHash,
     ];
 
@@ -58,6 +62,7 @@ impl BalancerKind {
             Self::P2c => "p2c",
             Self::PeakEwma => "peak_ewma",
             Self::Prequal => "prequal",
+            Self::ShortestDelay => "shortest_delay",
             Self::BoundedHash => "bounded_hash",
         }
     }
@@ -72,6 +77,7 @@ impl BalancerKind {
             Self::P2c => Arc::new(P2c::new()),
             Self::PeakEwma => Arc::new(PeakEwma::new()),
             Self::Prequal => Arc::new(Prequal::new()),
+            Self::ShortestDelay => Arc::new(ShortestDelay::new()),
             Self::BoundedHash => Arc::new(BoundedHash::new()),
         }
     }

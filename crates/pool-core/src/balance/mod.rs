@@ -8,13 +8,14 @@
 //!
 //! | balancer | looks at | costs | when |
 //! | --- | --- | --- | --- |
-//! | [`LeastRequests`] | requests under way | a look at each | the default: few endpoints, slow ones get less by themselves |
+//! | [`LeastRequests`] | requests under way | a look at each | few endpoints of equal size, slow ones get less by themselves |
 //! | [`SampledLeastRequests`] | the same, of three drawn | constant | hundreds of endpoints, many processes |
 //! | [`RoundRobin`] | turns | one addition; weighted a look at each | exact shares: quotas that are paid for |
 //! | [`Random`] | nothing | constant | exact shares without turns that fall in with a poll's rhythm |
 //! | [`P2c`] | requests under way, of two drawn | constant | many endpoints of about the same speed |
 //! | [`PeakEwma`] | latency and requests under way, of two drawn | constant | endpoints of different speed or place; failures |
 //! | [`Prequal`] | latency, unless requests under way are many | up to 16 looks | endpoints that slow down under load of others |
+//! | [`ShortestDelay`] | latency at the usual load, and requests under way | up to 16 looks | the default: endpoints of different size or speed, also when that changes |
 //! | [`BoundedHash`] | the request's key, unless requests under way are many | a look at each | nonces and caches: same key, same node |
 //! | [`Tiered`] | tiers, then any of these | a look at each | some providers only when the others are full or down |
 //!
@@ -34,6 +35,7 @@ mod random;
 mod round_robin;
 mod sampled;
 pub(crate) mod scratch;
+mod shortest_delay;
 mod tiered;
 
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use prequal::Prequal;
 pub use random::Random;
 pub use round_robin::RoundRobin;
 pub use sampled::SampledLeastRequests;
+pub use shortest_delay::ShortestDelay;
 pub use tiered::Tiered;
 
 /// Chooses one of the candidates.

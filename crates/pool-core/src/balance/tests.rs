@@ -212,6 +212,7 @@ fn a_peek_tells_the_next_pick_and_changes_nothing() {
         BalancerKind::LeastRequests,
         BalancerKind::RoundRobin,
         BalancerKind::Prequal,
+        BalancerKind::ShortestDelay,
         BalancerKind::BoundedHash,
     ];
     for kind in BalancerKind::ALL {
@@ -235,4 +236,37 @@ fn a_peek_tells_the_next_pick_and_changes_nothing() {
     }
     let mut without_key = members(&[(1.0, 0); 3]);
     assert_eq!(without_key.peek(&BoundedHash::new()), None, "it draws");
+    assert_eq!(without_key.peek(&ShortestDelay::new()), None, "all are equal");
+}
+
+#[test]
+fn the_shortest_delay_is_where_more_is_borne_without_queueing() {
+    let answers = |field: &Field, member: usize, millis, among| {
+        for _ in 0..40 {
+            field.members[member].latency.answered_among(among);
+            field.latency(member, millis, None);
+        }
+    };
+    let balancer = ShortestDelay::new();
+    // as fast, and used to four times as much
+    let mut field = members(&[(1.0, 2), (1.0, 4)]);
+    answers(&field, 0, 40, 2);
+    answers(&field, 1, 40, 8);
+    assert_eq!(field.tally(&balancer, 100), [0, 100]);
+    // it begins to queue
+    answers(&field, 1, 160, 8);
+    assert_eq!(field.tally(&balancer, 100), [100, 0]);
+    // of equals with equal loads one is drawn
+    let mut equal = members(&[(1.0, 1), (1.0, 1)]);
+    answers(&equal, 0, 40, 1);
+    answers(&equal, 1, 40, 1);
+    assert!(equal.tally(&balancer, 1_000).iter().all(|count| *count > 400));
+}
+
+#[test]
+fn an_endpoint_that_fails_at_once_has_no_short_delay() {
+    let mut field = members(&[(1.0, 0), (1.0, 3)]);
+    field.latency(1, 40, None);
+    (0..3).for_each(|_| field.latency(0, 1, Some(ErrorType::HttpStatus)));
+    assert_eq!(field.tally(&ShortestDelay::new(), 100), [0, 100]);
 }

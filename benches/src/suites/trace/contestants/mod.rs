@@ -1,0 +1,40 @@
+//! Who takes part, one file each.
+
+mod baseline;
+mod omniscient;
+mod ours;
+mod tower;
+
+pub(crate) use baseline::{Baseline, Rule};
+pub(crate) use omniscient::Omniscient;
+pub(crate) use ours::Ours;
+use pool_core::{BalancerKind, PoolConfig};
+
+use self::tower::Tower;
+use super::contestant::Contestant;
+
+/// The configuration that a user of ours gets who chooses nothing.
+pub(crate) fn default() -> Ours {
+    Ours {
+        balancer: BalancerKind::default(),
+        hedged: PoolConfig::default().hedge.is_some(),
+    }
+}
+
+/// All of them: ours, the peers, the limit.
+pub(crate) fn all() -> Vec<Box<dyn Contestant>> {
+    let mut all: Vec<Box<dyn Contestant>> = Vec::new();
+    for hedged in [false, true] {
+        for balancer in BalancerKind::ALL {
+            all.push(Box::new(Ours { balancer, hedged }));
+        }
+    }
+    for retries in [false, true] {
+        all.push(Box::new(Tower { retries }));
+    }
+    for rule in [Rule::LeastRequests, Rule::RoundRobin] {
+        all.push(Box::new(Baseline { rule }));
+    }
+    all.push(Box::new(Omniscient));
+    all
+}

@@ -1,0 +1,114 @@
+//! All contestants through all traces, round by round. A round has a seed of its own, the same for all contestants.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use anyhow::{Result, bail};
+
+use super::{
+    contestant::{Contestant, Side},
+    scenario::Scenario,
+    score::Score,
+    simulate::simulate,
+};
+use crate::frame::{Effort, Series};
+
+/// What came out of one trace.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: Scenario,
+    pub(crate) results: Vec<Entrant>,
+}
+
+/// What one contestant did in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrant {
+    pub(crate) name: String,
+    pub(crate) side: Side,
+    /// Of each round.
+    pub(crate) scores: Vec<Score>,
+}
+
+impl Entrant {
+    /// A figure of each round.
+    pub(crate) fn series(&self, figure: impl Fn(&Score) -> f64) -> Series {
+        Series::new(self.scores.iter().map(figure))
+    }
+
+    /// The round in the middle, figure by figure.
+    pub(crate) fn median(&self, figure: impl Fn(&Score) -> f64) -> f64 {
+        self.series(figure).median()
+    }
+}
+
+impl Outcome {
+    /// A contestant by its name.
+    pub(crate) fn of(&self, name: &str) -> Option<&Entrant> {
+        self.results.iter().find(|entrant| entrant.name == name)
+    }
+}
+
+/// Runs everything, on as many threads as the machine has. Nothing depends on which run comes first: each has a clock of
+/// its own.
+pub(crate) fn of_all(
+    scenarios: Vec<Scenario>,
+    contestants: &[Box<dyn Contestant>],
+    effort: &Effort,
+) -> Result<Vec<Outcome>> {
+    if scenarios.is_empty() {
+        bail!(
+            "no trace has `{}` in its name",
+            effort.filter.as_deref().unwrap_or_default()
+        );
+    }
+    let rounds = effort.rounds as usize;
+    let jobs = scenarios.len() * contestants.len() * rounds;
+    let (next, scores) = (AtomicUsize::new(0), Mutex::new(vec![None; jobs]));
+    let work = || -> Result<()> {
+        loop {
+            let job = next.fetch_add(1, Relaxed);
+            if job >= jobs {
+                return Ok(());
+            }
+            let (scenario, rest) = (
+                job / (contestants.len() * rounds),
+                job % (contestants.len() * rounds),
+            );
+            let (contestant, round) = (&contestants[rest / rounds], rest % rounds);
+            let run = simulate(
+                &scenarios[scenario],
+                contestant.as_ref(),
+                effort.seed + round as u64,
+            )?;
+            let score = Score::of(&scenarios[scenario], &run);
+            scores.lock().unwrap_or_else(PoisonError::into_inner)[job] = Some(score);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, Into::into);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    let mut scores = scores
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .into_iter()
+        .flatten();
+    let outcome = |scenario| {
+        let entrants = contestants.iter().map(|contestant| Entrant {
+            name: contestant.name(),
+            side: contestant.side(),
+            scores: scores.by_ref().take(rounds).collect(),
+        });
+        Outcome {
+            scenario,
+            results: entrants.collect(),
+        }
+    };
+    Ok(scenarios.into_iter().map(outcome).collect())
+}
