@@ -41,6 +41,12 @@ pub struct Options {
     /// Exit with 1 when a measure is not reached
     #[arg(long)]
     pub strict: bool,
+    /// Do this part of the one suite alone and measure nothing: for callgrind
+    #[arg(long, hide = true, requires = "operations")]
+    pub case: Option<String>,
+    /// How often
+    #[arg(long, hide = true)]
+    pub operations: Option<u64>,
 }
 
 /// The suites that are read by a page in docs/, in the order of the page.
@@ -65,6 +71,12 @@ pub fn run(options: &Options) -> Result<bool> {
         .into_iter()
         .filter(|suite| options.only.is_empty() || options.only.iter().any(|name| name == suite.name()))
         .collect();
+    if let (Some(case), Some(operations)) = (&options.case, options.operations) {
+        for suite in &chosen {
+            suite.case(case, operations)?;
+        }
+        return Ok(true);
+    }
     // a page is only worth what was measured in full
     let publish = !options.quick && options.filter.is_none() && effort.rounds >= Effort::ROUNDS;
     let mut figures = Map::new();

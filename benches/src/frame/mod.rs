@@ -1,11 +1,14 @@
 //! What all suites share: how often to measure, what comes out, and where it is written.
 
+pub mod callgrind;
 pub mod document;
+mod goal;
 pub mod machine;
 mod rounds;
 mod series;
 mod table;
 
+pub use goal::{Goal, goals};
 pub use rounds::{Entry, interleave};
 pub use series::Series;
 pub use table::Table;
@@ -78,4 +81,12 @@ pub trait Suite {
     /// # Errors
     /// When it can't be measured here; the error says what is missing.
     fn run(&self, effort: &Effort) -> anyhow::Result<Finding>;
+
+    /// Does a part of it alone, so many times, for a program that counts instructions.
+    ///
+    /// # Errors
+    /// When there is no such part.
+    fn case(&self, case: &str, _operations: u64) -> anyhow::Result<()> {
+        anyhow::bail!("suite {} has no case {case}", self.name())
+    }
 }

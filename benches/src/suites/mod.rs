@@ -1,12 +1,21 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
+mod numbers;
+pub mod pick;
+pub mod pool;
 pub mod trace;
+pub mod validate;
 
 use crate::frame::Suite;
 
 /// All suites, in the order in which they run.
 pub fn all() -> Vec<Box<dyn Suite>> {
-    vec![Box::new(trace::Traces)]
+    vec![
+        Box::new(pool::Pools),
+        Box::new(pick::Picks),
+        Box::new(validate::Validation),
+        Box::new(trace::Traces),
+    ]
 }
 
 /// What `--only` accepts.
