@@ -262,9 +262,8 @@ pub struct PoolConfig {
     pub slow_start: Duration,
     /// Budget of retries and hedges together.
     pub budget: BudgetConfig,
-    /// Second attempts on another endpoint while the first is still out. By default about three requests in a hundred are
-    /// doubled: it takes the slowest requests out of every pool, and is what saves those that a node swallows (see
-    /// `docs/benchmarks.md`). A hedge costs quota: `None` sends none.
+    /// Second attempts on another endpoint while the first is still out. `None`, the default, sends none: a hedge costs
+    /// quota, so it is the operator's choice.
     pub hedge: Option<HedgeConfig>,
     /// An attempt that the request's own deadline cuts off after so long counts as a failure for the breaker, or sooner
     /// if [`BreakerConfig::slow_call`] is shorter. Default 2 s: a node answers reads in tens to hundreds of
@@ -310,7 +309,7 @@ impl Default for PoolConfig {
             panic_threshold: None,
             slow_start: Duration::from_secs(10),
             budget: BudgetConfig::default(),
-            hedge: Some(HedgeConfig::default()),
+            hedge: None,
             hang_after: Duration::from_secs(2),
             lacks_for: Duration::from_secs(600),
             leak_after: None,

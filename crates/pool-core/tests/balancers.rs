@@ -17,8 +17,6 @@ type Tune = fn(usize, EndpointConfig) -> EndpointConfig;
 /// A pool whose breakers never open, so that only its balancer protects it.
 async fn pool_of(nodes: &[Node], balancer: Arc<dyn Balancer>, seed: u64, tune: Tune) -> Pool<Fake> {
     let mut config = PoolConfig::default();
-    // what is counted are the balancer's own picks
-    config.hedge = None;
     config.breaker.consecutive_failures = 0;
     config.breaker.failure_ratio = 1.0;
     let mut builder = Pool::builder(PoolId::new("chosen").unwrap())

@@ -64,7 +64,7 @@ fn panels(area: &Area<'_>, outcome: &Outcome) -> Drawn {
 
 /// Whose lines are drawn, the most important last, so that it lies on top.
 fn lines(outcome: &Outcome) -> Vec<(&Entrant, RGBColor)> {
-    let mut ours = contestants::default();
+    let mut ours = contestants::recommended();
     let named = ours.name();
     ours.hedged = !ours.hedged;
     let own = [(ours.name(), OURS[1]), (named, OURS[0])];

@@ -1,4 +1,4 @@
-//! The text: what the default reaches, how our configurations compare, and each trace in full.
+//! The text: what the recommended configuration reaches, how our configurations compare, and each trace in full.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ use crate::frame::{Finding, Series, Table};
 
 /// Text, figures and pictures of all traces.
 pub(crate) fn find(outcomes: &[Outcome]) -> Result<Finding> {
-    let named = contestants::default().name();
+    let named = contestants::recommended().name();
     let mut text = String::new();
     let met = reached(&mut text, outcomes, &named)?;
     configurations(&mut text, outcomes, &named)?;
@@ -38,7 +38,7 @@ pub(crate) fn find(outcomes: &[Outcome]) -> Result<Finding> {
     })
 }
 
-/// What the default reaches, trace by trace. Returns whether that is everything.
+/// What the recommended configuration reaches, trace by trace. Returns whether that is everything.
 fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool> {
     let head = [
         "trace",
@@ -73,7 +73,7 @@ fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool>
     let count = outcomes.len();
     writeln!(
         text,
-        "The default, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
+        "The recommended configuration, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
          {near} of them.\n\n{table}"
     )?;
     Ok(all == count && 2 * near >= count)
@@ -162,7 +162,9 @@ fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Resul
 
 fn emphasised(name: &str, named: &str) -> String {
     if name == named {
-        format!("**{name}** (default)")
+        format!("**{name}** (recommended)")
+    } else if name == contestants::default().name() {
+        format!("{name} (default)")
     } else {
         name.to_owned()
     }
@@ -239,7 +241,8 @@ fn figures(outcome: &Outcome, named: &str) -> Value {
     };
     let entrant = |entrant: &Entrant| {
         let figures = json!({
-            "default": entrant.name == named,
+            "recommended": entrant.name == named,
+            "default": entrant.name == contestants::default().name(),
             "success": of(entrant, |score| score.success),
             "wrong": of(entrant, |score| score.wrong),
             "p50_ms": of(entrant, |score| score.p50),

@@ -64,7 +64,7 @@ fn nobody_succeeds_more_often_than_the_omniscient() {
                 limit.success
             );
         }
-        let ours = score(&scenario, &contestants::default(), 1);
+        let ours = score(&scenario, &contestants::recommended(), 1);
         assert!(
             ours.success <= limit.success,
             "{}: {} > {}",
@@ -89,7 +89,7 @@ fn who_ignores_faults_loses() {
         let scenario = named(name, until);
         let (blind, ours) = (
             score(&scenario, &blind, 1),
-            score(&scenario, &contestants::default(), 1),
+            score(&scenario, &contestants::recommended(), 1),
         );
         assert!(blind.success < 1.0 - least, "{name}: {}", blind.success);
         assert!(

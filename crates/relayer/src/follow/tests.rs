@@ -108,10 +108,7 @@ async fn follow_all(chain: Chain, nodes: &[Node], escrow: Escrow) -> Follower {
     settings.breaker.consecutive_failures = 0;
     settings.breaker.failure_ratio = 1.0;
     settings.backoff_max = Duration::from_millis(50);
-    // every node has its turn, however late: the default might stay for seconds with one that is quick and behind
-    let builder = Pool::builder(PoolId::new("test").unwrap())
-        .config(settings)
-        .balancer(pool_core::BalancerKind::LeastRequests.build());
+    let builder = Pool::builder(PoolId::new("test").unwrap()).config(settings);
     let pool = nodes
         .iter()
         .enumerate()
