@@ -66,8 +66,9 @@ fn variable(base: Option<&Value>, variable: &mut Value) {
     {
         fields.insert("query".to_owned(), text);
     }
-    // Which of this Grafana's data sources is chosen is nobody else's business.
-    if is_datasource && base.is_none_or(|base| base["current"].is_null()) {
+    // What somebody looks at is nobody else's business where generation chooses nothing; nor is which of this Grafana's data
+    // sources a new variable has chosen.
+    if base.map_or(is_datasource, |base| base["current"].is_null()) {
         fields.remove("current");
     }
     if let Some(current) = fields.get_mut("current").and_then(Value::as_object_mut) {

@@ -205,6 +205,24 @@ fn what_grafana_shows_by_default_is_seen_when_switched_off() {
     );
 }
 
+/// A variable for which generation chooses nothing is saved with what somebody looked at.
+#[test]
+fn what_is_looked_at_is_no_edit() {
+    let mut base: Value = serde_json::from_str(&base()).unwrap();
+    base["templating"]["list"][2]
+        .as_object_mut()
+        .unwrap()
+        .remove("current");
+    let mut edited = base.clone();
+    let chosen = json!({ "selected": true, "text": "ethereum", "value": "ethereum" });
+    edited["templating"]["list"][2]["current"] = chosen.clone();
+    let pulled = |edited: Value| pull(&base.to_string(), &grafana::legacy(edited)).unwrap();
+    assert_eq!(pulled(edited.clone()).patch, None);
+    // Where it does choose, another choice is an edit.
+    edited["templating"]["list"][3]["current"] = chosen;
+    assert_eq!(pulled(edited).changes, 2);
+}
+
 fn inexpressible(name: &str) -> Vec<String> {
     match pull(&base(), &answer(name)) {
         Err(PullError::NotClassic(all)) => all.iter().map(ToString::to_string).collect(),
