@@ -1,13 +1,12 @@
 //! Where things are: the workspace's programs, free ports, the servers' binaries.
 
 use std::{
-    collections::HashSet,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// A program of this workspace, beside the running test.
 ///
@@ -36,19 +35,24 @@ pub fn workspace() -> PathBuf {
 
 /// A port of loopback that is free, and that no other test of this run was given.
 ///
+/// It lies below those that systems give to whoever asks for any (from 32768 on Linux): else a connection or another server may
+/// have it before its own server starts. Each process begins elsewhere.
+///
 /// # Errors
-/// When the system has none.
+/// When none is free.
 pub fn free_port() -> Result<u16> {
-    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-    loop {
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .context("looking for a free port")?
-            .local_addr()?
-            .port();
-        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+    const FIRST: u32 = 10_240;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..COUNT {
+        let turn = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + std::process::id().wrapping_mul(64).wrapping_add(turn) % COUNT;
+        let port = u16::try_from(port)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }
+    bail!("no port of loopback is free from {FIRST} on")
 }
 
 /// A program on PATH.

@@ -7,7 +7,6 @@
 )]
 #![allow(missing_debug_implementations, reason = "only tests see it")]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -79,8 +78,7 @@ impl Drop for Server {
 
 /// A port that nobody uses.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    e2e::place::free_port().unwrap()
 }
 
 /// Alertmanager with the generated configuration, once it is ready.

@@ -7,7 +7,6 @@
 )]
 #![allow(missing_debug_implementations, reason = "only tests see it")]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -61,13 +60,7 @@ impl Place {
 
     /// A spec whose ports nobody uses, and the port of Prometheus.
     pub fn spec_with_free_ports(&self, more: &str) -> u16 {
-        let listeners: Vec<TcpListener> = (0..6)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let ports: Vec<u16> = listeners
-            .iter()
-            .map(|one| one.local_addr().unwrap().port())
-            .collect();
+        let ports = [(); 6].map(|()| e2e::place::free_port().unwrap());
         self.spec(&format!(
             "ports: {{relayer: {}, prometheus: {}, alertmanager: {}, grafana: {}, node_exporter: {}, notification_log: {}}}\n{more}",
             ports[0], ports[1], ports[2], ports[3], ports[4], ports[5]

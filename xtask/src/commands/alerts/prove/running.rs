@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -149,9 +150,22 @@ pub(super) fn now() -> f64 {
 }
 
 /// A port that is free now, on loopback.
+///
+/// It lies below those that systems give to whoever asks for any (from 32768 on Linux): else a connection of another program may
+/// have it before its own server starts. Each process begins elsewhere.
 pub(super) fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok(listener.local_addr()?.port())
+    const FIRST: u32 = 10_240;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..COUNT {
+        let turn = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + std::process::id().wrapping_mul(64).wrapping_add(turn) % COUNT;
+        let port = u16::try_from(port)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of loopback is free from {FIRST} on")
 }
 
 /// Writes a file, and the folders above it.
