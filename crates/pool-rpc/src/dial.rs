@@ -28,15 +28,22 @@ pub(crate) async fn dial(
     limits: (Duration, Duration),
     keepalive: Option<Duration>,
 ) -> Result<TcpStream, RpcError> {
-    let (dns_limit, tcp_limit) = limits;
+    let resolve = async |host: &str, port| Ok(lookup_host((host, port)).await?.collect());
+    dial_by(resolve, host, port, limits, keepalive).await
+}
+
+/// The same with a resolver of one's own, which is asked for each connection: a provider that moves a name is followed at the
+/// next connect, and `max_lifetime` brings that about.
+async fn dial_by(
+    resolve: impl AsyncFn(&str, u16) -> io::Result<Vec<SocketAddr>>,
+    host: &str,
+    port: u16,
+    (dns_limit, tcp_limit): (Duration, Duration),
+    keepalive: Option<Duration>,
+) -> Result<TcpStream, RpcError> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
-        Err(_) => {
-            in_time(ConnectPhase::Dns, dns_limit, async {
-                Ok(lookup_host((host, port)).await?.collect())
-            })
-            .await?
-        }
+        Err(_) => in_time(ConnectPhase::Dns, dns_limit, resolve(host, port)).await?,
     };
     let connect = move |address| async move {
         let stream = TcpStream::connect(address).await?;
@@ -139,6 +146,29 @@ mod tests {
         let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
         assert_eq!(alternate(resolved), expected);
         assert_eq!(alternate(Vec::new()), Vec::new());
+    }
+
+    /// Real sockets: the same name first leads to one server, then to another.
+    #[tokio::test]
+    async fn a_name_that_moves_is_followed_at_the_next_connect() {
+        let old = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let new = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (old, new) = (old.local_addr().unwrap(), new.local_addr().unwrap());
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let resolve = async |name: &str, port: u16| {
+            assert_eq!((name, port), ("node.example", 443));
+            let turn = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(vec![if turn == 0 { old } else { new }])
+        };
+        let limits = (Duration::from_secs(5), Duration::from_secs(5));
+        let mut reached = Vec::new();
+        for _ in 0..3 {
+            let stream = dial_by(&resolve, "node.example", 443, limits, None)
+                .await
+                .unwrap();
+            reached.push(stream.peer_addr().unwrap());
+        }
+        assert_eq!(reached, [old, new, new]);
     }
 
     /// Connects to port P of 1.1.1.x take P milliseconds; to 2.2.2.x they fail after so long.
