@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use monitoring_provisioning::{AlertName, GeneratedFile, Runtime, Spec, generate, validate};
+use monitoring_provisioning::{AlertName, GeneratedFile, Runtime, Spec, alert_list, generate, validate};
 use pool_metrics::catalogue::{ERROR_TYPES, Fault, METRICS};
 
 const RULES: &str = "monitoring/prometheus/alerts/connection-pool.yml";
@@ -440,4 +440,28 @@ fn every_alert_has_all_that_a_notification_needs() {
             );
         }
     }
+}
+
+/// A promise to users, so it stands here by hand and is not taken from the code that makes it.
+#[test]
+fn the_frozen_alerts_keep_their_names_and_severities() {
+    let frozen = [
+        ("ConnectionPoolExhausted", "critical"),
+        ("CircuitBreakerOpen", "critical"),
+        ("NoHealthyEndpoints", "critical"),
+        ("ConnectionPoolQueueTimeouts", "critical"),
+        ("ConnectionPoolHighUtilization", "warning"),
+        ("EndpointUnhealthy", "warning"),
+        ("ConnectionPoolHighErrorRate", "warning"),
+        ("ConnectionPoolHighLatency", "warning"),
+        ("ConnectionPoolQueueGrowing", "warning"),
+        ("ConnectionPoolHighChurn", "warning"),
+    ];
+    let listed = alert_list(&Spec::default());
+    let listed: Vec<_> = listed
+        .iter()
+        .take(frozen.len())
+        .map(|alert| (alert.name.as_str(), alert.severity.as_str()))
+        .collect();
+    assert_eq!(listed, frozen);
 }
