@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p pool-core --bench acquire                 times: medians of rounds, and their ratio
+//! cargo bench -p pool-core --bench acquire -- --load 2     only those of many tasks on two threads
 //! cargo bench -p pool-core --bench acquire -- --callgrind  instructions for each operation; needs valgrind
 //! cargo bench -p pool-core --bench acquire -- --fairness   operations of the busiest by those of the idlest task
 //! ```
@@ -221,6 +222,13 @@ async fn single() -> Result<(), Failure> {
     Ok(())
 }
 
+/// On a runtime with so many threads.
+fn load(threads: usize) -> Result<(), Failure> {
+    let runtime = runtime(threads)?;
+    let load = runtime.spawn(load::compare(threads));
+    runtime.block_on(load)?
+}
+
 /// Whether all goals are met that a check relies on.
 fn run() -> Result<bool, Failure> {
     let arguments: Vec<String> = std::env::args()
@@ -233,10 +241,12 @@ fn run() -> Result<bool, Failure> {
             heading();
             runtime(1)?.block_on(single())?;
             for threads in [1, 2] {
-                let runtime = runtime(threads)?;
-                let load = runtime.spawn(load::compare(threads));
-                runtime.block_on(load)??;
+                load(threads)?;
             }
+        }
+        ["--load", threads] => {
+            heading();
+            load(threads.parse()?)?;
         }
         ["--callgrind"] => {
             instructions::compare()?;
@@ -250,7 +260,7 @@ fn run() -> Result<bool, Failure> {
             runtime(1)?.block_on(instructions::run(case, operations.parse()?))?;
         }
         _ => {
-            let allowed = "nothing, --callgrind, --callgrind --check, --fairness, or --case NAME OPERATIONS";
+            let allowed = "nothing, --load THREADS, --callgrind, --callgrind --check, --fairness, or --case NAME OPERATIONS";
             return Err(format!("allowed: {allowed}").into());
         }
     }
