@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     AcquireError, Candidates, CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Lease, Need, Phase,
     PickCx, Reasons, Request,
-    admission::{Asked, Grant, Place, Rank, Refusal, Settle, Terms, Turn, View},
+    admission::{Asked, Grant, Kept, Place, Rank, Refusal, Settle, Terms, Turn, View},
     balance::{Ask, scratch::with_list},
     breaker::Ticket,
     connect::ConnectFailure,
@@ -525,6 +525,7 @@ struct Held<'a, E: Endpoint> {
     core: &'a Arc<Core<E>>,
     key: u32,
     ticket: Ticket,
+    kept: Kept,
     /// What is needed that not every endpoint offers.
     need: Option<Need>,
     /// What was paid for it.
@@ -548,12 +549,14 @@ impl<'a, E: Endpoint> Held<'a, E> {
             key,
             ticket,
             paid,
+            kept,
             object,
         } = grant;
         Self {
             core,
             key,
             ticket,
+            kept,
             need,
             paid,
             rank: None,
@@ -597,7 +600,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
     ) -> Lease<E> {
         self.open = false;
         trace_request!(pool = %self.core.id, endpoint = %stored.member.id, "leased");
-        let slot = (self.key, self.ticket, self.paid);
+        let slot = (self.key, self.ticket, self.kept, self.paid);
         Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
     }
 
@@ -661,7 +664,7 @@ impl<'a, E: Endpoint> Held<'a, E> {
         if std::mem::replace(&mut self.open, false) {
             // no connection was had, so nothing was sent
             self.core.refund(self.key, self.paid);
-            let (slot, outcome) = ((self.key, self.ticket), (settle, throttle));
+            let (slot, outcome) = ((self.key, self.ticket, self.kept), (settle, throttle));
             let admission = &self.core.admission;
             if let Some(effects) = admission.release(slot, &mut self.stored, outcome, Instant::now()) {
                 self.core.apply(effects);

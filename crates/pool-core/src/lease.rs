@@ -16,7 +16,13 @@ use tokio::time::Instant;
 
 use crate::{
     CloseReason, Endpoint, EndpointId, ErrorType, Feedback, Need, ProviderId, ReusableTimer, Verdict,
-    admission::Settle, breaker::Ticket, core::Core, leak::Watch, member::Stored, moment::after, stats::Stats,
+    admission::{Kept, Settle},
+    breaker::Ticket,
+    core::Core,
+    leak::Watch,
+    member::Stored,
+    moment::after,
+    stats::Stats,
 };
 
 /// A connection and the slot it runs in, leased to one caller.
@@ -42,6 +48,7 @@ pub(crate) struct Trip {
     /// What was paid for it.
     paid: u32,
     ticket: Ticket,
+    kept: Kept,
     since: Instant,
     /// After so many microseconds the answer was there, if that is not when it is reported.
     answered: Option<NonZeroU32>,
@@ -59,6 +66,7 @@ impl Trip {
             key: 0,
             paid: 0,
             ticket: Ticket::BYPASS,
+            kept: Kept::NONE,
             since: now,
             answered: None,
             need: None,
@@ -72,7 +80,7 @@ impl<E: Endpoint> Lease<E> {
     #[inline]
     pub(crate) fn new(
         core: Arc<Core<E>>,
-        (key, ticket, paid): (u32, Ticket, u32),
+        (key, ticket, kept, paid): (u32, Ticket, Kept, u32),
         need: Option<Need>,
         mut stored: Box<Stored<E>>,
         now: Instant,
@@ -82,6 +90,7 @@ impl<E: Endpoint> Lease<E> {
             key,
             paid,
             ticket,
+            kept,
             since: now,
             answered: None,
             need,
@@ -307,7 +316,10 @@ impl<E: Endpoint> Lease<E> {
         };
         let core = &self.core;
         // with the connection all that is known of the lease may go to somebody else
-        let (key, slot) = (stored.trip.key, (stored.trip.key, stored.trip.ticket));
+        let Trip {
+            key, ticket, kept, ..
+        } = stored.trip;
+        let slot = (key, ticket, kept);
         let watch = stored.trip.watch.take();
         let clearances = core.clearances();
         let keep = !stored.expired(now) && !stored.member.keeps_nothing() && {

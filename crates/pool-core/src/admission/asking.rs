@@ -5,7 +5,8 @@ use std::{task::Waker, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Admission, Asked, Effects, Gate, Grant, Load, Place, Rank, Refusal, Settle, State, Terms, Turn, Want,
+    Admission, Asked, Effects, Gate, Grant, Kept, Load, Place, Rank, Refusal, Settle, State, Terms, Turn,
+    Want,
     clocks::here,
     gate::Relief,
     queue::{Look, Queue},
@@ -95,6 +96,7 @@ impl<O> Admission<O> {
             key,
             ticket,
             paid,
+            kept: Kept::NONE,
             object: state.stash.pop(key),
         })
     }
@@ -154,7 +156,7 @@ impl<O> Admission<O> {
         &self,
         state: &mut State<O>,
         key: u32,
-        cost: impl FnOnce(&Queue<Grant<O>>) -> Cost,
+        cost: impl FnOnce(&Queue<()>) -> Cost,
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Grant<O>> {
@@ -183,6 +185,7 @@ impl<O> Admission<O> {
             key,
             ticket,
             paid,
+            kept: Kept::NONE,
             object,
         })
     }
@@ -282,7 +285,14 @@ impl<O> Admission<O> {
         self.lock().queue.rank(priority, came)
     }
 
-    /// Looks whether the caller's turn has come.
+    /// What the caller was given, if it was. Its place is gone then.
+    fn take_given(&self, state: &mut State<O>, place: Place) -> Option<Grant<O>> {
+        state.queue.take_given(place)?;
+        self.lockers.take(place.key)
+    }
+
+    /// Looks whether the caller's turn has come: mostly without the lock.
+    #[inline]
     pub(crate) fn look(
         &self,
         place: &mut Place,
@@ -290,8 +300,24 @@ impl<O> Admission<O> {
         want: &Want,
         now: Instant,
     ) -> (Turn<O>, Effects) {
+        if want.takes_anything()
+            && let Some(grant) = self.lockers.collect(place.key)
+        {
+            return (Turn::Go(grant), Effects::default());
+        }
+        self.look_closely(place, waker, want, now)
+    }
+
+    /// The same under the lock.
+    fn look_closely(
+        &self,
+        place: &mut Place,
+        waker: &Waker,
+        want: &Want,
+        now: Instant,
+    ) -> (Turn<O>, Effects) {
         let mut state = self.lock();
-        if let Some(mut grant) = state.queue.take_given(*place) {
+        if let Some(mut grant) = self.take_given(&mut state, *place) {
             let gate = &state.gates[grant.key as usize];
             if gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms) {
                 Self::complete(&mut state, &mut grant);
@@ -364,10 +390,15 @@ impl<O> Admission<O> {
         }
     }
 
+    fn leave_line(&self, state: &mut State<O>, place: Place) -> (Option<Grant<O>>, Option<Waker>) {
+        let (given, waker) = state.queue.leave(place);
+        (given.and_then(|()| self.lockers.take(place.key)), waker)
+    }
+
     /// Leaves the line. A grant that came meanwhile is returned, to be given back.
     pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
         let mut state = self.lock();
-        let (given, waker) = state.queue.leave(place);
+        let (given, waker) = self.leave_line(&mut state, place);
         self.publish_waiting(&state);
         drop(state);
         drop(waker);
@@ -378,7 +409,7 @@ impl<O> Admission<O> {
     /// still be used; if not, it is to be given back, and the caller has run out of time.
     pub(crate) fn time_out(&self, place: Place, want: &Want, now: Instant) -> (Option<Grant<O>>, bool) {
         let mut state = self.lock();
-        let (mut given, waker) = state.queue.leave(place);
+        let (mut given, waker) = self.leave_line(&mut state, place);
         let good = given.as_ref().is_some_and(|grant| {
             let gate = &state.gates[grant.key as usize];
             gate.still_good(grant.ticket, now) && gate.meets(want.min_position, &want.terms)

@@ -382,6 +382,44 @@ fn a_grant_that_goes_bad_meets_its_caller() {
     });
 }
 
+/// Whoever looks when its endpoint is known to have gone bad is not given the slot, with or without the lock.
+#[test]
+fn a_grant_that_is_known_to_have_gone_bad_is_not_taken() {
+    loom::model(|| {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let line = line(2, now);
+        let (good, bad) = (take(&line, now), take(&line, now));
+        let mut waiter = Waiter::enqueue(&line, now).expect("there is room");
+        let first = waiter.look();
+        assert!(matches!(first, Turn::Wait));
+        give_back(&line, good, Settle::Success, now);
+        let failed = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let failing = {
+            let (line, failed) = (Arc::clone(&line), Arc::clone(&failed));
+            thread::spawn(move || {
+                give_back(&line, bad, Settle::Failure, now);
+                failed.store(true, Ordering::SeqCst);
+            })
+        };
+        let known = failed.load(Ordering::SeqCst);
+        let second = waiter.look();
+        assert!(
+            !known || !matches!(second, Turn::Go(_)),
+            "it was taken all the same"
+        );
+        failing.join().unwrap();
+        apply(line.tick(later).1);
+        waiter.now = later;
+        let grant = match second {
+            Turn::Go(grant) => grant,
+            other => waiter.must_be_served(other),
+        };
+        give_back(&line, grant, Settle::Success, later);
+        ends_free(&line);
+    });
+}
+
 /// Two of different priority wait; the higher is served first although it came later, by whichever release comes first.
 #[test]
 fn a_release_meets_a_high_priority_that_joins_behind_a_low_one() {

@@ -21,6 +21,7 @@ mod ejection;
 mod expiry;
 mod gate;
 mod lines;
+mod lockers;
 mod offers;
 mod queue;
 mod read;
@@ -44,6 +45,8 @@ pub(crate) use clocks::ClockId;
 pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
 pub(crate) use lines::Rank;
+pub(crate) use lockers::Kept;
+use lockers::Lockers;
 pub(crate) use queue::Place;
 use queue::Queue;
 pub(crate) use queue::Want;
@@ -71,6 +74,8 @@ pub(crate) struct Grant<O> {
     pub(crate) ticket: Ticket,
     /// Units that it took of the quotas of the endpoint and its provider; what was not used is to be given back.
     pub(crate) paid: u32,
+    /// The place in line that it was collected from, which goes back with it.
+    pub(crate) kept: Kept,
     pub(crate) object: Option<O>,
 }
 
@@ -234,7 +239,7 @@ pub(crate) struct Roster {
 struct State<O> {
     gates: Vec<Gate>,
     stash: Stash<O>,
-    queue: Queue<Grant<O>>,
+    queue: Queue<()>,
     eligible: Vec<u32>,
     view: Arc<View>,
     closed: bool,
@@ -291,6 +296,8 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) struct Admission<O> {
     state: Mutex<State<O>>,
+    /// What those in line were given.
+    lockers: Lockers<O>,
     /// Who may be picked; read without the lock.
     roster: Published<Roster>,
     /// How many wait; a hint that saves a lock.
@@ -324,6 +331,7 @@ impl<O> Admission<O> {
                 rejections: 0,
                 rng: fastrand::Rng::with_seed(seed),
             }),
+            lockers: Lockers::new(),
             roster: Published::new(Roster {
                 keys: Vec::new(),
                 view: Arc::clone(&view),

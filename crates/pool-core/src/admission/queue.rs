@@ -59,12 +59,18 @@ impl Want {
             ask: Ask::NOTHING,
         }
     }
+
+    /// Whether every endpoint suits it.
+    #[inline]
+    pub(super) fn takes_anything(&self) -> bool {
+        self.min_position.is_none() && self.terms.are_none()
+    }
 }
 
 /// A place in the line. The rank guards against a slot of the slab that was given to somebody else since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    key: u32,
+    pub(super) key: u32,
     pub(crate) rank: Rank,
 }
 
@@ -415,6 +421,16 @@ impl<G> Queue<G> {
         }
     }
 
+    /// A place whose holder has what was given.
+    #[inline]
+    pub(super) fn vacate(&mut self, place: u32) {
+        let gone = self.nodes.remove(place as usize);
+        debug_assert!(
+            matches!(gone.state, State::Given(_)),
+            "only what was given is kept"
+        );
+    }
+
     /// Looks at a place where nothing was given. `realm` is asked only when the caller has to be put on a clock again.
     pub(super) fn look(&mut self, place: Place, waker: &Waker, realm: impl FnOnce() -> Realm) -> Look {
         let Some(node) = self.node(place) else {
@@ -593,7 +609,7 @@ impl<G> Queue<G> {
     /// The line for what is wanted, perhaps a new one.
     #[inline]
     fn line_for(&mut self, want: &Want) -> u32 {
-        if want.avoid.is_empty() && want.min_position.is_none() && want.terms.are_none() {
+        if want.avoid.is_empty() && want.takes_anything() {
             return want.priority as u32;
         }
         self.special_line_for(want)

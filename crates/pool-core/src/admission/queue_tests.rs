@@ -35,10 +35,18 @@ impl<G> Queue<G> {
         all
     }
 
-    /// Those who were given something and have not looked: rank, and what.
-    pub(in super::super) fn given(&self) -> Vec<(Rank, &G)> {
-        let given = self.nodes.iter().filter_map(|(_, node)| match &node.state {
-            State::Given(what) => Some((node.rank, what)),
+    /// How many places are taken.
+    pub(in super::super) fn places(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The places of those who were given something, perhaps kept after it was taken.
+    pub(in super::super) fn given(&self) -> Vec<Place> {
+        let given = self.nodes.iter().filter_map(|(key, node)| match &node.state {
+            State::Given(_) => Some(Place {
+                key: key as u32,
+                rank: node.rank,
+            }),
             _ => None,
         });
         given.collect()

@@ -1,11 +1,11 @@
 //! What becomes free, and who gets it.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Admission, Effects, Grant, Place, Settle, State,
+    Admission, Effects, Grant, Kept, Place, Settle, State,
     queue::{Queue, Reach},
 };
 use crate::{breaker::Ticket, sync::MutexGuard};
@@ -38,10 +38,11 @@ impl<O> Admission<O> {
         let Grant {
             key,
             ticket,
+            kept,
             mut object,
             ..
         } = grant;
-        self.release((key, ticket), &mut object, (outcome, throttle), now)
+        self.release((key, ticket, kept), &mut object, (outcome, throttle), now)
             .unwrap_or_default()
     }
 
@@ -49,12 +50,15 @@ impl<O> Admission<O> {
     #[inline]
     pub(crate) fn release(
         &self,
-        (key, ticket): (u32, Ticket),
+        (key, ticket, kept): (u32, Ticket, Kept),
         object: &mut Option<O>,
         (outcome, throttle): (Settle, Option<Duration>),
         now: Instant,
     ) -> Option<Effects> {
         let mut state = self.lock();
+        if let Some(place) = kept.place() {
+            state.queue.vacate(place);
+        }
         let well = outcome == Settle::Success && throttle.is_none() && object.is_some();
         if well && state.is_sound(key) {
             // a closed breaker only counts it
@@ -147,13 +151,23 @@ impl<O> Admission<O> {
             key,
             ticket,
             paid,
+            kept: Kept::NONE,
             object,
         };
-        effects.wake(state.queue.give(place, grant));
+        effects.wake(self.give(state, place, grant));
         if state.gates[key as usize].was_the_last(paid, now) {
             self.let_in_the_last(state, key, now, effects);
         }
         true
+    }
+
+    /// Lays it into the caller's locker, and returns the waker.
+    #[inline]
+    fn give(&self, state: &mut State<O>, place: Place, grant: Grant<O>) -> Option<Waker> {
+        // what it is given on may be spent, or need a rest, in ways that other pools bring about
+        let must_look = state.gates[grant.key as usize].toll.is_some();
+        self.lockers.put(place.key, grant, must_look);
+        state.queue.give(place, ())
     }
 
     /// The oldest caller in line who may use this endpoint.
@@ -211,7 +225,7 @@ impl<O> Admission<O> {
                 }
                 break;
             };
-            effects.wake(state.queue.give(place, grant));
+            effects.wake(self.give(state, place, grant));
         }
         self.publish_waiting(state);
     }

@@ -69,6 +69,28 @@ struct Object {
     put_back: bool,
 }
 
+/// What lies in a locker.
+struct Lying {
+    key: u32,
+    paid: u32,
+    number: Option<u64>,
+}
+
+impl Admission<Object> {
+    /// Those who were given something and have not looked: rank, and what.
+    fn given(&self, state: &State<Object>) -> Vec<(Rank, Lying)> {
+        let lying = |place: Place| {
+            let look = |grant: &Grant<Object>| Lying {
+                key: grant.key,
+                paid: grant.paid,
+                number: grant.object.as_ref().map(|object| object.number),
+            };
+            Some((place.rank, self.lockers.peek(place.key, look)?))
+        };
+        state.queue.given().into_iter().filter_map(lying).collect()
+    }
+}
+
 impl Object {
     fn new(model: &Model, key: u32) -> Self {
         let out = Arc::clone(&model.out[key as usize]);
@@ -388,7 +410,7 @@ impl Model {
     fn note_paid(&mut self) {
         let given: Vec<(u64, u32, u32)> = {
             let state = self.admission.lock();
-            let given = state.queue.given().into_iter();
+            let given = self.admission.given(&state).into_iter();
             given
                 .map(|(rank, grant)| (rank.seq, grant.key, grant.paid))
                 .collect()
@@ -466,7 +488,7 @@ impl Model {
         let before = self.paid.remove(&seq);
         let was_given = {
             let state = self.admission.lock();
-            let given = state.queue.given();
+            let given = self.admission.given(&state);
             given
                 .iter()
                 .find(|(rank, _)| rank.seq == seq)
@@ -490,6 +512,10 @@ impl Model {
             Turn::Go(grant) => {
                 let terms = &self.line[at].want.terms;
                 assert!(self.admission.suits(grant.key, terms), "{terms:?}");
+                let state = self.admission.lock();
+                let good = state.gates[grant.key as usize].still_good(grant.ticket, self.now);
+                drop(state);
+                assert!(good, "what has gone bad meanwhile was taken");
                 assert_eq!(Some(grant.paid), before);
                 self.hold(grant);
             }
@@ -638,16 +664,14 @@ impl Model {
     fn invariants(&mut self) {
         self.note_paid();
         let state = self.admission.lock();
-        let given = state.queue.given();
+        let given = self.admission.given(&state);
         let line = state.queue.line();
         let mut numbers = BTreeSet::new();
-        let with_slot = self.held.iter().chain(given.iter().map(|(_, grant)| *grant));
+        let held = self.held.iter().filter_map(|grant| grant.object.as_ref());
         let lie_ready = (0..3).flat_map(|key| state.stash.of(key));
-        for object in with_slot
-            .filter_map(|grant| grant.object.as_ref())
-            .chain(lie_ready)
-        {
-            assert!(numbers.insert(object.number), "{object:?} is in two hands");
+        let seen = held.chain(lie_ready).map(|object| object.number);
+        for number in seen.chain(given.iter().filter_map(|(_, seen)| seen.number)) {
+            assert!(numbers.insert(number), "connection {number} is in two hands");
         }
         let out: u64 = self.out.iter().map(|out| out.load(SeqCst)).sum();
         assert_eq!(out, numbers.len() as u64, "a connection is lost");
@@ -672,6 +696,12 @@ impl Model {
         // who was given a slot that went bad comes back to its place, so as many more can stand there as there are slots
         assert!(line.len() + given.len() <= MAX_WAITERS + SLOTS.iter().sum::<u32>() as usize);
         state.queue.check();
+        let kept = self.held.iter().filter(|grant| grant.kept != Kept::NONE).count();
+        assert_eq!(
+            state.queue.places(),
+            self.line.len() + kept,
+            "a place in line is lost"
+        );
         assert_eq!(state.timeouts, self.timeouts);
         let usable: Vec<_> = (0..3_u32)
             .filter(|key| state.gates[*key as usize].eligible(self.now))
@@ -836,6 +866,38 @@ fn random_operations_lose_nothing() {
         let run = std::panic::catch_unwind(|| replay(seed, 2_000));
         assert!(run.is_ok(), "failed with POOL_CORE_SEED={seed}");
     }
+}
+
+#[test]
+fn what_another_pool_brings_about_is_seen_by_who_has_been_given_something() {
+    let mut model = Model::new(0);
+    // what the checks took has come back
+    model.now += Duration::from_secs(60);
+    model.tick();
+    let now = model.now;
+    let want = Want::anything(now + Duration::from_secs(60));
+    let mut place = loop {
+        let (asked, effects) = model.admission.ask(None, &want, Waker::noop(), now);
+        model.apply(effects);
+        match asked.expect("there is room in line") {
+            Asked::Go(grant) => model.hold(grant),
+            Asked::Stand(place) => break place,
+        }
+    };
+    let at = model.held.iter().position(|grant| grant.key == 0);
+    let back = model.held.swap_remove(at.expect("all slots are held"));
+    // so that it does not take the last of the quota
+    let now = now + Duration::from_secs(1);
+    let effects = model.admission.give_back(back, Settle::Success, None, now);
+    model.apply(effects);
+    model.provider.cool_down_from(now, Duration::from_secs(1));
+    let (turn, effects) = model.admission.look(&mut place, Waker::noop(), &want, now);
+    model.apply(effects);
+    put_back(model.admission.end_stash());
+    assert!(
+        matches!(turn, Turn::Wait),
+        "its provider wants to be left alone: {turn:?}"
+    );
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl<O> Admission<O> {
     /// Recomputes who may be picked, after anything that bears on it.
     pub(super) fn refresh(&self, state: &mut State<O>, now: Instant, effects: &mut Effects) {
         effects.rearm = true;
+        self.lockers.changed();
         Self::poll_ejections(state, now, effects);
         Self::update_panic(state, now, effects);
         self.refresh_eligible(state, now);
