@@ -113,7 +113,7 @@ fn a_need_that_all_offer_does_not_allocate() {
 
 /// What 100,000 callers in line cost, beside their futures.
 #[test]
-fn a_caller_in_line_costs_about_a_hundred_bytes() {
+fn a_caller_in_line_costs_less_than_two_hundred_bytes() {
     const CALLERS: u32 = 100_000;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -147,7 +147,7 @@ fn a_caller_in_line_costs_about_a_hundred_bytes() {
     assert_eq!(pool.snapshot().queue_size, u64::from(CALLERS));
     let each = cost.bytes_current as f64 / f64::from(CALLERS);
     println!("{each:.0} bytes for each, and {future} for its future");
-    assert!(each < 140.0, "{each} bytes for each");
+    assert!(each < 200.0, "{each} bytes for each");
     drop(callers);
     lease.succeed();
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pool_core::LeastRequests;
-use tokio::time::Instant;
+use tokio::{sync::Barrier, time::Instant};
 
 use super::{Failure, SLOTS, Side, ours, table::row, theirs};
 
@@ -21,15 +21,18 @@ const SLOWER: f64 = 1.0;
 /// How many times as far apart the waits may be.
 const LESS_EVEN: f64 = 1.1;
 
-/// So many tasks on the slots of one endpoint, each yielding once while it holds one.
+/// So many tasks on the slots of one endpoint, each yielding once while it holds one. They begin together: how long it
+/// takes to spawn them is no wait.
 async fn loaded<S: Side>(side: &S, tasks: usize) -> Result<Loaded, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let done = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
+    let begin = Arc::new(Barrier::new(tasks + 1));
     let workers: Vec<_> = (0..tasks)
         .map(|_| {
             let (side, stop, done) = (side.clone(), Arc::clone(&stop), Arc::clone(&done));
+            let begin = Arc::clone(&begin);
             tokio::spawn(async move {
+                begin.wait().await;
                 let mut waits = Vec::new();
                 let mut operations = 0_u64;
                 while !stop.load(Relaxed) {
@@ -46,6 +49,8 @@ async fn loaded<S: Side>(side: &S, tasks: usize) -> Result<Loaded, Failure> {
             })
         })
         .collect();
+    begin.wait().await;
+    let begun = Instant::now();
     tokio::time::sleep(LOADED_FOR).await;
     stop.store(true, Relaxed);
     let mut waits = Vec::new();

@@ -69,6 +69,7 @@ impl<O> Admission<O> {
         }
         let (realm, waker) = prepared.unwrap_or_else(prepare);
         let place = state.queue.push(want, waker, now);
+        self.lockers.provide(place.key);
         effects.clock = state.queue.watch(place, realm);
         self.publish_waiting(&state);
         (Ok(Asked::Stand(place)), effects)
@@ -367,6 +368,7 @@ impl<O> Admission<O> {
             Turn::Closed
         } else {
             *place = state.queue.stand_again(*place, want, waker.clone());
+            self.lockers.provide(place.key);
             clock = state.queue.watch(*place, here());
             Turn::Wait
         };

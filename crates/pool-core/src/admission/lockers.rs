@@ -9,8 +9,8 @@
 //! - *The place is not free yet.* Only under the lock can it be given to somebody else, so the caller keeps it until the
 //!   slot comes back, which takes the lock anyway. So no more places are kept than there are slots.
 //!
-//! Lockers are made in rows, each twice as long as all before it, and stay where they are, because they are opened without
-//! the lock.
+//! Lockers are made in rows, each twice as long as the one before, when somebody stands in line for whom there is none yet.
+//! They stay where they are, because they are opened without the lock.
 
 use std::sync::{
     OnceLock,
@@ -18,7 +18,10 @@ use std::sync::{
 };
 
 use super::Grant;
-use crate::sync::{AtomicUsize, Mutex};
+use crate::{
+    breaker::Ticket,
+    sync::{AtomicUsize, Mutex},
+};
 
 /// Lockers in the first row.
 const FIRST: usize = if cfg!(pool_loom) { 2 } else { 64 };
@@ -26,8 +29,8 @@ const FIRST: usize = if cfg!(pool_loom) { 2 } else { 64 };
 /// As many as there are numbers of places.
 const ROWS: usize = 32;
 
-/// More changes than there ever are.
-const MUST_LOOK: usize = usize::MAX;
+/// Stands for a number of changes that differs from all others.
+const MUST_LOOK: u32 = u32::MAX;
 
 /// The place that a slot's holder still keeps, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +45,26 @@ impl Kept {
     }
 }
 
+/// A grant, and how many changes there had been, or [`MUST_LOOK`]: there is one for each who waits, so it is kept small.
 #[derive(Debug)]
 struct Parcel<O> {
-    grant: Grant<O>,
-    /// How many changes there had been, or [`MUST_LOOK`].
-    changes: usize,
+    key: u32,
+    paid: u32,
+    ticket: Ticket,
+    changes: u32,
+    object: Option<O>,
+}
+
+impl<O> Parcel<O> {
+    fn open(self, kept: Kept) -> Grant<O> {
+        Grant {
+            key: self.key,
+            ticket: self.ticket,
+            paid: self.paid,
+            kept,
+            object: self.object,
+        }
+    }
 }
 
 type Locker<O> = Mutex<Option<Parcel<O>>>;
@@ -74,59 +92,89 @@ impl<O> Lockers<O> {
         }
     }
 
+    /// How many changes there have been: so many bits that nobody waits until they come round.
+    #[inline]
+    fn seen(&self) -> u32 {
+        self.changes.load(Acquire) as u32
+    }
+
     /// Something has changed, because of which what was given may not be used any more. Called under admission's lock.
     pub(super) fn changed(&self) {
         self.changes.fetch_add(1, Release);
+    }
+
+    /// Somebody stands in this place: from now on there is a locker for it. Called under admission's lock.
+    #[inline]
+    pub(super) fn provide(&self, place: u32) {
+        let (row, _) = at(place);
+        if self.rows[row].get().is_none() {
+            self.add(row);
+        }
+    }
+
+    #[cold]
+    fn add(&self, row: usize) {
+        let lockers = (0..FIRST << row).map(|_| Mutex::new(None)).collect();
+        // nobody else can have added it: this is done under the lock
+        let _already = self.rows[row].set(lockers);
+    }
+
+    #[inline]
+    fn locker(&self, place: u32) -> Option<&Locker<O>> {
+        let (row, index) = at(place);
+        Some(&self.rows[row].get()?[index])
     }
 
     /// Lays something into the locker of a place; `must_look` says that its caller has to look whether it can be used,
     /// whatever has changed. Called under admission's lock.
     #[inline]
     pub(super) fn put(&self, place: u32, grant: Grant<O>, must_look: bool) {
-        let (row, index) = at(place);
-        let row = self.rows[row].get_or_init(|| Self::row(FIRST << row));
-        let changes = if must_look {
-            MUST_LOOK
-        } else {
-            self.changes.load(Acquire)
+        let Grant {
+            key,
+            ticket,
+            paid,
+            object,
+            ..
+        } = grant;
+        let parcel = Parcel {
+            key,
+            paid,
+            ticket,
+            changes: if must_look { MUST_LOOK } else { self.seen() },
+            object,
         };
-        let before = row[index].lock().replace(Parcel { grant, changes });
+        let Some(locker) = self.locker(place) else {
+            unreachable!("everybody in line was provided with one")
+        };
+        let before = locker.lock().replace(parcel);
         debug_assert!(before.is_none(), "a place is given one thing");
-    }
-
-    #[cold]
-    fn row(length: usize) -> Box<[Locker<O>]> {
-        (0..length).map(|_| Mutex::new(None)).collect()
     }
 
     /// Takes out what lies in the locker of a place. Called under admission's lock.
     pub(super) fn take(&self, place: u32) -> Option<Grant<O>> {
-        let (row, index) = at(place);
-        let parcel = self.rows[row].get()?[index].lock().take()?;
-        Some(parcel.grant)
+        let parcel = self.locker(place)?.lock().take()?;
+        Some(parcel.open(Kept::NONE))
     }
 
     /// Looks at what lies in the locker of a place.
     #[cfg(all(test, not(pool_loom)))]
-    pub(super) fn peek<T>(&self, place: u32, look: impl FnOnce(&Grant<O>) -> T) -> Option<T> {
-        let (row, index) = at(place);
-        let locker = self.rows[row].get()?[index].lock();
-        locker.as_ref().map(|parcel| look(&parcel.grant))
+    pub(super) fn peek<T>(&self, place: u32, look: impl FnOnce((u32, u32, Option<&O>)) -> T) -> Option<T> {
+        let locker = self.locker(place)?.lock();
+        let parcel = locker.as_ref()?;
+        Some(look((parcel.key, parcel.paid, parcel.object.as_ref())))
     }
 
     /// Takes out what can be used as it is: nothing has changed since it was given, and a connection came with it. The place is
     /// kept. Called by the place's holder, without the lock.
     #[inline]
     pub(super) fn collect(&self, place: u32) -> Option<Grant<O>> {
-        let (row, index) = at(place);
-        let mut locker = self.rows[row].get()?[index].lock();
+        let mut locker = self.locker(place)?.lock();
         let parcel = locker.as_ref()?;
-        if parcel.changes != self.changes.load(Acquire) || parcel.grant.object.is_none() {
+        if parcel.changes == MUST_LOOK || parcel.changes != self.seen() || parcel.object.is_none() {
             return None;
         }
-        let mut grant = locker.take()?.grant;
-        grant.kept = Kept(place);
-        Some(grant)
+        let parcel = locker.take()?;
+        Some(parcel.open(Kept(place)))
     }
 }
 

@@ -80,10 +80,10 @@ impl Admission<Object> {
     /// Those who were given something and have not looked: rank, and what.
     fn given(&self, state: &State<Object>) -> Vec<(Rank, Lying)> {
         let lying = |place: Place| {
-            let look = |grant: &Grant<Object>| Lying {
-                key: grant.key,
-                paid: grant.paid,
-                number: grant.object.as_ref().map(|object| object.number),
+            let look = |(key, paid, object): (u32, u32, Option<&Object>)| Lying {
+                key,
+                paid,
+                number: object.map(|object| object.number),
             };
             Some((place.rank, self.lockers.peek(place.key, look)?))
         };
