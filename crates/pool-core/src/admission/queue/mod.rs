@@ -8,10 +8,16 @@
 //! Linked lists over a slab, so that a caller who goes away leaves without anybody shifting, and a caller who has to go
 //! round again stands where its rank says.
 
+mod groups;
+mod want;
+
 use std::{task::Waker, time::Duration};
 
+pub(super) use groups::Reach;
+use groups::{Group, LASTING};
 use slab::Slab;
 use tokio::time::Instant;
+pub(crate) use want::Want;
 
 use super::{
     Terms,
@@ -20,52 +26,9 @@ use super::{
 };
 use crate::{
     Cost, Priority,
-    balance::Ask,
     moment::after,
     need::{Need, NeedSet},
 };
-
-/// What a caller wants.
-#[derive(Clone, Debug)]
-pub(crate) struct Want {
-    /// Endpoints that it takes only when there are no others: they have failed it, or it said so.
-    pub(crate) avoid: Vec<u32>,
-    /// It takes only endpoints that are known to have got so far.
-    pub(crate) min_position: Option<u64>,
-    /// It takes only endpoints that suit these.
-    pub(crate) terms: Terms,
-    pub(crate) priority: Priority,
-    /// When it gives up.
-    pub(crate) deadline: Instant,
-    /// What it takes of a quota.
-    pub(crate) cost: Cost,
-    /// Its rank, if it has been given something before and has to go round again.
-    pub(crate) rank: Option<Rank>,
-    /// What the balancer may know.
-    pub(crate) ask: Ask,
-}
-
-impl Want {
-    /// Anything, before the deadline.
-    pub(crate) const fn anything(deadline: Instant) -> Self {
-        Self {
-            avoid: Vec::new(),
-            min_position: None,
-            terms: Terms::NONE,
-            priority: Priority::Normal,
-            deadline,
-            cost: Cost::ONE,
-            rank: None,
-            ask: Ask::NOTHING,
-        }
-    }
-
-    /// Whether every endpoint suits it.
-    #[inline]
-    pub(super) fn takes_anything(&self) -> bool {
-        self.min_position.is_none() && self.terms.are_none()
-    }
-}
 
 /// A place in the line. The rank guards against a slot of the slab that was given to somebody else since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,39 +85,6 @@ fn due<G>(nodes: &Slab<Node<G>>, deadline: Deadline) -> Option<Instant> {
     waits.then_some(node.deadline)
 }
 
-/// Lines of one priority and the same terms that avoid the same endpoints.
-#[derive(Debug)]
-struct Group {
-    avoid: Vec<u32>,
-    terms: Terms,
-    priority: Priority,
-    /// The line of those who demand no position.
-    plain: Link,
-    /// The tree of the lines that demand one.
-    tree: Link,
-    waiting: usize,
-}
-
-/// Which lines of a group an endpoint may serve.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    /// Those who demand no position.
-    pub(super) plain: bool,
-    /// Those who demand more than this...
-    pub(super) above: Option<u64>,
-    /// ...and at most this; none if the endpoint's position is not known.
-    pub(super) up_to: Option<u64>,
-}
-
-impl Reach {
-    /// None at all.
-    pub(super) const NOBODY: Self = Self {
-        plain: false,
-        above: None,
-        up_to: None,
-    };
-}
-
 /// What a caller finds who has been given nothing.
 #[derive(Debug)]
 pub(crate) enum Look {
@@ -186,10 +116,6 @@ pub(crate) struct Queue<G> {
 fn delays(ageing: Duration) -> [Duration; 3] {
     LASTING.map(|priority| ageing.saturating_mul(priority as u32))
 }
-
-/// The groups that avoid nothing and have no terms stay for good, at the index of their priority, and so do their plain
-/// lines.
-const LASTING: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl<G> Queue<G> {
     /// For those who come from now on; the others keep their rank.
@@ -604,95 +530,5 @@ impl<G> Queue<G> {
     }
 }
 
-/// Lines and groups, which come and go with those who stand in them.
-impl<G> Queue<G> {
-    /// The line for what is wanted, perhaps a new one.
-    #[inline]
-    fn line_for(&mut self, want: &Want) -> u32 {
-        if want.avoid.is_empty() && want.takes_anything() {
-            return want.priority as u32;
-        }
-        self.special_line_for(want)
-    }
-
-    #[inline(never)]
-    fn special_line_for(&mut self, want: &Want) -> u32 {
-        let id = self.group(want);
-        let group = &self.groups[id as usize];
-        let there = match want.min_position {
-            None => group.plain,
-            Some(position) => self.lines.find(group.tree, position),
-        };
-        there.unwrap_or_else(|| {
-            let line = self.lines.all.insert(Line::new(id, want.min_position)) as u32;
-            let group = &mut self.groups[id as usize];
-            if want.min_position.is_none() {
-                group.plain = Some(line);
-            } else {
-                group.tree = Some(self.lines.insert(group.tree, line));
-            }
-            line
-        })
-    }
-
-    fn group(&mut self, want: &Want) -> u32 {
-        let need = want.terms.need.filter(|need| self.routed.has(*need));
-        if want.avoid.is_empty() && need.is_none() && !want.terms.name_endpoints() {
-            return want.priority as u32;
-        }
-        let terms = want.terms.with_need(need);
-        let alike = |group: &Group| {
-            group.priority == want.priority
-                && group.terms == terms
-                && group.avoid.iter().all(|key| want.avoid.contains(key))
-                && want.avoid.iter().all(|key| group.avoid.contains(key))
-        };
-        let there = self.groups.iter().find(|(_, group)| alike(group));
-        let id = there.map(|(id, _)| id);
-        let new = || Group::new(want.avoid.clone(), terms, want.priority);
-        id.unwrap_or_else(|| self.groups.insert(new())) as u32
-    }
-
-    /// Somebody else is the first of the line, or nobody.
-    fn head_changed(&mut self, id: u32) {
-        let line = self.lines.at_mut(id);
-        let first = line.ends.map(|(first, _)| self.nodes[first as usize].rank);
-        line.first = first;
-        if first.is_none() {
-            line.patience = None;
-        }
-        let (group_id, position) = (line.group, line.min_position);
-        let group = &mut self.groups[group_id as usize];
-        if let Some(position) = position {
-            if first.is_some() {
-                self.lines.changed(group.tree, position);
-            } else {
-                group.tree = self.lines.remove(group.tree, position);
-                self.lines.all.remove(id as usize);
-            }
-        }
-        if group.waiting == 0 && group_id as usize >= LASTING.len() {
-            let gone = self.groups.remove(group_id as usize);
-            if let Some(plain) = gone.plain {
-                self.lines.all.remove(plain as usize);
-            }
-        }
-    }
-}
-
-impl Group {
-    const fn new(avoid: Vec<u32>, terms: Terms, priority: Priority) -> Self {
-        Self {
-            avoid,
-            terms,
-            priority,
-            plain: None,
-            tree: None,
-            waiting: 0,
-        }
-    }
-}
-
 #[cfg(all(test, not(pool_loom)))]
-#[path = "queue_tests.rs"]
 mod tests;
