@@ -1,5 +1,6 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
+#[path = "../../../crates/pool-core/benches/acquire/numbers.rs"]
 mod numbers;
 pub mod pick;
 pub mod pool;
