@@ -1,4 +1,5 @@
 //! A quick run of real suites writes a page, a README and a JSON document that are well formed.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::{
     fs,

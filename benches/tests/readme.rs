@@ -1,4 +1,5 @@
 //! The README's figures are those of docs/benchmarks.md.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::path::Path;
 

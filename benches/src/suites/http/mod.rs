@@ -59,26 +59,35 @@ impl Suite for Calls {
     }
 
     fn digest(&self) -> Vec<Line> {
-        let line = |what, unit, version, column: &str| {
-            let cell = |who| Cell::at(Kind { who, version }.name(), column).after("16 in flight");
+        let line = |what, unit, version, column: &str, above: &str| {
+            let cell = |who| Cell::at(Kind { who, version }.name(), column).after(above);
             Line::new(what, unit, cell(Who::Ours))
                 .beside("bare hyper", cell(Who::Hyper))
                 .beside("reqwest", cell(Who::Reqwest))
                 .beside("alloy", cell(Who::Alloy))
         };
+        let (rate, counted) = ("calls/s", "instructions");
         vec![
             line(
                 "calls over HTTP/1.1, 16 in flight",
                 "a second",
                 Version::One,
-                "calls/s",
+                rate,
+                "16 in flight",
             ),
-            line("... processor time of a call", "µs", Version::One, "CPU µs"),
             line(
                 "calls over HTTP/2, 16 in flight",
                 "a second",
                 Version::Two,
-                "calls/s",
+                rate,
+                "16 in flight",
+            ),
+            line(
+                "a call over HTTP/1.1",
+                "instructions",
+                Version::One,
+                counted,
+                "Instructions",
             ),
         ]
     }

@@ -31,6 +31,8 @@ const GOALS: [(&str, f64); 2] = [(ours::P2C, 150.0), (ours::EWMA, 400.0)];
 const GROWTH: f64 = 1.2;
 /// Picks whose instructions are counted.
 const COUNTED: u64 = 16_384;
+/// Before, there are so many times fewer.
+const FEWER: u64 = 4;
 
 /// Somebody who picks, as often as is asked; made for so many endpoints and threads. Returns the nanoseconds of each pick.
 type Picker = Box<dyn FnMut(u64) -> Result<f64>>;
@@ -137,10 +139,11 @@ impl Suite for Picks {
         })
     }
 
-    /// Each of ours in turn, so many picks, in one pool.
+    /// Each of ours in turn, in one pool: a part of so many picks, then all of them.
     fn case(&self, endpoints: &str, operations: u64) -> Result<()> {
         let endpoints = endpoints.parse().context("a case is a number of endpoints")?;
         for (_, mut picker) in ours::Arena::new(endpoints)?.pickers(1) {
+            picker(operations / FEWER)?;
             picker(operations)?;
         }
         Ok(())
@@ -178,17 +181,7 @@ fn timed(
 /// Instructions of our own. All are counted in one run for each size, because under callgrind a pool of thousands takes far
 /// longer to come up than to pick.
 fn counted(reached: &mut Vec<Goal>) -> Result<(Table, Value)> {
-    let [mut few, mut many] = [Vec::new(), Vec::new()];
-    for (counts, endpoints) in [(&mut few, 16), (&mut many, 4096)] {
-        let case = format!("{endpoints}");
-        *counts = callgrind::calls("pick", &case, COUNTED, ours::COUNTED)?;
-        ensure!(
-            counts.len() == ours::names().len(),
-            "callgrind saw {} balancers at work, of {}",
-            counts.len(),
-            ours::names().len()
-        );
-    }
+    let (few, many) = (instructions(16)?, instructions(4096)?);
     let mut table = Table::new(["", "16 endpoints", "4,096 endpoints"]);
     let mut values = serde_json::Map::new();
     for (name, (few, many)) in ours::names().into_iter().zip(few.into_iter().zip(many)) {
@@ -209,6 +202,24 @@ fn counted(reached: &mut Vec<Goal>) -> Result<(Table, Value)> {
         values.insert(plain, json!([few, many]));
     }
     Ok((table, Value::Object(values)))
+}
+
+/// Instructions for each pick among so many endpoints, of each of ours.
+fn instructions(endpoints: usize) -> Result<Vec<f64>> {
+    let counts = callgrind::calls("pick", &endpoints.to_string(), COUNTED, &ours::COUNTED)?;
+    let of = ours::names().len();
+    ensure!(
+        counts.len() == 2 * of,
+        "callgrind saw {} picks of {}",
+        counts.len(),
+        2 * of
+    );
+    // twice each, so that what is not the picking does not count
+    let pairs = counts.chunks_exact(2);
+    let fewer = COUNTED - COUNTED / FEWER;
+    Ok(pairs
+        .map(|pair| (pair[1] as f64 - pair[0] as f64) / fewer as f64)
+        .collect())
 }
 
 /// So many picks on each of the threads at once; the nanoseconds of each pick of a thread.
