@@ -1,4 +1,5 @@
-//! The page in `docs/`: each suite writes between its own two marks, and leaves the rest to people.
+//! The page in `docs/`: each suite writes between its own two marks, and leaves the rest to people. So does the README's
+//! table of figures.
 
 use std::{fs, path::Path};
 
@@ -24,7 +25,7 @@ pub fn publish(
     let path = root.join(page);
     let old = fs::read_to_string(&path).with_context(|| format!("can't read {page}"))?;
     let body = format!("Measured {machine}.\n\n{}", text.trim_end());
-    let Some(new) = between_marks(&old, suite, &body) else {
+    let Some(new) = replace_between(&old, suite, &body) else {
         bail!(
             "{page} has no lines `{}` and `{}`, between which the suite writes",
             begin(suite),
@@ -58,12 +59,18 @@ fn end(suite: &str) -> String {
     format!("<!-- bench {suite}: end -->")
 }
 
-/// The page with another body between the suite's marks; `None` when it has none.
-fn between_marks(page: &str, suite: &str, body: &str) -> Option<String> {
-    let (begin, end) = (begin(suite), end(suite));
+/// The page with another body between the marks of this name; `None` when it has none.
+pub(super) fn replace_between(page: &str, name: &str, body: &str) -> Option<String> {
+    let (begin, end) = (begin(name), end(name));
     let (head, rest) = page.split_once(&begin)?;
     let (_, tail) = rest.split_once(&end)?;
-    Some(format!("{head}{begin}\n\n{body}\n\n{end}{tail}"))
+    Some(format!("{head}{begin}\n\n{}\n\n{end}{tail}", body.trim_end()))
+}
+
+/// What stands between the marks of this name.
+pub(super) fn between<'a>(page: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = page.split_once(&begin(name))?;
+    rest.split_once(&end(name)).map(|(body, _)| body)
 }
 
 #[cfg(test)]
@@ -74,8 +81,9 @@ mod tests {
     fn a_suite_writes_between_its_own_marks_only() {
         let (begin, end) = (begin("trace"), end("trace"));
         let page = format!("# Page\n{begin}\nold\n{end}\nby hand\n");
-        let new = between_marks(&page, "trace", "new").unwrap();
+        let new = replace_between(&page, "trace", "new").unwrap();
         assert_eq!(new, format!("# Page\n{begin}\n\nnew\n\n{end}\nby hand\n"));
-        assert_eq!(between_marks(&page, "pool", "new"), None);
+        assert_eq!(between(&new, "trace"), Some("\n\nnew\n\n"));
+        assert_eq!(replace_between(&page, "pool", "new"), None);
     }
 }

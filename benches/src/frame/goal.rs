@@ -9,10 +9,19 @@ use super::Table;
 pub struct Goal {
     /// What is measured.
     pub what: String,
-    /// What it may be at the most.
-    pub most: f64,
+    /// What it may be.
+    pub bound: Bound,
     /// What it is.
     pub got: f64,
+}
+
+/// Where a goal lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// Less is better.
+    Most(f64),
+    /// More is better.
+    Least(f64),
 }
 
 impl Goal {
@@ -20,31 +29,50 @@ impl Goal {
     pub fn at_most(what: impl Into<String>, most: f64, got: f64) -> Self {
         Self {
             what: what.into(),
-            most,
+            bound: Bound::Most(most),
+            got,
+        }
+    }
+
+    /// Something that must be so much at least.
+    pub fn at_least(what: impl Into<String>, least: f64, got: f64) -> Self {
+        Self {
+            what: what.into(),
+            bound: Bound::Least(least),
             got,
         }
     }
 
     /// Whether it was reached. What could not be measured was not.
     pub fn met(&self) -> bool {
-        self.got <= self.most
+        match self.bound {
+            Bound::Most(most) => self.got <= most,
+            Bound::Least(least) => self.got >= least,
+        }
     }
 }
 
 /// The goals as a table for people, and as a value for programs.
 pub fn goals(goals: &[Goal]) -> (Table, Value) {
-    let mut table = Table::new(["measure", "at most", "got", ""]);
+    let mut table = Table::new(["measure", "goal", "got", ""]);
     for goal in goals {
         table.row([
             goal.what.clone(),
-            format!("{:.2}", goal.most),
+            match goal.bound {
+                Bound::Most(most) => format!("≤ {most:.2}"),
+                Bound::Least(least) => format!("≥ {least:.2}"),
+            },
             format!("{:.2}", goal.got),
             if goal.met() { "met" } else { "**missed**" }.to_owned(),
         ]);
     }
-    let value = goals
-        .iter()
-        .map(|goal| json!({ "what": goal.what, "most": goal.most, "got": goal.got, "met": goal.met() }));
+    let value = goals.iter().map(|goal| {
+        let (bound, limit) = match goal.bound {
+            Bound::Most(most) => ("most", most),
+            Bound::Least(least) => ("least", least),
+        };
+        json!({ "what": goal.what, bound: limit, "got": goal.got, "met": goal.met() })
+    });
     (table, value.collect())
 }
 
@@ -57,5 +85,8 @@ mod tests {
         assert!(Goal::at_most("ratio", 1.0, 1.0).met());
         assert!(!Goal::at_most("ratio", 1.0, 1.01).met());
         assert!(!Goal::at_most("ratio", 1.0, f64::NAN).met());
+        assert!(Goal::at_least("ratio", 0.9, 0.9).met());
+        assert!(!Goal::at_least("ratio", 0.9, 0.89).met());
+        assert!(!Goal::at_least("ratio", 0.9, f64::NAN).met());
     }
 }

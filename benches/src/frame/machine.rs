@@ -4,9 +4,6 @@ use std::{fmt, fs, path::Path, process::Command, time::SystemTime};
 
 use serde::Serialize;
 
-/// Packages whose versions stand beside the figures.
-const VERSIONS: [&str; 3] = ["pool-core", "tokio", "tower"];
-
 /// A machine, its compiler, the versions of the packages that were compared, and the day.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
@@ -25,8 +22,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one. What can't be found out is called "unknown".
-    pub fn here(root: &Path) -> Self {
+    /// This one, with the versions of these packages and of ours. What can't be found out is called "unknown".
+    pub fn here<'a>(root: &Path, packages: impl IntoIterator<Item = &'a str>) -> Self {
         let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
         let past = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -36,7 +33,10 @@ impl Machine {
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             system: said_by("uname", &["-sr"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
             rustc: said_by("rustc", &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
-            versions: VERSIONS.iter().filter_map(|name| version(&lock, name)).collect(),
+            versions: std::iter::once("pool-core")
+                .chain(packages)
+                .filter_map(|name| version(&lock, name))
+                .collect(),
             date: date(past.as_secs() / 86_400),
         }
     }

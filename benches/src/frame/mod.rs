@@ -1,6 +1,7 @@
 //! What all suites share: how often to measure, what comes out, and where it is written.
 
 pub mod callgrind;
+pub mod digest;
 pub mod document;
 mod goal;
 pub mod machine;
@@ -8,7 +9,7 @@ mod rounds;
 mod series;
 mod table;
 
-pub use goal::{Goal, goals};
+pub use goal::{Bound, Goal, goals};
 pub use rounds::{Entry, interleave};
 pub use series::Series;
 pub use table::Table;
@@ -75,6 +76,16 @@ pub trait Suite {
 
     /// Its heading.
     fn title(&self) -> &'static str;
+
+    /// Packages whose versions stand beside its figures, apart from those of this workspace.
+    fn packages(&self) -> &'static [&'static str] {
+        &["tokio"]
+    }
+
+    /// Which of its figures the README shows; none, unless it says so.
+    fn digest(&self) -> Vec<digest::Line> {
+        Vec::new()
+    }
 
     /// Measures.
     ///

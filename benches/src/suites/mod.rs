@@ -1,5 +1,7 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
+pub mod http;
+#[path = "../../../crates/pool-core/benches/acquire/numbers.rs"]
 mod numbers;
 pub mod pick;
 pub mod pool;
@@ -13,6 +15,7 @@ pub fn all() -> Vec<Box<dyn Suite>> {
     vec![
         Box::new(pool::Pools),
         Box::new(pick::Picks),
+        Box::new(http::Calls),
         Box::new(validate::Validation),
         Box::new(trace::Traces),
     ]

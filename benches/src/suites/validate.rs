@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -11,17 +11,26 @@ use monitoring_provisioning::{Runtime, Spec, generate, validate};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::frame::{Effort, Entry, Finding, Series, Suite, Table, interleave};
+use crate::frame::{
+    Effort, Entry, Finding, Series, Suite, Table,
+    digest::{Cell, Line},
+    interleave,
+};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
 pub struct Validation;
 
-/// Pools with limits of their own, which make expressions longer; with a hundred the linter finds them too long.
-const POOLS: [usize; 2] = [0, 20];
+const OURS: &str = "**ours**, all files";
 
-/// Their program and arguments, and the generated file that is appended.
-const THEIRS: [(&str, &[&str], &str); 3] = [
+/// Pools with limits of their own, which make expressions longer; with a hundred the linter finds them too long.
+const COLUMNS: [(usize, &str); 2] = [(0, "as generated"), (20, "20 pools' own limits")];
+
+/// A program and its arguments, and the generated file that is appended.
+type Theirs = (&'static str, &'static [&'static str], &'static str);
+
+/// What ours is held against; the first is the yardstick.
+const THEIRS: [Theirs; 3] = [
     (
         "promtool",
         &["check", "rules"],
@@ -44,57 +53,55 @@ impl Suite for Validation {
         "Checking the generated files"
     }
 
+    fn packages(&self) -> &'static [&'static str] {
+        &["promql-parser"]
+    }
+
+    fn digest(&self) -> Vec<Line> {
+        let line = |what, column| {
+            Line::new(what, "ms", Cell::at(OURS, column))
+                .beside("promtool check rules", Cell::at(name(THEIRS[0]), column))
+        };
+        vec![line("making and checking all monitoring files", COLUMNS[0].1)]
+    }
+
     fn run(&self, effort: &Effort) -> Result<Finding> {
-        let mut table = Table::new(["", "files", "milliseconds", "ratio to promtool"]);
+        let (here, missing): (Vec<_>, Vec<_>) =
+            THEIRS.into_iter().partition(|(program, ..)| is_here(program));
+        let mut columns = Vec::new();
+        for (pools, column) in COLUMNS {
+            columns.push((column, measured(pools, &here, effort)?));
+        }
+        let names: Vec<String> = std::iter::once(OURS.to_owned())
+            .chain(here.iter().copied().map(name))
+            .collect();
+        let yardstick = names.iter().position(|own| *own == name(THEIRS[0]));
+        let mut table = Table::new(std::iter::once("").chain(columns.iter().map(|(name, _)| *name)));
         let mut values = Vec::new();
-        let mut missing = Vec::new();
-        for pools in POOLS {
-            let folder = tempfile::tempdir()?;
-            write(pools, folder.path())?;
-            let here: Vec<_> = THEIRS.iter().filter(|(program, ..)| is_here(program)).collect();
-            missing = THEIRS
-                .iter()
-                .filter(|(program, ..)| !is_here(program))
-                .map(|(name, ..)| *name)
-                .collect();
-            let failed = RefCell::new(None);
-            let mut entries = vec![entry("ours, all files".to_owned(), &failed, move || ours(pools))];
-            for (program, arguments, file) in here {
-                let path = folder.path().join(file);
-                let name = format!("{program} {}", arguments.join(" "));
-                entries.push(entry(name, &failed, move || theirs(program, arguments, &path)));
+        for (row, name) in names.iter().enumerate() {
+            let mut cells = vec![name.clone()];
+            for (column, figures) in &columns {
+                let ratios = yardstick.map(|yardstick| figures[row].ratio_to(&figures[yardstick]));
+                cells.push(cell(&figures[row], ratios.as_ref()));
+                let ratio = ratios.map(|ratios| ratios.median());
+                values.push(json!({
+                    "who": name, "files": column, "milliseconds": figures[row].rounds(), "ratio": ratio,
+                }));
             }
-            let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
-            let figures = interleave(&mut entries, effort.rounds);
-            drop(entries);
-            if let Some(error) = failed.into_inner() {
-                return Err(error);
-            }
-            let rules = names
-                .iter()
-                .position(|name| name.starts_with("promtool check rules"));
-            for (name, series) in names.iter().zip(&figures) {
-                let ratio = rules.map_or(f64::NAN, |rules| series.ratio_to(&figures[rules]).median());
-                table.row([
-                    name.clone(),
-                    if pools == 0 {
-                        "as generated".to_owned()
-                    } else {
-                        format!("{pools} pools with limits of their own")
-                    },
-                    cell(series),
-                    format!("{ratio:.2}"),
-                ]);
-                values.push(
-                    json!({ "who": name, "pools": pools, "milliseconds": series.rounds(), "ratio": ratio }),
-                );
-            }
+            table.row(cells);
+        }
+        let versions: Vec<String> = here.iter().filter_map(|(program, ..)| version(program)).collect();
+        let mut versions = versions.join("; ");
+        if versions.is_empty() {
+            versions.push_str("none of their programs is here");
         }
         let mut text = format!(
-            "Whole processes; behind the median stand the least and the greatest. Ours \
-             makes all the files and checks them in one process: types, every expression against the catalogue, the labels that routes and texts \
-             need. The ratio is to `promtool check rules`, which checks the syntax of the rules.\n\n{table}"
+            "Milliseconds of whole processes, by files: *as generated*, and with limits of their own for 20 pools, which makes expressions \
+             longer. Ours makes all files and checks them in one process: types, every expression against the catalogue, the labels \
+             that routes and texts need. Ratios are to `promtool check rules`, which checks the syntax of the rules, round by round; \
+             behind the median stand their least and greatest. {versions}.\n\n{table}"
         );
+        let missing: Vec<String> = missing.into_iter().map(name).collect();
         if !missing.is_empty() {
             text += &format!(
                 "\n**Not measured**: {} (not here; `cargo xtask test` installs them).\n",
@@ -137,9 +144,32 @@ fn entry<'a>(
     }
 }
 
-fn cell(series: &Series) -> String {
-    let (least, greatest) = series.spread();
-    format!("{:.1} ({least:.1}-{greatest:.1})", series.median())
+fn cell(series: &Series, ratios: Option<&Series>) -> String {
+    let median = series.median();
+    let Some(ratios) = ratios else {
+        return format!("{median:.1}");
+    };
+    let (least, greatest) = ratios.spread();
+    format!("{median:.1} ({:.2}; {least:.2}-{greatest:.2})", ratios.median())
+}
+
+/// Ours, then theirs, on files with limits of so many pools' own.
+fn measured(pools: usize, theirs: &[Theirs], effort: &Effort) -> Result<Vec<Series>> {
+    let folder = tempfile::tempdir()?;
+    write(pools, folder.path())?;
+    let failed = RefCell::new(None);
+    let mut entries = vec![entry(OURS.to_owned(), &failed, move || ours(pools))];
+    for program in theirs {
+        let path = folder.path().join(program.2);
+        entries.push(entry(name(*program), &failed, move || check(*program, &path)));
+    }
+    let figures = interleave(&mut entries, effort.rounds);
+    drop(entries);
+    failed.into_inner().map_or(Ok(figures), Err)
+}
+
+fn name((program, arguments, _): Theirs) -> String {
+    format!("{program} {}", arguments.join(" "))
 }
 
 /// The spec as it comes, and with limits of so many pools' own.
@@ -178,7 +208,7 @@ fn ours(pools: usize) -> Result<f64> {
     milliseconds(&mut command)
 }
 
-fn theirs(program: &str, arguments: &[&str], file: &PathBuf) -> Result<f64> {
+fn check((program, arguments, _): Theirs, file: &Path) -> Result<f64> {
     milliseconds(Command::new(program).args(arguments).arg(file))
 }
 
@@ -197,10 +227,15 @@ fn milliseconds(command: &mut Command) -> Result<f64> {
 }
 
 fn is_here(program: &str) -> bool {
-    let told = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    told.is_ok()
+    version(program).is_some()
+}
+
+/// What it says of itself: the first line, up to the build's own details.
+fn version(program: &str) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    // amtool of old tells it on the other stream
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    let line = told.lines().next()?;
+    Some(line.split(" (").next().unwrap_or(line).to_owned())
 }

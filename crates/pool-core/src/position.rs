@@ -18,19 +18,22 @@ pub fn reference(positions: &mut [u64]) -> Option<u64> {
 ///
 /// The endpoints of a provider share a back end, and its mistakes: without this, two of three endpoints with one provider
 /// that lies high would make the third look late.
+///
+/// It takes a look at each endpoint, and for those with a provider at each provider.
 pub(crate) fn reference_by<P: PartialEq>(said: impl Iterator<Item = (Option<P>, u64)>) -> Option<u64> {
-    let mut votes: Vec<(Option<P>, Vec<u64>)> = Vec::new();
+    let (mut votes, mut providers) = (Vec::new(), Vec::<(P, Vec<u64>)>::new());
     for (provider, position) in said {
-        let same = |(known, _): &&mut (Option<P>, Vec<u64>)| provider.is_some() && *known == provider;
-        match votes.iter_mut().find(same) {
+        let Some(provider) = provider else {
+            votes.push(position);
+            continue;
+        };
+        match providers.iter_mut().find(|(known, _)| *known == provider) {
             Some((_, positions)) => positions.push(position),
-            None => votes.push((provider, vec![position])),
+            None => providers.push((provider, vec![position])),
         }
     }
-    let mut votes: Vec<u64> = votes
-        .iter_mut()
-        .filter_map(|(_, positions)| reference(positions))
-        .collect();
+    let theirs = providers.iter_mut();
+    votes.extend(theirs.filter_map(|(_, positions)| reference(positions)));
     reference(&mut votes)
 }
 

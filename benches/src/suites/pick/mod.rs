@@ -8,11 +8,15 @@ mod theirs;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::frame::{Effort, Entry, Finding, Goal, Series, Suite, Table, callgrind, goals, interleave};
+use crate::frame::{
+    Effort, Entry, Finding, Goal, Series, Suite, Table, callgrind,
+    digest::{Cell, Line},
+    goals, interleave,
+};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
@@ -26,21 +30,30 @@ const THREADS: [usize; 2] = [1, 2];
 const GOALS: [(&str, f64); 2] = [(ours::P2C, 150.0), (ours::EWMA, 400.0)];
 const GROWTH: f64 = 1.2;
 /// Picks whose instructions are counted.
-const COUNTED: (u64, u64) = (4096, 16384);
+const COUNTED: u64 = 16_384;
+/// Before, there are so many times fewer.
+const FEWER: u64 = 4;
 
 /// Somebody who picks, as often as is asked; made for so many endpoints and threads. Returns the nanoseconds of each pick.
 type Picker = Box<dyn FnMut(u64) -> Result<f64>>;
 type Make = fn(usize, usize) -> Result<Picker>;
 
-/// All who pick: ours are the first.
-fn pickers() -> Vec<(&'static str, Make)> {
-    let mut all: Vec<(&'static str, Make)> = Vec::new();
-    all.extend(ours::PICKERS);
-    all.extend(theirs::PICKERS);
+/// All who pick from so many endpoints on so many threads: ours, who share a pool, are the first.
+fn pickers(
+    ours: &Rc<ours::Arena>,
+    (endpoints, threads): (usize, usize),
+) -> Result<Vec<(&'static str, Picker)>> {
+    let mut others: Vec<(&'static str, Make)> = Vec::new();
+    others.extend(theirs::PICKERS);
     #[cfg(feature = "pingora")]
-    all.extend(pingora::PICKERS);
-    all.extend(floors::PICKERS);
-    all
+    others.extend(pingora::PICKERS);
+    others.extend(floors::PICKERS);
+    let mut all = ours.pickers(threads);
+    for (name, make) in others {
+        let picker = make(endpoints, threads).with_context(|| format!("{name}, {endpoints} endpoints"))?;
+        all.push((name, picker));
+    }
+    Ok(all)
 }
 
 impl Suite for Picks {
@@ -52,15 +65,38 @@ impl Suite for Picks {
         "Choosing an endpoint"
     }
 
+    fn packages(&self) -> &'static [&'static str] {
+        &["tower", "pingora-load-balancing", "tokio"]
+    }
+
+    fn digest(&self) -> Vec<Line> {
+        vec![
+            Line::new(
+                "choosing among 16 endpoints, P2C",
+                "ns",
+                Cell::at(ours::P2C, "16, 1t"),
+            )
+            .beside("tower", Cell::at(theirs::PENDING, "16, 1t")),
+            Line::new(
+                "choosing among 4,096, P2C by peak EWMA",
+                "ns",
+                Cell::at(ours::EWMA, "4096, 1t"),
+            )
+            .beside("tower", Cell::at(theirs::EWMA, "4096, 1t")),
+            Line::new("... instructions", "", Cell::at(ours::EWMA, "4,096 endpoints")),
+        ]
+    }
+
     fn run(&self, effort: &Effort) -> Result<Finding> {
-        let names: Vec<&str> = pickers().iter().map(|(name, _)| *name).collect();
+        let mut names = Vec::new();
         let mut columns: Vec<(String, Vec<Series>)> = Vec::new();
         for endpoints in ENDPOINTS {
+            let ours = ours::Arena::new(endpoints)?;
             for threads in THREADS {
-                columns.push((
-                    format!("{endpoints}, {threads}t"),
-                    timed(endpoints, threads, effort)?,
-                ));
+                let figures = timed(&ours, (endpoints, threads), effort)?;
+                names = figures.iter().map(|(name, _)| *name).collect();
+                let series = figures.into_iter().map(|(_, series)| series).collect();
+                columns.push((format!("{endpoints}, {threads}t"), series));
             }
         }
         let mut table = Table::new(std::iter::once("").chain(columns.iter().map(|(name, _)| name.as_str())));
@@ -93,7 +129,7 @@ impl Suite for Picks {
         text += &format!("Goals:\n\n{goal_table}");
         let rows = names.iter().enumerate().map(|(row, name)| {
             let figures = columns.iter().map(|(case, series)| (case.clone(), json!(series[row].rounds())));
-            json!({ "name": name.trim_matches('*'), "nanoseconds": figures.collect::<serde_json::Map<_, _>>() })
+            json!({ "name": name.replace("**", ""), "nanoseconds": figures.collect::<serde_json::Map<_, _>>() })
         });
         Ok(Finding {
             value: json!({ "rows": rows.collect::<Vec<_>>(), "instructions": counts, "goals": goal_value }),
@@ -103,26 +139,29 @@ impl Suite for Picks {
         })
     }
 
-    fn case(&self, case: &str, operations: u64) -> Result<()> {
-        let (endpoints, name) = case.split_once(':').context("a case is ENDPOINTS:BALANCER")?;
-        let all = pickers();
-        let (_, make) = all
-            .iter()
-            .find(|(own, _)| *own == name)
-            .context("no such balancer")?;
-        make(endpoints.parse()?, 1)?(operations).map(drop)
+    /// Each of ours in turn, in one pool: a part of so many picks, then all of them.
+    fn case(&self, endpoints: &str, operations: u64) -> Result<()> {
+        let endpoints = endpoints.parse().context("a case is a number of endpoints")?;
+        for (_, mut picker) in ours::Arena::new(endpoints)?.pickers(1) {
+            picker(operations / FEWER)?;
+            picker(operations)?;
+        }
+        Ok(())
     }
 }
 
 /// All of them in turn.
-fn timed(endpoints: usize, threads: usize, effort: &Effort) -> Result<Vec<Series>> {
-    let failed = Rc::new(RefCell::new(None));
+fn timed(
+    ours: &Rc<ours::Arena>,
+    size: (usize, usize),
+    effort: &Effort,
+) -> Result<Vec<(&'static str, Series)>> {
+    let failed = RefCell::new(None);
     let picks = if effort.quick { 2_000 } else { 20_000 };
-    let mut entries = Vec::new();
-    for (name, make) in pickers() {
-        let mut picker =
-            make(endpoints, threads).with_context(|| format!("{name}, {endpoints} endpoints"))?;
-        let failed = Rc::clone(&failed);
+    let (mut names, mut entries) = (Vec::new(), Vec::new());
+    for (name, mut picker) in pickers(ours, size)? {
+        let failed = &failed;
+        names.push(name);
         entries.push(Entry {
             name: name.to_owned(),
             measure: Box::new(move || {
@@ -135,48 +174,52 @@ fn timed(endpoints: usize, threads: usize, effort: &Effort) -> Result<Vec<Series
     }
     let figures = interleave(&mut entries, effort.rounds);
     drop(entries);
-    let failed = failed.borrow_mut().take();
-    failed.map_or(Ok(figures), Err)
+    let figures = names.into_iter().zip(figures).collect();
+    failed.into_inner().map_or(Ok(figures), Err)
 }
 
-/// Instructions of our own, alone: a pool of thousands takes far longer to come up than to pick.
+/// Instructions of our own. All are counted in one run for each size, because under callgrind a pool of thousands takes far
+/// longer to come up than to pick.
 fn counted(reached: &mut Vec<Goal>) -> Result<(Table, Value)> {
-    let sizes = [16, 4096];
+    let (few, many) = (instructions(16)?, instructions(4096)?);
     let mut table = Table::new(["", "16 endpoints", "4,096 endpoints"]);
     let mut values = serde_json::Map::new();
-    for (name, _) in ours::PICKERS {
-        let mut counts = Vec::new();
-        for endpoints in sizes {
-            let case = format!("{endpoints}:{name}");
-            counts.push(callgrind::instructions(
-                "pick",
-                &case,
-                COUNTED,
-                Some(ours::COUNTED),
-            )?);
-        }
-        table.row([
-            name.to_owned(),
-            format!("{:.0}", counts[0]),
-            format!("{:.0}", counts[1]),
-        ]);
+    for (name, (few, many)) in ours::names().into_iter().zip(few.into_iter().zip(many)) {
+        table.row([name.to_owned(), format!("{few:.0}"), format!("{many:.0}")]);
+        let plain = name.replace("**", "");
         if let Some((_, most)) = GOALS.iter().find(|(own, _)| *own == name) {
-            let plain = name.trim_matches('*');
             reached.push(Goal::at_most(
                 format!("{plain}: instructions, 16 endpoints"),
                 *most,
-                counts[0],
+                few,
             ));
-            let growth = counts[1] / counts[0];
             reached.push(Goal::at_most(
                 format!("{plain}: 4,096 endpoints by 16"),
                 GROWTH,
-                growth,
+                many / few,
             ));
         }
-        values.insert(name.trim_matches('*').to_owned(), json!(counts));
+        values.insert(plain, json!([few, many]));
     }
     Ok((table, Value::Object(values)))
+}
+
+/// Instructions for each pick among so many endpoints, of each of ours.
+fn instructions(endpoints: usize) -> Result<Vec<f64>> {
+    let counts = callgrind::calls("pick", &endpoints.to_string(), COUNTED, &ours::COUNTED)?;
+    let of = ours::names().len();
+    ensure!(
+        counts.len() == 2 * of,
+        "callgrind saw {} picks of {}",
+        counts.len(),
+        2 * of
+    );
+    // twice each, so that what is not the picking does not count
+    let pairs = counts.chunks_exact(2);
+    let fewer = COUNTED - COUNTED / FEWER;
+    Ok(pairs
+        .map(|pair| (pair[1] as f64 - pair[0] as f64) / fewer as f64)
+        .collect())
 }
 
 /// So many picks on each of the threads at once; the nanoseconds of each pick of a thread.

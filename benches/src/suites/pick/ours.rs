@@ -2,57 +2,64 @@
 
 use std::{
     hint::black_box,
+    rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, ensure};
 use pool_core::{
-    Balancer, BoundedHash, Candidates, EndpointConfig, EndpointId, LeastRequests, P2c, PeakEwma, PickCx,
-    Pool, PoolId, Prequal, Random, RoundRobin, SampledLeastRequests,
+    Balancer, BoundedHash, Candidates, EndpointConfig, EndpointId, Feedback, LeastRequests, P2c, PeakEwma,
+    PickCx, Pool, PoolConfig, PoolId, Prequal, Random, RoundRobin, SampledLeastRequests, ShortestDelay,
 };
 use tokio::{
     runtime::{Builder, Runtime},
     time::Instant,
 };
 
-use super::{Make, Picker};
+use super::{Picker, THREADS};
 use crate::suites::numbers::Numbers;
+
+/// A pool of thousands takes its time to come up, under callgrind fifty times as long.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Those with a goal.
 pub(super) const P2C: &str = "**pool-core** P2C";
 pub(super) const EWMA: &str = "**pool-core** P2C, peak EWMA";
 
-/// What callgrind counts alone.
-pub(super) const COUNTED: &str = "*Again*pick*";
+/// What callgrind counts alone: called once for each measurement.
+pub(super) const COUNTED: [&str; 2] = ["Again", "pick"];
 
-pub(super) const PICKERS: [(&str, Make); 8] = [
-    (P2C, |endpoints, threads| picker(P2c::new(), endpoints, threads)),
-    (EWMA, |endpoints, threads| {
-        picker(PeakEwma::new(), endpoints, threads)
-    }),
-    ("**pool-core** least requests", |endpoints, threads| {
-        picker(LeastRequests::new(), endpoints, threads)
-    }),
-    ("**pool-core** least requests of three", |endpoints, threads| {
-        picker(SampledLeastRequests::new(), endpoints, threads)
-    }),
-    ("**pool-core** round robin", |endpoints, threads| {
-        picker(RoundRobin::new(), endpoints, threads)
-    }),
-    ("**pool-core** random", |endpoints, threads| {
-        picker(Random::new(), endpoints, threads)
-    }),
-    ("**pool-core** Prequal", |endpoints, threads| {
-        picker(Prequal::new(), endpoints, threads)
-    }),
-    ("**pool-core** bounded hash", |endpoints, threads| {
-        picker(BoundedHash::new(), endpoints, threads)
-    }),
-];
+/// All of them, as each pool of this suite has them on its [`Board`].
+fn balancers(asked: &Arc<Asked>) -> Vec<(&'static str, Box<dyn Balancer>)> {
+    fn again(inner: impl Balancer, asked: &Arc<Asked>) -> Box<dyn Balancer> {
+        let asked = Arc::clone(asked);
+        Box::new(Again { inner, asked })
+    }
+    vec![
+        (P2C, again(P2c::new(), asked)),
+        (EWMA, again(PeakEwma::new(), asked)),
+        ("**pool-core** least requests", again(LeastRequests::new(), asked)),
+        (
+            "**pool-core** least requests of three",
+            again(SampledLeastRequests::new(), asked),
+        ),
+        ("**pool-core** round robin", again(RoundRobin::new(), asked)),
+        ("**pool-core** random", again(Random::new(), asked)),
+        ("**pool-core** Prequal", again(Prequal::new(), asked)),
+        ("**pool-core** shortest delay", again(ShortestDelay::new(), asked)),
+        ("**pool-core** bounded hash", again(BoundedHash::new(), asked)),
+    ]
+}
+
+/// Their names, in the order in which they take turns.
+pub(super) fn names() -> Vec<&'static str> {
+    let all = balancers(&Arc::default());
+    all.into_iter().map(|(name, _)| name).collect()
+}
 
 /// Asks a balancer as often as it is told for each pick, and keeps the longest time that took.
 struct Again<B> {
@@ -78,62 +85,114 @@ impl<B: Balancer> Balancer for Again<B> {
     }
 }
 
-fn picker(balancer: impl Balancer, endpoints: usize, threads: usize) -> Result<Picker> {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()?;
-    let asked = Arc::new(Asked::default());
-    let balancer = Arc::new(Again {
-        inner: balancer,
-        asked: Arc::clone(&asked),
-    });
-    let pool = runtime.block_on(pool(endpoints, balancer))?;
-    Ok(Box::new(move |picks| {
-        pick(&runtime, &pool, &asked, threads, picks)
-    }))
+/// Several balancers of which one is in use: so they share a pool, and a pool of thousands comes up once. None of ours keeps
+/// anything that the pool would have to tell it, so the others miss nothing meanwhile.
+struct Board {
+    balancers: Vec<(&'static str, Box<dyn Balancer>)>,
+    chosen: AtomicUsize,
 }
 
+impl Balancer for Board {
+    fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
+        self.balancers[self.chosen.load(Relaxed)].1.pick(among, cx)
+    }
+
+    fn observes(&self) -> bool {
+        self.balancers.iter().any(|(_, balancer)| balancer.observes())
+    }
+
+    fn observe(&self, key: usize, what: &Feedback) {
+        for (_, balancer) in &self.balancers {
+            balancer.observe(key, what);
+        }
+    }
+}
+
+/// A pool of so many endpoints, in which each of our balancers picks when it is its turn.
+pub(super) struct Arena {
+    runtime: Runtime,
+    pool: Pool<Numbers>,
+    board: Arc<Board>,
+    asked: Arc<Asked>,
+}
+
+impl Arena {
+    /// Comes back when every endpoint may be picked.
+    pub(super) fn new(endpoints: usize) -> Result<Rc<Self>> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS[THREADS.len() - 1])
+            .enable_all()
+            .build()?;
+        let asked = Arc::new(Asked::default());
+        let board = Arc::new(Board {
+            balancers: balancers(&asked),
+            chosen: AtomicUsize::new(0),
+        });
+        let balancer = Arc::clone(&board);
+        let pool = runtime.block_on(pool(endpoints, balancer))?;
+        Ok(Rc::new(Self {
+            runtime,
+            pool,
+            board,
+            asked,
+        }))
+    }
+
+    /// Each balancer, to be asked on so many threads.
+    pub(super) fn pickers(self: &Rc<Self>, threads: usize) -> Vec<(&'static str, Picker)> {
+        let names = self.board.balancers.iter().map(|(name, _)| *name).enumerate();
+        names
+            .map(|(at, name)| {
+                let arena = Rc::clone(self);
+                let picker: Picker = Box::new(move |picks| arena.pick(at, threads, picks));
+                (name, picker)
+            })
+            .collect()
+    }
+
+    /// One acquire on each thread, in each of which the balancer is asked so often.
+    fn pick(&self, balancer: usize, threads: usize, picks: u64) -> Result<f64> {
+        self.board.chosen.store(balancer, Relaxed);
+        self.asked.times.store(picks, Relaxed);
+        self.asked.nanos.store(0, Relaxed);
+        let begin = Arc::new(tokio::sync::Barrier::new(threads));
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (pool, begin) = (self.pool.clone(), Arc::clone(&begin));
+                self.runtime.spawn(async move {
+                    begin.wait().await;
+                    let lease = pool.acquire_within(PATIENCE).await;
+                    lease.map(pool_core::Lease::succeed)
+                })
+            })
+            .collect();
+        for worker in workers {
+            self.runtime.block_on(worker)??;
+        }
+        Ok(self.asked.nanos.load(Relaxed) as f64 / picks as f64)
+    }
+}
+
+/// Health checks come once, and then not within the run: they are no part of a choice.
 async fn pool(endpoints: usize, balancer: Arc<dyn Balancer>) -> Result<Pool<Numbers>> {
-    let mut builder = Pool::builder(PoolId::new("bench")?).balancer(balancer);
+    let mut config = PoolConfig::default();
+    config.health.interval = Duration::from_secs(24 * 3600);
+    let mut builder = Pool::builder(PoolId::new("bench")?)
+        .config(config)
+        .balancer(balancer);
+    let settings = EndpointConfig::default();
+    let slots = u64::from(settings.max_connections) * endpoints as u64;
     for number in 0..endpoints {
-        builder = builder.endpoint(
-            EndpointId::new(format!("e{number}"))?,
-            Numbers,
-            EndpointConfig::default(),
-        );
+        builder = builder.endpoint(EndpointId::new(format!("e{number}"))?, Numbers, settings.clone());
     }
     let pool = builder.build()?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while pool
-        .explain()
-        .iter()
-        .any(|endpoint| endpoint.not_usable.is_some())
-    {
-        if Instant::now() > deadline {
-            return Err(anyhow!("the pool did not come up within a minute"));
-        }
+    let deadline = Instant::now() + PATIENCE;
+    while pool.snapshot().slots_usable < slots {
+        ensure!(
+            Instant::now() < deadline,
+            "the pool of {endpoints} did not come up within {PATIENCE:?}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(pool)
-}
-
-/// One acquire on each thread, in each of which the balancer is asked so often.
-fn pick(runtime: &Runtime, pool: &Pool<Numbers>, asked: &Asked, threads: usize, picks: u64) -> Result<f64> {
-    asked.times.store(picks, Relaxed);
-    asked.nanos.store(0, Relaxed);
-    let begin = Arc::new(tokio::sync::Barrier::new(threads));
-    let workers: Vec<_> = (0..threads)
-        .map(|_| {
-            let (pool, begin) = (pool.clone(), Arc::clone(&begin));
-            runtime.spawn(async move {
-                begin.wait().await;
-                pool.acquire().await.map(pool_core::Lease::succeed)
-            })
-        })
-        .collect();
-    for worker in workers {
-        runtime.block_on(worker)??;
-    }
-    Ok(asked.nanos.load(Relaxed) as f64 / picks as f64)
 }

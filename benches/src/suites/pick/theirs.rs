@@ -20,8 +20,11 @@ use tower::{
 
 use super::{Make, Picker};
 
+pub(super) const EWMA: &str = "tower P2C, peak EWMA";
+pub(super) const PENDING: &str = "tower P2C, pending requests";
+
 pub(super) const PICKERS: [(&str, Make); 2] = [
-    ("tower P2C, peak EWMA", |endpoints, threads| {
+    (EWMA, |endpoints, threads| {
         picker(threads, move || {
             (0..endpoints)
                 // as linkerd has it
@@ -36,7 +39,7 @@ pub(super) const PICKERS: [(&str, Make); 2] = [
                 .collect()
         })
     }),
-    ("tower P2C, pending requests", |endpoints, threads| {
+    (PENDING, |endpoints, threads| {
         picker(threads, move || {
             (0..endpoints)
                 .map(|_| PendingRequests::new(Mock, CompleteOnResponse::default()))

@@ -357,7 +357,7 @@ pub(super) fn counts() -> Result<Vec<Column>> {
         let all = runtime.block_on(All::new(1))?;
         all.each(&mut names);
         let rows = names.0.into_iter().map(|pool| {
-            let count = callgrind::instructions("pool", &format!("{word}:{pool}"), COUNTED, None)?;
+            let count = callgrind::instructions("pool", &format!("{word}:{pool}"), COUNTED)?;
             Ok((pool, Series::new([count])))
         });
         columns.push(Column {

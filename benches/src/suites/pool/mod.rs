@@ -8,7 +8,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use self::cases::{Column, Work};
-use crate::frame::{Effort, Finding, Goal, Suite, Table, callgrind, goals};
+use crate::frame::{
+    Effort, Finding, Goal, Suite, Table, callgrind,
+    digest::{Cell, Line},
+    goals,
+};
 use sides::{OURS, YARDSTICK};
 
 /// The suite.
@@ -33,6 +37,23 @@ impl Suite for Pools {
 
     fn title(&self) -> &'static str {
         "Acquire and release"
+    }
+
+    fn packages(&self) -> &'static [&'static str] {
+        &["deadpool", "bb8", "mobc", "fast_pool", "tokio"]
+    }
+
+    fn digest(&self) -> Vec<Line> {
+        let all = |what, column: &str| {
+            Line::new(what, "ns", Cell::at(OURS, column))
+                .beside("deadpool with a wait time-out", Cell::at(YARDSTICK, column))
+                .beside("bb8", Cell::at("bb8", column))
+        };
+        vec![
+            all("acquire and release, one caller", "one caller"),
+            all("... 1,024 tasks on 16 connections, one thread", "1024 on 1"),
+            all("... the same on two threads", "1024 on 2"),
+        ]
     }
 
     fn run(&self, effort: &Effort) -> Result<Finding> {

@@ -16,7 +16,10 @@ mod tests;
 
 use anyhow::Result;
 
-use crate::frame::{Effort, Finding, Suite};
+use crate::frame::{
+    Effort, Finding, Suite,
+    digest::{Cell, Line},
+};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,28 @@ impl Suite for Traces {
 
     fn title(&self) -> &'static str {
         "Fault traces"
+    }
+
+    fn packages(&self) -> &'static [&'static str] {
+        &["tower", "tokio"]
+    }
+
+    fn digest(&self) -> Vec<Line> {
+        let p99 = |what, row: &str| {
+            Line::new(what, "ms", Cell::at(row, "p99 ms"))
+                .beside("best peer", Cell::at(row, "best peer").nth(1))
+                .beside("omniscient limit", Cell::at(row, "limit"))
+        };
+        vec![
+            p99("one of five nodes ten times as slow, p99", "slow-node"),
+            p99("latency of one doubles every 10 s, p99", "brown-out"),
+            Line::new(
+                "whole provider out, success",
+                "",
+                Cell::at("provider-out", "success"),
+            )
+            .beside("best peer", Cell::at("provider-out", "best peer")),
+        ]
     }
 
     fn run(&self, effort: &Effort) -> Result<Finding> {

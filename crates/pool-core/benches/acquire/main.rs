@@ -16,6 +16,7 @@
 mod fairness;
 mod instructions;
 mod load;
+mod numbers;
 mod table;
 
 use std::{
@@ -30,6 +31,7 @@ use std::{
 };
 
 use deadpool::managed::{self, Metrics, RecycleResult, Timeouts};
+use numbers::Numbers;
 use pool_core::*;
 use table::{heading, row};
 use tokio::{
@@ -42,40 +44,6 @@ const SLOTS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Connections are numbers, so that only the pools cost anything.
-#[derive(Debug)]
-struct Numbers;
-
-impl Endpoint for Numbers {
-    type Transport = ();
-    type Conn = u64;
-    type Error = Infallible;
-
-    async fn connect(&self, _: &ConnectCx) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn open(&self, _: &Arc<()>) -> Result<u64, Infallible> {
-        Ok(7)
-    }
-
-    fn is_clean(&self, _: &u64) -> bool {
-        true
-    }
-
-    async fn recycle(&self, _: &mut u64, _: &RecycleCx) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn check(&self, _: &CheckCx) -> Result<Report, Infallible> {
-        Ok(Report::fit(None))
-    }
-
-    fn classify(&self, error: &Infallible) -> Verdict {
-        match *error {}
-    }
-}
 
 impl managed::Manager for Numbers {
     type Type = u64;

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
@@ -19,36 +20,36 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::Failure;
-
-/// Makes this program the server.
-pub(crate) const ARGUMENT: &str = "--server";
+/// The case that makes this program the server.
+pub(super) const CASE: &str = "server";
 
 /// The server, as its client sees it. Ends with it.
-pub(crate) struct Served {
-    pub(crate) http1: SocketAddr,
-    pub(crate) http2: SocketAddr,
+pub(super) struct Served {
+    pub(super) http1: SocketAddr,
+    pub(super) http2: SocketAddr,
     child: Child,
     control: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Served {
-    pub(crate) fn start() -> Result<Self, Failure> {
+    pub(super) fn start() -> Result<Self> {
         // under valgrind `current_exe` would be valgrind
-        let program = std::env::args_os().next().ok_or("there is no program's name")?;
+        let program = std::env::args_os().next().context("there is no program's name")?;
         let mut child = Command::new(program)
-            .arg(ARGUMENT)
+            .args(["--only", "http", "--case", CASE, "--operations", "1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("the server has no pipes".into());
-        };
+        let (stdin, stdout) = child
+            .stdin
+            .take()
+            .zip(child.stdout.take())
+            .context("the server has no pipes")?;
         let mut stdout = BufReader::new(stdout);
         let mut line = || {
             let mut line = String::new();
             stdout.read_line(&mut line)?;
-            Ok::<_, Failure>(line.trim().to_owned())
+            Ok::<_, anyhow::Error>(line.trim().to_owned())
         };
         Ok(Self {
             http1: line()?.parse()?,
@@ -59,8 +60,8 @@ impl Served {
     }
 
     /// Connections that were opened to it.
-    pub(crate) fn opened(&self) -> Result<u64, Failure> {
-        let mut control = self.control.lock().map_err(|_| "a thread panicked")?;
+    pub(super) fn opened(&self) -> Result<u64> {
+        let mut control = self.control.lock().map_err(|_| anyhow!("a thread panicked"))?;
         control.0.write_all(b"\n")?;
         let mut line = String::new();
         control.1.read_line(&mut line)?;
@@ -76,7 +77,7 @@ impl Drop for Served {
 }
 
 /// The server's own process: prints its addresses, and for each line that it reads how many connections it has seen.
-pub(crate) fn main() -> Result<(), Failure> {
+pub(super) fn main() -> Result<()> {
     let opened = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&opened);
     std::thread::spawn(move || {
@@ -116,7 +117,7 @@ pub(crate) fn main() -> Result<(), Failure> {
 }
 
 /// One request after the other, by hand: what the server costs is missing to the client.
-async fn serve_http1(mut stream: TcpStream) -> Result<(), Failure> {
+async fn serve_http1(mut stream: TcpStream) -> Result<()> {
     let (mut read, mut answer) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
     loop {
         if let Some(end) = whole(&read) {
@@ -155,7 +156,7 @@ fn digits(text: &[u8]) -> &str {
     std::str::from_utf8(&text[..end]).unwrap_or_default()
 }
 
-async fn serve_http2(stream: TcpStream) -> Result<(), Failure> {
+async fn serve_http2(stream: TcpStream) -> Result<()> {
     let service = service_fn(|request: Request<Incoming>| async move {
         let read = request.into_body().collect().await?.to_bytes();
         let mut response = Response::new(Full::new(Bytes::from(body(&read))));

@@ -1,4 +1,4 @@
-//! Connections that are numbers, so that only the pools cost anything.
+//! Connections that are numbers, so that only the pools cost anything. Read by the package `benches` as well.
 
 use std::{convert::Infallible, sync::Arc};
 
