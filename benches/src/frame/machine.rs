@@ -5,7 +5,13 @@ use std::{fmt, fs, path::Path, process::Command, time::SystemTime};
 use serde::Serialize;
 
 /// Packages whose versions stand beside the figures.
-const VERSIONS: [&str; 3] = ["pool-core", "tokio", "tower"];
+const VERSIONS: [&str; 5] = [
+    "pool-core",
+    "tokio",
+    "tower",
+    "alloy-transport",
+    "pingora-load-balancing",
+];
 
 /// A machine, its compiler, the versions of the packages that were compared, and the day.
 #[derive(Clone, Debug, Serialize)]

@@ -1,5 +1,6 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
+pub mod live;
 mod numbers;
 pub mod pick;
 pub mod pool;
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Box<dyn Suite>> {
         Box::new(pick::Picks),
         Box::new(validate::Validation),
         Box::new(trace::Traces),
+        Box::new(live::Live),
     ]
 }
 

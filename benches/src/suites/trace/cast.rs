@@ -10,6 +10,8 @@ pub(crate) const RED: RGBColor = RGBColor(200, 40, 40);
 pub(crate) const GREEN: RGBColor = RGBColor(60, 150, 60);
 pub(crate) const GREY: RGBColor = RGBColor(150, 150, 150);
 pub(crate) const BLACK: RGBColor = RGBColor(0, 0, 0);
+pub(crate) const PINK: RGBColor = RGBColor(220, 90, 160);
+pub(crate) const VIOLET: RGBColor = RGBColor(130, 60, 170);
 
 /// Who plays which part, and how it is drawn.
 #[derive(Clone, Debug)]
