@@ -6,6 +6,7 @@
 
 mod contestant;
 mod contestants;
+mod files;
 mod machine;
 mod play;
 mod scenario;
@@ -31,8 +32,9 @@ use super::trace::{
 };
 use crate::frame::{Effort, Finding, Suite};
 
-/// Traces that run at once, all of them: nodes and callers sleep most of the time, and so a run takes minutes and not an hour.
-const LANES: usize = 9;
+/// Traces that run at once: nodes and callers sleep most of the time, and so a run takes minutes and not an hour. With nine
+/// of them two threads have too much to do.
+const LANES: usize = 5;
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,7 @@ impl Suite for Live {
                 effort.filter.as_deref().unwrap_or_default()
             );
         }
+        files::allow()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (outcomes, strain) = runtime.block_on(rounds(wanted, effort))?;
         let mut finding = report::find(&outcomes, &cast())?;
