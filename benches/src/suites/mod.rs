@@ -1,6 +1,7 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
 pub mod http;
+pub mod live;
 #[path = "../../../crates/pool-core/benches/acquire/numbers.rs"]
 mod numbers;
 pub mod pick;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Box<dyn Suite>> {
         Box::new(http::Calls),
         Box::new(validate::Validation),
         Box::new(trace::Traces),
+        Box::new(live::Live),
     ]
 }
 

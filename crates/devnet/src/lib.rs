@@ -48,8 +48,8 @@ mod view;
 pub use chain::{Chain, ChainConfig, ChainError, Dialect};
 pub use escrow::{escrow_address, order_created_topic, secret_revealed_topic};
 pub use faults::{
-    Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, InvalidFaults, Latency, Quota, RpcError,
-    Tail, TlsHandshake, TooManyRequests, Truncate, TruncateStyle, When,
+    Capacity, Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, InvalidFaults, Latency, Quota,
+    RpcError, Tail, TlsHandshake, TooManyRequests, Truncate, TruncateStyle, When,
 };
 pub use node::{Node, NodeConfig, Stats};
 pub use test_ca::{TestCa, Validity};

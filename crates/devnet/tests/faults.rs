@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{Client, evm_chain, once, start, start_with};
 use devnet::{
-    Delay, Faults, Garbage, HttpBody, HttpError, Latency, Node, NodeConfig, Quota, RpcError, TooManyRequests,
-    Truncate, TruncateStyle, When,
+    Capacity, Delay, Faults, Garbage, HttpBody, HttpError, Latency, Node, NodeConfig, Quota, RpcError,
+    TooManyRequests, Truncate, TruncateStyle, When,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
@@ -60,6 +60,40 @@ async fn latency_delays_the_answer() {
     );
     once(&node, "eth_chainId").await.unwrap();
     assert_eq!(node.stats().faults["latency"], 1);
+}
+
+#[tokio::test]
+async fn a_full_node_lets_wait_and_then_refuses() {
+    let ms = 300.0;
+    let node = start_with(Faults {
+        capacity: Some(Capacity { slots: 1, queue: 1 }),
+        latency: Some(Latency::new(Delay::Constant { ms })),
+        ..Faults::default()
+    })
+    .await;
+    let before = Instant::now();
+    let (first, second, third) = tokio::join!(
+        once(&node, "eth_chainId"),
+        once(&node, "eth_chainId"),
+        once(&node, "eth_chainId")
+    );
+    assert!(
+        before.elapsed() >= Duration::from_millis(600),
+        "one after the other"
+    );
+    let mut seen: Vec<_> = [first, second, third].into_iter().map(Result::unwrap).collect();
+    seen.sort_by_key(|seen| seen.status);
+    assert_eq!(
+        seen.iter().map(|seen| seen.status).collect::<Vec<_>>(),
+        [200, 200, 429]
+    );
+    assert_eq!(seen[2].header("retry-after"), None);
+    assert_eq!(node.stats().faults["capacity"], 1);
+    let none = Faults {
+        capacity: Some(Capacity { slots: 0, queue: 9 }),
+        ..Faults::default()
+    };
+    assert!(node.set_faults(none).is_err());
 }
 
 #[tokio::test]

@@ -1,21 +1,26 @@
 //! The suite `trace`: all contestants through the same faults, in simulated time.
 
+pub(super) mod cast;
 mod chance;
-mod contestant;
-mod contestants;
+pub(super) mod contestant;
+pub(super) mod contestants;
 mod measures;
-mod node;
-mod outcome;
+pub(super) mod node;
+pub(super) mod outcome;
 mod plot;
-mod report;
-mod scenario;
-mod score;
-mod simulate;
+pub(super) mod report;
+pub(super) mod scenario;
+pub(super) mod score;
+pub(super) mod simulate;
 #[cfg(test)]
 mod tests;
 
 use anyhow::Result;
 
+use self::{
+    cast::{BLACK, Cast, GREEN, GREY, ORANGE, OURS, RED},
+    contestant::Contestant,
+};
 use crate::frame::{
     Effort, Finding, Suite,
     digest::{Cell, Line},
@@ -63,6 +68,30 @@ impl Suite for Traces {
             .filter(|scenario| effort.wants(scenario.name))
             .collect();
         let outcomes = outcome::of_all(wanted, &contestants::all(), effort)?;
-        report::find(&outcomes)
+        report::find(&outcomes, &cast())
+    }
+}
+
+/// Who is shown how. The recommended configuration's twin is the same but for its hedges.
+fn cast() -> Cast {
+    let recommended = contestants::recommended();
+    let mut twin = recommended;
+    twin.hedged = !twin.hedged;
+    let peers = [
+        ("tower P2C peak EWMA", ORANGE),
+        ("tower P2C peak EWMA + retry", RED),
+        ("least requests", GREEN),
+        ("round robin", GREY),
+        ("omniscient", BLACK),
+    ];
+    let peers = peers.map(|(name, colour)| (name.to_owned(), colour));
+    let ours = [(twin.name(), OURS[1]), (recommended.name(), OURS[0])];
+    Cast {
+        suite: "trace",
+        heading: "",
+        recommended: recommended.name(),
+        default: contestants::default().name(),
+        lines: peers.into_iter().chain(ours).collect(),
+        latencies: (20.0, 6_000.0),
     }
 }

@@ -8,27 +8,17 @@ use plotters::{
 };
 
 use super::{
-    contestant::{Contestant, Side},
-    contestants,
+    cast::{BLACK, Cast, OURS},
+    contestant::Side,
     outcome::{Entrant, Outcome},
-    scenario::WARM_UP,
-    score::{STEP_MS, quantiles},
+    score::quantiles,
 };
 use crate::frame::Image;
 
-/// Milliseconds that are shown: below the fastest answer, above the deadline.
-const LATENCIES: (f64, f64) = (20.0, 6_000.0);
 const SIZE: (u32, u32) = (1_260, 380);
 const FONT: &str = "sans-serif";
-/// Lines: what they show, and their colour. Ours and its twin without hedges come first.
-const LINES: [(&str, RGBColor); 5] = [
-    ("tower P2C peak EWMA", RGBColor(230, 120, 0)),
-    ("tower P2C peak EWMA + retry", RGBColor(200, 40, 40)),
-    ("least requests", RGBColor(60, 150, 60)),
-    ("round robin", RGBColor(150, 150, 150)),
-    ("omniscient", RGBColor(0, 0, 0)),
-];
-const OURS: [RGBColor; 2] = [RGBColor(20, 60, 200), RGBColor(120, 170, 240)];
+/// Calls of nodes for each call that are shown, unless somebody makes more.
+const COSTS: (f64, f64) = (0.98, 1.16);
 
 /// plotters' own error: the backend writes into a string, and cannot fail.
 type Failure = DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
@@ -38,49 +28,45 @@ type Latency = plotters::coord::combinators::LogCoord<f64>;
 type Over<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, Latency>>;
 
 /// The picture of a trace.
-pub(crate) fn draw(outcome: &Outcome) -> Result<Image> {
+pub(crate) fn draw(outcome: &Outcome, cast: &Cast) -> Result<Image> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        panels(&area, outcome).map_err(|error| anyhow!("can't draw {}: {error}", outcome.scenario.name))?;
+        panels(&area, outcome, cast)
+            .map_err(|error| anyhow!("can't draw {}: {error}", outcome.scenario.name))?;
     }
     Ok(Image {
-        name: format!("trace-{}.svg", outcome.scenario.name),
+        name: format!("{}-{}.svg", cast.suite, outcome.scenario.name),
         svg,
     })
 }
 
-fn panels(area: &Area<'_>, outcome: &Outcome) -> Drawn {
+fn panels(area: &Area<'_>, outcome: &Outcome, cast: &Cast) -> Drawn {
     area.fill(&WHITE)?;
     let (time, rest) = area.split_horizontally(500);
     let (distribution, cost) = rest.split_horizontally(400);
-    let shown = lines(outcome);
-    over_time(&time, outcome, &shown)?;
-    distributions(&distribution, &shown)?;
-    costs(&cost, outcome, &shown)?;
+    let of = |(name, colour): &(String, RGBColor)| Some((outcome.of(name)?, *colour));
+    let shown: Vec<_> = cast.lines.iter().filter_map(of).collect();
+    over_time(&time, outcome, &shown, cast)?;
+    distributions(&distribution, &shown, cast)?;
+    costs(&cost, outcome, &shown, cast)?;
     area.present()?;
     Ok(())
 }
 
-/// Whose lines are drawn, the most important last, so that it lies on top.
-fn lines(outcome: &Outcome) -> Vec<(&Entrant, RGBColor)> {
-    let mut ours = contestants::recommended();
-    let named = ours.name();
-    ours.hedged = !ours.hedged;
-    let own = [(ours.name(), OURS[1]), (named, OURS[0])];
-    let peers = LINES.into_iter().map(|(name, colour)| (name.to_owned(), colour));
-    let all = peers.chain(own);
-    all.filter_map(|(name, colour)| Some((outcome.of(&name)?, colour)))
-        .collect()
-}
-
-fn over_time(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)]) -> Drawn {
-    let end = outcome.scenario.until as f64 / 1_000.0;
-    let mut chart = chart(area, "p99 over time (ms)", WARM_UP as f64 / 1_000.0, end)?;
+fn over_time(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)], cast: &Cast) -> Drawn {
+    let (begin, end) = (outcome.scenario.warm_up, outcome.scenario.until);
+    let mut chart = chart(
+        area,
+        "p99 over time (ms)",
+        begin as f64 / 1_000.0,
+        end as f64 / 1_000.0,
+        cast.latencies,
+    )?;
     let (from, to) = outcome.scenario.window;
     let window = [
-        (from as f64 / 1_000.0, LATENCIES.0),
-        (to as f64 / 1_000.0, LATENCIES.1),
+        (from as f64 / 1_000.0, cast.latencies.0),
+        (to as f64 / 1_000.0, cast.latencies.1),
     ];
     chart.draw_series([Rectangle::new(window, RGBColor(240, 240, 225).filled())])?;
     chart
@@ -91,7 +77,7 @@ fn over_time(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)])
     for (entrant, colour) in shown {
         let bins = entrant.scores.first().map_or(0, |score| score.over_time.len());
         let points = (0..bins).map(|bin| {
-            let second = (WARM_UP + bin as u64 * STEP_MS) as f64 / 1_000.0;
+            let second = (begin + bin as u64 * outcome.scenario.step) as f64 / 1_000.0;
             (
                 second,
                 entrant.median(|score| score.over_time.get(bin).copied().unwrap_or(f64::NAN)),
@@ -103,8 +89,14 @@ fn over_time(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)])
     Ok(())
 }
 
-fn distributions(area: &Area<'_>, shown: &[(&Entrant, RGBColor)]) -> Drawn {
-    let mut chart = chart(area, "latency below which so many lie (ms)", 0.0, 3.0)?;
+fn distributions(area: &Area<'_>, shown: &[(&Entrant, RGBColor)], cast: &Cast) -> Drawn {
+    let mut chart = chart(
+        area,
+        "latency below which so many lie (ms)",
+        0.0,
+        3.0,
+        cast.latencies,
+    )?;
     let share = |nines: &f64| format!("{} %", 100.0 * (1.0 - 10_f64.powf(-nines)));
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT)
@@ -114,7 +106,7 @@ fn distributions(area: &Area<'_>, shown: &[(&Entrant, RGBColor)]) -> Drawn {
     for (entrant, colour) in shown {
         let points = quantiles().enumerate().map(|(at, share)| {
             let latency = entrant.median(|score| score.distribution.get(at).copied().unwrap_or(f64::NAN));
-            (-(1.0 - share).log10(), latency.max(LATENCIES.0))
+            (-(1.0 - share).log10(), latency.max(cast.latencies.0))
         });
         let line = LineSeries::new(points, stroke(*colour));
         let label = chart.draw_series(line)?.label(entrant.name.clone());
@@ -130,8 +122,19 @@ fn distributions(area: &Area<'_>, shown: &[(&Entrant, RGBColor)]) -> Drawn {
     Ok(())
 }
 
-fn costs(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)]) -> Drawn {
-    let mut chart = chart(area, "p99 (ms) by calls of nodes for each call", 0.98, 1.16)?;
+fn costs(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)], cast: &Cast) -> Drawn {
+    let dearest = outcome
+        .results
+        .iter()
+        .map(|entrant| entrant.median(|score| score.cost));
+    let dearest = dearest.fold(COSTS.1, |most, cost| most.max(1.05 * cost));
+    let mut chart = chart(
+        area,
+        "p99 (ms) by calls of nodes for each call",
+        COSTS.0,
+        dearest,
+        cast.latencies,
+    )?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -168,14 +171,20 @@ fn costs(area: &Area<'_>, outcome: &Outcome, shown: &[(&Entrant, RGBColor)]) -> 
 }
 
 /// A chart with latencies upwards.
-fn chart<'a, 'b>(area: &'a Area<'b>, title: &str, from: f64, to: f64) -> Result<Over<'a, 'b>, Failure> {
+fn chart<'a, 'b>(
+    area: &'a Area<'b>,
+    title: &str,
+    from: f64,
+    to: f64,
+    latencies: (f64, f64),
+) -> Result<Over<'a, 'b>, Failure> {
     let mut builder = ChartBuilder::on(area);
     builder
         .caption(title, (FONT, 15))
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(44);
-    builder.build_cartesian_2d(from..to, (LATENCIES.0..LATENCIES.1).log_scale())
+    builder.build_cartesian_2d(from..to, (latencies.0..latencies.1).log_scale())
 }
 
 fn stroke(colour: RGBColor) -> ShapeStyle {

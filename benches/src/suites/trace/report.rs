@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    contestant::{Contestant, Side},
-    contestants,
+    cast::Cast,
+    contestant::Side,
     measures::Verdict,
     outcome::{Entrant, Outcome},
     plot,
@@ -16,20 +16,19 @@ use super::{
 use crate::frame::{Finding, Series, Table};
 
 /// Text, figures and pictures of all traces.
-pub(crate) fn find(outcomes: &[Outcome]) -> Result<Finding> {
-    let named = contestants::recommended().name();
+pub(crate) fn find(outcomes: &[Outcome], cast: &Cast) -> Result<Finding> {
     let mut text = String::new();
-    let met = reached(&mut text, outcomes, &named)?;
-    configurations(&mut text, outcomes, &named)?;
+    let met = reached(&mut text, outcomes, &cast.recommended)?;
+    configurations(&mut text, outcomes, cast)?;
     let mut images = Vec::new();
     for outcome in outcomes {
-        let image = plot::draw(outcome)?;
-        trace(&mut text, outcome, &image.name, &named)?;
+        let image = plot::draw(outcome, cast)?;
+        trace(&mut text, outcome, &image.name, cast)?;
         images.push(image);
     }
     let traces = outcomes
         .iter()
-        .map(|outcome| (outcome.scenario.name.to_owned(), figures(outcome, &named)));
+        .map(|outcome| (outcome.scenario.name.to_owned(), figures(outcome, cast)));
     Ok(Finding {
         text,
         value: Value::Object(traces.collect()),
@@ -99,7 +98,7 @@ fn missed(verdict: &Verdict) -> String {
 }
 
 /// Our configurations over all traces.
-fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<()> {
+fn configurations(text: &mut String, outcomes: &[Outcome], cast: &Cast) -> Result<()> {
     let Some(first) = outcomes.first() else {
         return Ok(());
     };
@@ -138,7 +137,7 @@ fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Resul
         let met = count(Verdict::is_met);
         let typical = ratio(|score| score.p99);
         let row = [
-            emphasised(&ours.name, named),
+            emphasised(&ours.name, cast),
             met.to_string(),
             count(|verdict| verdict.near_limit).to_string(),
             format!("{typical:.2}"),
@@ -160,17 +159,17 @@ fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Resul
     Ok(())
 }
 
-fn emphasised(name: &str, named: &str) -> String {
-    if name == named {
+fn emphasised(name: &str, cast: &Cast) -> String {
+    if name == cast.recommended {
         format!("**{name}** (recommended)")
-    } else if name == contestants::default().name() {
+    } else if name == cast.default {
         format!("{name} (default)")
     } else {
         name.to_owned()
     }
 }
 
-fn trace(text: &mut String, outcome: &Outcome, image: &str, named: &str) -> Result<()> {
+fn trace(text: &mut String, outcome: &Outcome, image: &str, cast: &Cast) -> Result<()> {
     let (scenario, rounds) = (
         &outcome.scenario,
         outcome.results.first().map_or(0, |one| one.scores.len()),
@@ -190,7 +189,7 @@ fn trace(text: &mut String, outcome: &Outcome, image: &str, named: &str) -> Resu
     for entrant in &outcome.results {
         let (low, high) = entrant.series(|score| score.p99).spread();
         table.row([
-            emphasised(&entrant.name, named),
+            emphasised(&entrant.name, cast),
             percent(entrant.median(|score| score.success)),
             percent(entrant.median(|score| score.wrong)),
             format!("{:.0}", entrant.median(|score| score.p50)),
@@ -204,8 +203,9 @@ fn trace(text: &mut String, outcome: &Outcome, image: &str, named: &str) -> Resu
     }
     writeln!(
         text,
-        "### {name}\n\n{what}.\n\n![p99 over time, distribution of latencies, cost against p99](images/bench/{image})\n\n\
+        "### {heading}{name}\n\n{what}.\n\n![p99 over time, distribution of latencies, cost against p99](images/bench/{image})\n\n\
          <details><summary>All contestants, medians of {rounds} rounds</summary>\n\n{table}\n</details>\n",
+        heading = cast.heading,
         name = scenario.name,
         what = capitalised(scenario.what),
     )?;
@@ -234,15 +234,15 @@ fn seconds(seconds: f64) -> String {
 }
 
 /// All figures of a trace, for programs: of each, every round.
-fn figures(outcome: &Outcome, named: &str) -> Value {
+fn figures(outcome: &Outcome, cast: &Cast) -> Value {
     let of = |entrant: &Entrant, figure: fn(&Score) -> f64| {
         // JSON knows no infinity; what never happened is null, and so is what does not apply
         json!(entrant.series(figure).rounds())
     };
     let entrant = |entrant: &Entrant| {
         let figures = json!({
-            "recommended": entrant.name == named,
-            "default": entrant.name == contestants::default().name(),
+            "recommended": entrant.name == cast.recommended,
+            "default": entrant.name == cast.default,
             "success": of(entrant, |score| score.success),
             "wrong": of(entrant, |score| score.wrong),
             "p50_ms": of(entrant, |score| score.p50),

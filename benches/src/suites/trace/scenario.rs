@@ -2,8 +2,10 @@
 
 use super::node::{Effect, Fault, Spec};
 
-/// Callers begin so long before anything is measured, so that estimates are no longer guesses.
-pub(crate) const WARM_UP: u64 = 10_000;
+/// See [`Scenario::warm_up`].
+const WARM_UP: u64 = 10_000;
+/// See [`Scenario::step`].
+const STEP: u64 = 2_000;
 /// Calls a second, unless a trace says otherwise: a third of what the five nodes can do.
 const RATE: f64 = 150.0;
 
@@ -25,8 +27,12 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// What happens, in a sentence.
     pub(crate) what: &'static str,
+    /// Callers begin so many milliseconds before anything is measured, so that estimates are no longer guesses.
+    pub(crate) warm_up: u64,
     /// Its end, in milliseconds.
     pub(crate) until: u64,
+    /// Resolution of what is plotted over time, in milliseconds.
+    pub(crate) step: u64,
     /// Calls a second.
     pub(crate) rate: f64,
     /// When there are more.
@@ -44,7 +50,9 @@ impl Scenario {
         Self {
             name,
             what,
+            warm_up: WARM_UP,
             until: until_s * 1_000,
+            step: STEP,
             rate: RATE,
             bursts: Vec::new(),
             nodes: (0..5).map(|id| node(4, id)).collect(),

@@ -2,12 +2,10 @@
 
 use super::{
     contestant::DEADLINE,
-    scenario::{Scenario, WARM_UP},
+    scenario::Scenario,
     simulate::{End, Record, Run},
 };
 
-/// Resolution of what is plotted over time.
-pub(crate) const STEP_MS: u64 = 2_000;
 /// A node was left when it gets less than this share of an even share, over a second.
 const LEFT: f64 = 0.25;
 /// And it is back when it gets this again.
@@ -50,7 +48,7 @@ impl Score {
         let measured: Vec<&Record> = run
             .records
             .iter()
-            .filter(|record| record.due >= WARM_UP)
+            .filter(|record| record.due >= scenario.warm_up)
             .collect();
         let all = measured.len() as f64;
         let share = |end| measured.iter().filter(|record| record.end == end).count() as f64 / all;
@@ -106,9 +104,10 @@ fn quantile(sorted: &[u64], share: f64) -> f64 {
 }
 
 fn over_time(scenario: &Scenario, measured: &[&Record]) -> Vec<f64> {
-    let mut bins = vec![Vec::new(); ((scenario.until - WARM_UP) / STEP_MS) as usize];
+    let (begin, step) = (scenario.warm_up, scenario.step);
+    let mut bins = vec![Vec::new(); ((scenario.until - begin) / step) as usize];
     for record in measured {
-        if let Some(bin) = bins.get_mut(((record.due - WARM_UP) / STEP_MS) as usize) {
+        if let Some(bin) = bins.get_mut(((record.due - begin) / step) as usize) {
             bin.push(time(record));
         }
     }
@@ -146,7 +145,7 @@ fn imbalance(scenario: &Scenario, run: &Run) -> f64 {
         .filter_map(|node| node.joins)
         .max()
         .unwrap_or(0);
-    let begins = WARM_UP.max(joined) / 1_000;
+    let begins = scenario.warm_up.max(joined) / 1_000;
     let quiet = |second: &u64| !(scenario.window.0..scenario.window.1).contains(&(second * 1_000));
     let seconds: Vec<usize> = (begins..scenario.until / 1_000)
         .filter(quiet)
@@ -189,7 +188,7 @@ mod tests {
     #[test]
     fn a_failure_counts_as_the_deadline_however_fast_it_came() {
         let record = |end| Record {
-            due: WARM_UP,
+            due: scenario().warm_up,
             took: 2,
             end,
         };
@@ -220,7 +219,7 @@ mod tests {
         );
         let run = Run {
             records: vec![Record {
-                due: WARM_UP,
+                due: scenario().warm_up,
                 took: 1,
                 end: End::Right,
             }],

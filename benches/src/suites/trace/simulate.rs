@@ -41,7 +41,7 @@ pub(crate) struct Run {
 }
 
 /// When calls come, the same for every contestant.
-fn arrivals(scenario: &Scenario, seed: u64) -> Vec<u64> {
+pub(crate) fn arrivals(scenario: &Scenario, seed: u64) -> Vec<u64> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut now = 0.0;
     let mut arrivals = Vec::new();

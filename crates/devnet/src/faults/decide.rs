@@ -10,6 +10,7 @@ use crate::rpc::ErrorObject;
 /// The faults as counted in [`crate::Stats::faults`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    Capacity,
     Latency,
     Reset,
     Hang,
@@ -27,6 +28,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Capacity => "capacity",
             Self::Latency => "latency",
             Self::Reset => "reset",
             Self::Hang => "hang",

@@ -1,10 +1,12 @@
 //! Everything a node can be told to do wrong.
 
+mod capacity;
 mod decide;
 mod latency;
 mod quota;
 mod validate;
 
+pub(crate) use capacity::Works;
 pub(crate) use decide::{CallFault, Kind, Plan, Reply, decide};
 pub use latency::{Delay, Latency, Tail};
 pub(crate) use quota::Bucket;
@@ -17,6 +19,7 @@ pub use validate::InvalidFaults;
 /// # Which fault wins
 /// For every HTTP request, in this order:
 ///
+/// 0. [`capacity`](Self::capacity) lets it wait for its turn, or refuses it.
 /// 1. [`latency`](Self::latency) delays whatever comes next, be it an answer or a reset.
 /// 2. [`reset`](Self::reset), then [`hang`](Self::hang): there is no answer at all.
 /// 3. [`quota`](Self::quota), then [`too_many_requests`](Self::too_many_requests), then the first of
@@ -33,6 +36,8 @@ pub use validate::InvalidFaults;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Faults {
+    /// Works on so many requests at once.
+    pub capacity: Option<Capacity>,
     /// Answers late.
     pub latency: Option<Latency>,
     /// Closes the connection with a TCP RST instead of answering; whatever else an HTTP/2 connection carries goes with it.
@@ -113,6 +118,20 @@ impl When {
             ..Self::default()
         }
     }
+}
+
+/// See [`Faults::capacity`]. A request takes a slot for as long as [`Faults::latency`] says, which so becomes the time that
+/// the node works on it. A client that goes away gives its place back. When the capacity is set anew, what is there already
+/// keeps its places in the old one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// Requests that are worked on at once; at least 1. A batch is one.
+    pub slots: u32,
+    /// Requests that wait for that, in the order in which they came; one more is answered by 429 at once, without
+    /// `Retry-After`. By default none.
+    #[serde(default)]
+    pub queue: u32,
 }
 
 /// See [`Faults::quota`]. A token bucket that is full when the fault is set.

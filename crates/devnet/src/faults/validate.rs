@@ -26,6 +26,12 @@ impl Faults {
         for (field, when) in self.whens() {
             check_when(&field, when)?;
         }
+        if self.capacity.as_ref().is_some_and(|capacity| capacity.slots == 0) {
+            return refuse(
+                "capacity.slots is 0: it must be at least 1 (use hang for a node that does nothing)"
+                    .to_owned(),
+            );
+        }
         if let Some(latency) = &self.latency {
             check_latency(latency)?;
         }

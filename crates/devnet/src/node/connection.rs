@@ -23,7 +23,7 @@ use super::state::State;
 use super::transport::{Cut, FaultyStream, Transport};
 use crate::chain::Dialect;
 use crate::comet;
-use crate::faults::{Kind, Plan, Reply};
+use crate::faults::{HttpBody, Kind, Plan, Reply, Works};
 use crate::rpc::Request;
 
 /// The largest request body that is read, as geth limits it.
@@ -106,10 +106,8 @@ async fn answer(request: http::Request<Incoming>, session: &Session) -> Result<R
         Ok(asked) => asked,
         Err(refused) => return Ok(refused),
     };
-    let plan = state.plan(&asked.methods(), Instant::now());
-    if !plan.delay.is_zero() {
-        tokio::time::sleep(plan.delay).await;
-    }
+    let mut plan = state.plan(&asked.methods(), Instant::now());
+    work(&mut plan, state).await;
     let response = match &plan.reply {
         Reply::Reset => {
             cut.reset();
@@ -137,6 +135,29 @@ async fn answer(request: http::Request<Incoming>, session: &Session) -> Result<R
         _ => {}
     }
     Ok(response)
+}
+
+/// Takes the time that the plan takes, once there is a slot; or makes a refusal of it.
+async fn work(plan: &mut Plan, state: &State) {
+    let works = state.works();
+    let place = works.as_ref().map(Works::enter);
+    if matches!(place, Some(None)) {
+        state.counters.count_fault(Kind::Capacity);
+        plan.reply = Reply::Http {
+            status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            retry_after: None,
+            body: HttpBody::RpcError,
+        };
+        return;
+    }
+    let place = place.flatten();
+    let _slot = match &place {
+        Some(place) => place.turn().await,
+        None => None,
+    };
+    if !plan.delay.is_zero() {
+        tokio::time::sleep(plan.delay).await;
+    }
 }
 
 fn respond(plan: &Plan, asked: &Asked, state: &State) -> Response<ReplyBody> {

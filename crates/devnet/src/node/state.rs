@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::listener::Gate;
 use super::stats::{Counters, Stats};
 use crate::chain::Chain;
-use crate::faults::{self, Bucket, Faults, HandshakeStyle, InvalidFaults, Kind, Plan};
+use crate::faults::{self, Bucket, Faults, HandshakeStyle, InvalidFaults, Kind, Plan, Works};
 use crate::tls::Tls;
 use crate::view::View;
 
@@ -29,6 +29,7 @@ struct Switches {
     /// The height at which the head froze.
     frozen_at: Option<u64>,
     bucket: Option<Bucket>,
+    works: Option<Arc<Works>>,
     rng: fastrand::Rng,
 }
 
@@ -39,6 +40,7 @@ impl State {
             faults: Faults::default(),
             frozen_at: None,
             bucket: None,
+            works: None,
             rng,
         };
         Self {
@@ -80,6 +82,9 @@ impl State {
         if faults.quota != switches.faults.quota {
             switches.bucket = faults.quota.as_ref().map(|quota| Bucket::full(quota, now));
         }
+        if faults.capacity != switches.faults.capacity {
+            switches.works = faults.capacity.as_ref().map(Works::new);
+        }
         gate.set_refusing(faults.refuse);
         switches.faults = faults.clone();
         Ok(faults)
@@ -95,6 +100,11 @@ impl State {
         drop(switches);
         self.counters.count_request(methods, &plan.injected);
         plan
+    }
+
+    /// Where requests are worked on, if their number is limited.
+    pub(super) fn works(&self) -> Option<Arc<Works>> {
+        self.lock().works.clone()
     }
 
     /// Decides whether the TLS handshake of a new connection is spoilt, and counts it.
