@@ -28,7 +28,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell in the row that begins with `row` in its first column, under the heading `column`.
+    /// The cell in the row that begins with `row` in its first column, under the heading `column`; a remark in brackets behind
+    /// it does not count.
     pub fn at(row: impl Into<String>, column: impl Into<String>) -> Self {
         Self {
             after: None,
@@ -207,7 +208,8 @@ fn find<'a>(tables: &[Found<'a>], cell: &Cell) -> Option<&'a str> {
     };
     tables.iter().filter(wanted).find_map(|table| {
         let heads = table.rows.first()?.iter().enumerate();
-        let mut columns = heads.filter(|(_, head)| **head == cell.column);
+        let without_remark = |head: &str| head.split(" (").next() == Some(cell.column.as_str());
+        let mut columns = heads.filter(|(_, head)| **head == cell.column || without_remark(head));
         let (column, _) = columns.nth(cell.nth)?;
         // behind the heading lies the rule
         let row = table
@@ -240,7 +242,7 @@ mod tests {
 
     const README: &str = "# Ours\n\n<!-- bench figures: begin, written by `cargo xtask bench` -->\n<!-- bench figures: end -->\n\nBy hand.\n";
     const PAGE: &str = "# Page\n\n## All the pools\n\n<!-- bench pool: begin, written by `cargo xtask bench` -->\n\nMeasured.\n\n\
-        Nanoseconds:\n\n|  | one | many |\n| --- | ---: | ---: |\n| them | 20 (1.00; 1.00-1.00) | 30 |\n| **us** | 10 (0.50; 0.49-0.51) | 15 |\n\n\
+        Nanoseconds:\n\n|  | one | many (of 16) |\n| --- | ---: | ---: |\n| them | 20 (1.00; 1.00-1.00) | 30 |\n| **us** | 10 (0.50; 0.49-0.51) | 15 |\n\n\
         Instructions\nof all:\n\n|  | one |\n| --- | ---: |\n| **us** | 111 |\n\n<!-- bench pool: end -->\n";
 
     fn lines(cell: Cell) -> Vec<(&'static str, Vec<Line>)> {
@@ -259,6 +261,11 @@ mod tests {
         assert_eq!(
             row(PAGE, Cell::at("**us**", "one")).unwrap(),
             "| acquire | 10 ns | them: 20 ns | [pool](docs/benchmarks.md#all-the-pools) |"
+        );
+        assert!(
+            row(PAGE, Cell::at("**us**", "many"))
+                .unwrap()
+                .contains("| 15 ns |")
         );
         let below = row(PAGE, Cell::at("**us**", "one").after("Instructions")).unwrap();
         assert!(below.contains("| 111 ns |"), "{below}");
