@@ -12,7 +12,8 @@ use super::{
     document::{between, replace_between},
 };
 
-/// What a reader of the README sees in place of a figure that nobody has measured.
+/// What a reader of the README sees in place of a figure that nobody has measured, and what a suite writes in the cell of one
+/// that can't be measured on this machine.
 pub const NOT_MEASURED: &str = "**not measured**";
 
 /// The marks in the README.
@@ -28,7 +29,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell in the row that begins with `row` in its first column, under the heading `column`.
+    /// The cell in the row that begins with `row` in its first column, under the heading `column`; a remark in brackets behind
+    /// it does not count.
     pub fn at(row: impl Into<String>, column: impl Into<String>) -> Self {
         Self {
             after: None,
@@ -124,6 +126,9 @@ pub fn digest(readme: &str, page: &str, lines: &[(&'static str, Vec<Line>)]) -> 
                 }
                 let text = find(&tables, cell)
                     .with_context(|| format!("suite {suite}, \"{}\": the page has no {cell}", line.what))?;
+                if text == NOT_MEASURED {
+                    return Ok(NOT_MEASURED.to_owned());
+                }
                 let figure = text.split(" (").next().unwrap_or(text);
                 Ok::<_, anyhow::Error>(format!("{figure} {}", line.unit).trim_end().to_owned())
             };
@@ -207,7 +212,8 @@ fn find<'a>(tables: &[Found<'a>], cell: &Cell) -> Option<&'a str> {
     };
     tables.iter().filter(wanted).find_map(|table| {
         let heads = table.rows.first()?.iter().enumerate();
-        let mut columns = heads.filter(|(_, head)| **head == cell.column);
+        let without_remark = |head: &str| head.split(" (").next() == Some(cell.column.as_str());
+        let mut columns = heads.filter(|(_, head)| **head == cell.column || without_remark(head));
         let (column, _) = columns.nth(cell.nth)?;
         // behind the heading lies the rule
         let row = table
@@ -240,7 +246,7 @@ mod tests {
 
     const README: &str = "# Ours\n\n<!-- bench figures: begin, written by `cargo xtask bench` -->\n<!-- bench figures: end -->\n\nBy hand.\n";
     const PAGE: &str = "# Page\n\n## All the pools\n\n<!-- bench pool: begin, written by `cargo xtask bench` -->\n\nMeasured.\n\n\
-        Nanoseconds:\n\n|  | one | many |\n| --- | ---: | ---: |\n| them | 20 (1.00; 1.00-1.00) | 30 |\n| **us** | 10 (0.50; 0.49-0.51) | 15 |\n\n\
+        Nanoseconds:\n\n|  | one | many (of 16) |\n| --- | ---: | ---: |\n| them | 20 (1.00; 1.00-1.00) | 30 |\n| **us** | 10 (0.50; 0.49-0.51) | 15 |\n\n\
         Instructions\nof all:\n\n|  | one |\n| --- | ---: |\n| **us** | 111 |\n\n<!-- bench pool: end -->\n";
 
     fn lines(cell: Cell) -> Vec<(&'static str, Vec<Line>)> {
@@ -260,6 +266,11 @@ mod tests {
             row(PAGE, Cell::at("**us**", "one")).unwrap(),
             "| acquire | 10 ns | them: 20 ns | [pool](docs/benchmarks.md#all-the-pools) |"
         );
+        assert!(
+            row(PAGE, Cell::at("**us**", "many"))
+                .unwrap()
+                .contains("| 15 ns |")
+        );
         let below = row(PAGE, Cell::at("**us**", "one").after("Instructions")).unwrap();
         assert!(below.contains("| 111 ns |"), "{below}");
         assert!(
@@ -276,6 +287,12 @@ mod tests {
         let page = format!("{begin}Not measured yet.\n\n<!--{end}");
         let digest = digest(README, &page, &lines(Cell::at("**us**", "one"))).unwrap();
         assert_eq!(digest.unmeasured, ["pool"]);
+        let page = PAGE.replace("10 (0.50; 0.49-0.51)", NOT_MEASURED);
+        let row = row(&page, Cell::at("**us**", "one")).unwrap();
+        assert!(
+            row.contains("| acquire | **not measured** | them: 20 ns |"),
+            "{row}"
+        );
         assert!(
             digest.readme.contains("| acquire | **not measured** | them |"),
             "{}",

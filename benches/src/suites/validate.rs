@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::frame::{
     Effort, Entry, Finding, Series, Suite, Table,
-    digest::{Cell, Line},
+    digest::{Cell, Line, NOT_MEASURED},
     interleave,
 };
 
@@ -89,6 +89,9 @@ impl Suite for Validation {
                 }));
             }
             table.row(cells);
+        }
+        for program in &missing {
+            table.row(std::iter::once(name(*program)).chain(columns.iter().map(|_| NOT_MEASURED.to_owned())));
         }
         let versions: Vec<String> = here.iter().filter_map(|(program, ..)| version(program)).collect();
         let mut versions = versions.join("; ");

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::frame::{
     Effort, Finding, Goal, Suite, Table, callgrind,
-    digest::{Cell, Line},
+    digest::{Cell, Line, NOT_MEASURED},
     goals,
 };
 
@@ -105,18 +105,12 @@ impl Suite for Calls {
             reached.extend(rows.iter().flat_map(|row| row.goals(&rows)));
             values.extend(rows.iter().map(row::Row::value));
         }
-        let counts = if callgrind::is_here() {
-            let (table, counts) = counted(effort)?;
-            text += &format!(
-                "Instructions for each call with {COUNTED_AT} in flight (callgrind), those of this process alone: what the kernel \
-                 does for it, more than half of the processor time, is the same for all and missing here. So these ratios are \
-                 higher.\n\n{table}\n"
-            );
-            counts
-        } else {
-            text += "Instructions: **not counted**, valgrind is not here.\n\n";
-            Value::Null
-        };
+        let (table, counts) = counted(effort)?;
+        text += &format!(
+            "Instructions for each call with {COUNTED_AT} in flight (callgrind), those of this process alone: what the kernel does \
+             for it, more than half of the processor time, is the same for all and missing here. So these ratios are higher.\
+             \n\n{table}\n"
+        );
         let (goal_table, goal_value) = goals(&reached);
         text += &format!("Goals:\n\n{goal_table}");
         Ok(Finding {
@@ -154,7 +148,7 @@ fn runtime() -> Result<Runtime> {
         .build()?)
 }
 
-/// Instructions for each call, of every client.
+/// Instructions for each call, of every client; where valgrind is not here the table says that they were not measured.
 fn counted(effort: &Effort) -> Result<(Table, Value)> {
     let (few, many) = COUNTED;
     let counted = if effort.quick {
@@ -162,17 +156,24 @@ fn counted(effort: &Effort) -> Result<(Table, Value)> {
     } else {
         COUNTED
     };
+    let is_here = callgrind::is_here();
     let mut counts: Vec<(Kind, f64)> = Vec::new();
     for kind in Kind::all() {
         let case = format!("{COUNTED_AT}:{}", kind.name());
-        counts.push((kind, callgrind::instructions("http", &case, counted)?));
+        let count = is_here.then(|| callgrind::instructions("http", &case, counted));
+        counts.push((kind, count.transpose()?.unwrap_or(f64::NAN)));
     }
     let mut table = Table::new(["", "instructions", "ratio"]);
     let mut values = serde_json::Map::new();
     for (kind, count) in &counts {
         let floor = counts.iter().find(|(other, _)| *other == kind.floor());
         let ratio = floor.map_or(f64::NAN, |(_, floor)| count / floor);
-        table.row([kind.name(), format!("{count:.0}"), format!("{ratio:.2}")]);
+        let cell = |text: String| if is_here { text } else { NOT_MEASURED.to_owned() };
+        table.row([
+            kind.name(),
+            cell(format!("{count:.0}")),
+            cell(format!("{ratio:.2}")),
+        ]);
         values.insert(kind.name().replace("**", ""), json!(count));
     }
     Ok((table, Value::Object(values)))
