@@ -56,6 +56,9 @@ pub(super) fn section(out: &mut String, pool: &PoolStatus, every_ms: u64) {
     if pool.leaks_total > 0 {
         fact("leaks", count(pool.leaks_total), true);
     }
+    if let Some(age) = pool.head_age_ms {
+        fact("head age", period(age), false);
+    }
     out.push_str(
         "</dl>\n<table><thead><tr><th scope=\"col\">endpoint</th><th scope=\"col\">state</th><th \
          scope=\"col\">health</th><th scope=\"col\">breaker</th><th scope=\"col\" class=\"n\">weight</th><th \
@@ -174,8 +177,15 @@ fn health(out: &mut String, endpoint: &EndpointStatus) {
     let mut note = |text: &str| {
         let _infallible = write!(out, "<small>{}</small>", Text(text));
     };
-    if let Some(position) = endpoint.position {
-        note(&format!("block {}", count(position)));
+    let block = endpoint
+        .position
+        .map(|position| format!("block {}", count(position)));
+    let age = endpoint.head_age_ms.map(|age| format!("{} old", period(age)));
+    match (block, age) {
+        (Some(block), Some(age)) => note(&format!("{block}, {age}")),
+        (Some(block), None) => note(&block),
+        (None, Some(age)) => note(&format!("head {age}")),
+        (None, None) => {}
     }
     // what keeps it from being used stands beside the state already
     if endpoint.health.status == "healthy"
