@@ -19,7 +19,7 @@ use crate::{
     instruments,
     latencies::{Latencies, OfEndpoint, Which},
     reach,
-    registrations::{self, Gate, Registrations},
+    registrations::{Gate, Registrations},
 };
 
 /// Name of the OpenTelemetry instrumentation scope.
@@ -117,6 +117,22 @@ impl PoolMetrics {
         histograms.push(Histograms::new(&meter));
     }
 
+    /// Tells what the callers of a pool give a request in all. No attempt takes longer, so where it lies beyond the last bucket of
+    /// `request_duration_ms` (120 s), that is logged, and counted in `timeouts_beyond_buckets` like the time-outs that the
+    /// pool itself knows. The pool need not be built yet. The last one that was told counts; without any,
+    /// nothing is assumed.
+    pub fn request_timeout(&self, pool: &PoolId, timeout: Duration) {
+        self.shared.registrations.set_request_timeout(pool, timeout);
+        self.tell_changed(pool);
+    }
+
+    /// Logs what is beyond the buckets, if the time-outs have changed.
+    fn tell_changed(&self, pool: &PoolId) {
+        if let Some(timeouts) = self.shared.registrations.changed_timeouts(pool) {
+            reach::tell(pool, Some(&timeouts));
+        }
+    }
+
     /// The histograms of all providers with these labels resolved; nothing if there is no provider.
     fn bind<T>(&self, bind: impl Fn(&Histograms) -> T) -> Option<Box<[T]>> {
         let histograms = self
@@ -139,7 +155,7 @@ impl PoolMetrics {
 
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
-        let timeouts = registrations::timeouts(pool, &source);
+        let timeouts = self.shared.registrations.timeouts(pool, &source);
         reach::tell(pool, timeouts.as_ref());
         self.shared.registrations.attach(pool, source, timeouts);
     }
@@ -177,9 +193,8 @@ impl Observer for PoolMetrics {
     fn event(&self, pool: &PoolId, event: &Event) {
         if let Event::Reconfigured(applied) = event
             && applied.settings
-            && let Some(timeouts) = self.shared.registrations.changed_timeouts(pool)
         {
-            reach::tell(pool, Some(&timeouts));
+            self.tell_changed(pool);
         }
     }
 }
