@@ -292,6 +292,7 @@ fn without_javascript(program: &Path) {
         "own-node",
         "check failed: HTTP 502 Bad Gateway",
         "3 of 1000",
+        "head 1 s old",
         "Reloaded every 10 seconds.",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -177,15 +177,11 @@ fn health(out: &mut String, endpoint: &EndpointStatus) {
     let mut note = |text: &str| {
         let _infallible = write!(out, "<small>{}</small>", Text(text));
     };
-    let block = endpoint
-        .position
-        .map(|position| format!("block {}", count(position)));
-    let age = endpoint.head_age_ms.map(|age| format!("{} old", period(age)));
-    match (block, age) {
-        (Some(block), Some(age)) => note(&format!("{block}, {age}")),
-        (Some(block), None) => note(&block),
-        (None, Some(age)) => note(&format!("head {age}")),
-        (None, None) => {}
+    if let Some(position) = endpoint.position {
+        note(&format!("block {}", count(position)));
+    }
+    if let Some(age) = endpoint.head_age_ms {
+        note(&format!("head {} old", period(age)));
     }
     // what keeps it from being used stands beside the state already
     if endpoint.health.status == "healthy"
