@@ -68,6 +68,12 @@ fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
+/// Names and versions of these packages, for what a suite compares. Those that the lock file lacks are left out.
+pub fn versions(root: &Path, names: &[&str]) -> Vec<String> {
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    names.iter().filter_map(|name| version(&lock, name)).collect()
+}
+
 /// The newest version of a package that the lock file holds.
 fn version(lock: &str, name: &str) -> Option<String> {
     let entry = format!("name = \"{name}\"\nversion = \"");

@@ -1,8 +1,11 @@
 //! The suites, one folder each. Another one is added here and by its marks in `docs/benchmarks.md`.
 
+mod meters;
 mod numbers;
 pub mod pick;
 pub mod pool;
+pub mod record;
+pub mod scrape;
 pub mod trace;
 pub mod validate;
 
@@ -13,6 +16,8 @@ pub fn all() -> Vec<Box<dyn Suite>> {
     vec![
         Box::new(pool::Pools),
         Box::new(pick::Picks),
+        Box::new(record::Recording),
+        Box::new(scrape::Scrapes),
         Box::new(validate::Validation),
         Box::new(trace::Traces),
     ]
