@@ -2,10 +2,13 @@
 
 pub mod http;
 pub mod live;
+mod meters;
 #[path = "../../../crates/pool-core/benches/acquire/numbers.rs"]
 mod numbers;
 pub mod pick;
 pub mod pool;
+pub mod record;
+pub mod scrape;
 pub mod trace;
 pub mod validate;
 
@@ -17,6 +20,8 @@ pub fn all() -> Vec<Box<dyn Suite>> {
         Box::new(pool::Pools),
         Box::new(pick::Picks),
         Box::new(http::Calls),
+        Box::new(record::Recording),
+        Box::new(scrape::Scrapes),
         Box::new(validate::Validation),
         Box::new(trace::Traces),
         Box::new(live::Live),

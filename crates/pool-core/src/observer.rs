@@ -81,15 +81,20 @@ pub struct TimeoutsInForce {
     pub connect: Duration,
     /// [`timeout`](crate::health::HealthConfig::timeout) of a health check, for [`EndpointObserver::check_ended`].
     pub check: Duration,
+    /// What callers give a request in all, for [`EndpointObserver::attempt_ended`]: no attempt takes longer. A pool does not
+    /// know it, since each [`Request`](crate::Request) brings its own, and says `None`; an observer that was told by those
+    /// who make the requests fills it in.
+    pub request: Option<Duration>,
 }
 
 impl TimeoutsInForce {
-    /// All of them.
+    /// Those that a pool knows.
     pub const fn new(acquire: Duration, connect: Duration, check: Duration) -> Self {
         Self {
             acquire,
             connect,
             check,
+            request: None,
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     catalogue::{METRICS, Metric},
     exposition,
     filter::Filter,
+    latencies::Latencies,
     registrations::Registrations,
-    views,
 };
 
 /// Why the bridge can't be built.
@@ -50,9 +50,9 @@ fn named(names: &[String]) -> String {
 /// A provider with a Prometheus exporter that exposes exactly the catalogue: no unit suffix, no scope label, no
 /// `target_info`, and no series of anything that is gone.
 ///
-/// Histograms and instruments of your own come from the exporter; what the pools count themselves is read straight from
-/// their snapshots, one for each pool and scrape, which costs a fraction. The provider therefore holds no instruments for it:
-/// to feed another exporter, give its provider to [`PoolMetrics::also`].
+/// Instruments of your own come from the exporter; what the pools count is read straight from their snapshots, one for each
+/// pool and scrape, and latencies from histograms of the bridge's own, which cost a request a fraction. The provider
+/// therefore holds no instruments of the catalogue: to feed another exporter, give its provider to [`PoolMetrics::also`].
 ///
 /// The exporter sits behind a collector in the registry, so whoever gathers that registry (this crate's server, your
 /// own) sees the same. It belongs to the registry: dropping the bridge ends nothing.
@@ -134,15 +134,14 @@ impl PrometheusBridgeBuilder {
             .scope_info_enabled(false)
             .build()
             .map_err(|error: OTelSdkError| BridgeError::Exporter(error.into()))?;
-        let provider = SdkMeterProvider::builder()
-            .with_reader(exporter)
-            .with_view(views(self.limits))
-            .build();
-        let metrics = PoolMetrics::recording(&provider);
+        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let latencies = Arc::new(Latencies::new(self.limits));
+        let metrics = PoolMetrics::recording(Arc::clone(&latencies));
 
         let descriptions: Result<Vec<_>, _> = METRICS.iter().map(describe).collect();
         let gate = Exposed {
             registrations: metrics.registrations(),
+            latencies,
             private,
             _provider: provider.clone(),
             filter: Filter::default(),
@@ -184,6 +183,7 @@ fn describe(metric: &Metric) -> Result<Desc, prometheus::Error> {
 /// The door between the exporter's registry and the one that is gathered.
 struct Exposed {
     registrations: Arc<Registrations>,
+    latencies: Arc<Latencies>,
     private: Registry,
     /// Without it the exporter would have nothing to read once the bridge is dropped.
     _provider: SdkMeterProvider,
@@ -198,11 +198,13 @@ impl Collector for Exposed {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // before the histograms, so that these never lack what the counters already have
-        let pools = self.registrations.snapshots();
         let mut families = self.private.gather();
-        self.filter.apply(&mut families, &pools);
+        Filter::apply(&mut families);
+        let pools = self.registrations.snapshots();
         families.extend(exposition::families(&pools));
+        // after the counters: what these have, the histograms have, too, but for what is ending right now
+        families.extend(exposition::histograms(&pools, &self.latencies));
+        families.push(self.filter.overflow(self.latencies.kept().refused()));
         families
     }
 }

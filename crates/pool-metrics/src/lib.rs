@@ -19,8 +19,14 @@
 //! Gauges and counters cost the hot path nothing: the pool keeps its own numbers, and they are read when somebody
 //! collects, once per pool and collection, so that `connections_total` is `connections_active` + `connections_idle` in
 //! every scrape: by observable instruments of any provider, and by the bridge, which needs no way through the SDK for them,
-//! straight from the pools' snapshots. Latencies go into histograms whose labels were resolved
-//! when the endpoint joined, so an attempt pays for the bucket and nothing else.
+//! straight from the pools' snapshots.
+//!
+//! Latencies are recorded as they happen, into histograms that were found when the endpoint joined. Those that the bridge
+//! shows are its own: an attempt adds one word, count and sum together, in a cache line of its thread. So it allocates nothing,
+//! takes a lock only once in thousands of records, and two threads at one endpoint are not in each other's way. An endpoint
+//! takes 128 bytes for each processor (rounded up to a power of two, eight at the most) and about 1,000 bytes more. Further
+//! providers ([`PoolMetrics::also`]) and those without the bridge ([`PoolMetrics::new`]) have OpenTelemetry's bound
+//! histograms, each of which takes a lock at each record; who has none pays for none.
 //!
 //! ```
 //! # #[cfg(feature = "server")]
@@ -47,7 +53,11 @@ mod exposition;
 #[cfg(feature = "export")]
 mod filter;
 #[cfg(feature = "export")]
+mod histogram;
+#[cfg(feature = "export")]
 mod instruments;
+#[cfg(feature = "export")]
+mod latencies;
 #[cfg(feature = "export")]
 mod limits;
 #[cfg(feature = "export")]

@@ -9,13 +9,14 @@ use crate::catalogue::{self, Kind, Metric};
 /// The SDK folds label sets beyond a limit, 2000 per instrument unless told otherwise, into one series without
 /// labels: the gauges of endpoint 2001 vanish. The limits here follow from the number of endpoints and from the label
 /// values in the catalogue instead. In the [bridge](crate::PrometheusBridge) they concern histograms only: it shows gauges
-/// and counters of all endpoints, however many.
+/// and counters of all endpoints, however many, and no histogram of those for which there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Distinct pairs of pool and endpoint that this process will ever have, removed ones included: the SDK keeps the
-    /// histogram of a removed endpoint. Default 10,000, twice the largest installation that the tests build; the
-    /// empty tables for it take less than 1 MiB.
+    /// Distinct pairs of pool and endpoint that this process will ever have, removed ones included: their
+    /// histograms are kept, in the SDK for ever and in the bridge so that an endpoint that comes back goes on from where it
+    /// was. Default 10,000, twice the largest installation that the tests build. In the SDK the empty tables for it take
+    /// less than 1 MiB; the bridge takes memory only for those that joined.
     pub endpoints: usize,
 }
 
@@ -49,7 +50,7 @@ impl Limits {
 /// The view that gives a provider the limits, and its histograms the catalogue's buckets.
 ///
 /// For providers of your own: `SdkMeterProvider::builder().with_view(views(Limits::default()))`.
-/// [`PrometheusBridge`](crate::PrometheusBridge) has it already.
+/// [`PrometheusBridge`](crate::PrometheusBridge) needs none.
 pub fn views(limits: Limits) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
     move |instrument| {
         let metric = catalogue::by_name(instrument.name())?;

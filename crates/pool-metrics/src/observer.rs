@@ -8,15 +8,18 @@ use std::{
 
 use opentelemetry::{
     KeyValue,
-    metrics::{BoundHistogram, Histogram, Meter, MeterProvider},
+    metrics::{self, BoundHistogram, Meter, MeterProvider},
 };
 use pool_core::{EndpointId, EndpointObserver, ErrorType, Event, Observer, PoolId, PoolObserver, Source};
 
 use crate::{
     catalogue,
     collection::{Collector, text},
-    instruments, reach,
-    registrations::{self, Gate, Registrations},
+    histogram::Histogram,
+    instruments,
+    latencies::{Latencies, OfEndpoint, Which},
+    reach,
+    registrations::{Gate, Registrations},
 };
 
 /// Name of the OpenTelemetry instrumentation scope.
@@ -34,10 +37,10 @@ const SCOPE: &str = "fusion_connection_pool";
 ///
 /// Where there are more endpoints than the limits have room for, the SDK folds what is beyond into one series with the
 /// attribute `otel.metric.overflow`. Over OTLP that is what tells; the Prometheus bridge, where it can happen to histograms
-/// only, leaves it out, logs an error and counts it in `metrics_overflow`.
+/// only, leaves them out, logs an error and counts the metrics that lack series in `metrics_overflow`.
 ///
-/// OpenTelemetry keeps a histogram series once it exists. The Prometheus bridge leaves out those of endpoints and
-/// pools that are gone; over other exporters they stay, standing still, until the process ends.
+/// OpenTelemetry keeps a histogram series once it exists. The Prometheus bridge shows those of endpoints and
+/// pools that are there; over other exporters they stay, standing still, until the process ends.
 #[derive(Clone)]
 pub struct PoolMetrics {
     shared: Arc<Shared>,
@@ -45,16 +48,18 @@ pub struct PoolMetrics {
 
 struct Shared {
     registrations: Arc<Registrations>,
+    /// Those of the bridge, where there is one.
+    latencies: Option<Arc<Latencies>>,
     /// The histograms of each provider.
     histograms: RwLock<Vec<Histograms>>,
 }
 
 /// The histograms of one provider.
 struct Histograms {
-    attempts: Histogram<f64>,
-    waits: Histogram<f64>,
-    connects: Histogram<f64>,
-    checks: Histogram<f64>,
+    attempts: metrics::Histogram<f64>,
+    waits: metrics::Histogram<f64>,
+    connects: metrics::Histogram<f64>,
+    checks: metrics::Histogram<f64>,
 }
 
 impl Histograms {
@@ -72,21 +77,20 @@ impl Histograms {
 impl PoolMetrics {
     /// Creates the instruments of the whole catalogue on the provider.
     pub fn new(provider: &dyn MeterProvider) -> Self {
-        let metrics = Self::unfed();
+        let metrics = Self::into(None);
         metrics.also(provider);
         metrics
     }
 
-    /// Creates only the histograms on the provider, for who reads the rest from the [registrations](Self::registrations).
-    pub(crate) fn recording(provider: &dyn MeterProvider) -> Self {
-        let metrics = Self::unfed();
-        metrics.record_into(&provider.meter(SCOPE));
-        metrics
+    /// Creates no instruments: for who reads these, and the rest from the [registrations](Self::registrations).
+    pub(crate) fn recording(latencies: Arc<Latencies>) -> Self {
+        Self::into(Some(latencies))
     }
 
-    fn unfed() -> Self {
+    fn into(latencies: Option<Arc<Latencies>>) -> Self {
         let shared = Shared {
             registrations: Arc::default(),
+            latencies,
             histograms: RwLock::default(),
         };
         Self {
@@ -105,30 +109,39 @@ impl PoolMetrics {
         let meter = provider.meter(SCOPE);
         let collector = Collector::new(Arc::clone(&self.shared.registrations));
         instruments::observe_all(&meter, &Arc::new(collector));
-        self.record_into(&meter);
-    }
-
-    fn record_into(&self, meter: &Meter) {
         let mut histograms = self
             .shared
             .histograms
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        histograms.push(Histograms::new(meter));
+        histograms.push(Histograms::new(&meter));
     }
 
-    /// The histograms of all providers with these labels resolved.
-    fn bind(&self, which: fn(&Histograms) -> &Histogram<f64>, labels: &[KeyValue]) -> Bound {
+    /// Tells what the callers of a pool give a request in all. No attempt takes longer, so where it lies beyond the last bucket of
+    /// `request_duration_ms` (120 s), that is logged, and counted in `timeouts_beyond_buckets` like the time-outs that the
+    /// pool itself knows. The pool need not be built yet. The last one that was told counts; without any,
+    /// nothing is assumed.
+    pub fn request_timeout(&self, pool: &PoolId, timeout: Duration) {
+        self.shared.registrations.set_request_timeout(pool, timeout);
+        self.tell_changed(pool);
+    }
+
+    /// Logs what is beyond the buckets, if the time-outs have changed.
+    fn tell_changed(&self, pool: &PoolId) {
+        if let Some(timeouts) = self.shared.registrations.changed_timeouts(pool) {
+            reach::tell(pool, Some(&timeouts));
+        }
+    }
+
+    /// The histograms of all providers with these labels resolved; nothing if there is no provider.
+    fn bind<T>(&self, bind: impl Fn(&Histograms) -> T) -> Option<Box<[T]>> {
         let histograms = self
             .shared
             .histograms
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut bound = histograms.iter().map(|all| which(all).bind(labels));
-        Bound {
-            first: bound.next(),
-            more: bound.collect(),
-        }
+        let bound: Box<[T]> = histograms.iter().map(bind).collect();
+        (!bound.is_empty()).then_some(bound)
     }
 }
 
@@ -142,7 +155,7 @@ impl PoolMetrics {
 
 impl Observer for PoolMetrics {
     fn attached(&self, pool: &PoolId, source: Weak<dyn Source>) {
-        let timeouts = registrations::timeouts(pool, &source);
+        let timeouts = self.shared.registrations.timeouts(pool, &source);
         reach::tell(pool, timeouts.as_ref());
         self.shared.registrations.attach(pool, source, timeouts);
     }
@@ -153,27 +166,35 @@ impl Observer for PoolMetrics {
             KeyValue::new("endpoint", text(endpoint.as_str())),
             KeyValue::new("pool", text(pool.as_str())),
         ];
+        let bind = |all: &Histograms| BoundEndpoint {
+            attempts: all.attempts.bind(&labels),
+            connects: all.connects.bind(&labels),
+            checks: all.checks.bind(&labels),
+        };
+        let own = self.shared.latencies.as_ref();
         Arc::new(Recorder {
             gate,
-            attempts: self.bind(|all| &all.attempts, &labels),
-            connects: self.bind(|all| &all.connects, &labels),
-            checks: self.bind(|all| &all.checks, &labels),
+            own: own.and_then(|own| own.of_endpoint(pool, endpoint)),
+            others: self.bind(bind),
         })
     }
 
     fn pool(&self, pool: &PoolId) -> Option<Arc<dyn PoolObserver>> {
         let gate = self.shared.registrations.pool_gate(pool);
         let labels = [KeyValue::new("pool", text(pool.as_str()))];
-        let waits = self.bind(|all| &all.waits, &labels);
-        Some(Arc::new(PoolRecorder { gate, waits }))
+        let own = self.shared.latencies.as_ref();
+        Some(Arc::new(PoolRecorder {
+            gate,
+            own: own.and_then(|own| own.of_pool(pool)),
+            others: self.bind(|all| all.waits.bind(&labels)),
+        }))
     }
 
     fn event(&self, pool: &PoolId, event: &Event) {
         if let Event::Reconfigured(applied) = event
             && applied.settings
-            && let Some(timeouts) = self.shared.registrations.changed_timeouts(pool)
         {
-            reach::tell(pool, Some(&timeouts));
+            self.tell_changed(pool);
         }
     }
 }
@@ -184,73 +205,89 @@ impl fmt::Debug for PoolMetrics {
     }
 }
 
-/// One histogram of each provider, labels resolved. The first stands apart, since mostly it is the only one: no loop on the
-/// way of each request.
-struct Bound {
-    first: Option<BoundHistogram<f64>>,
-    more: Box<[BoundHistogram<f64>]>,
-}
-
-impl Bound {
-    #[inline]
-    fn record(&self, gate: &Gate, value: f64) {
-        if !gate.is_open() {
-            return;
-        }
-        if !self.more.is_empty() {
-            return self.record_all(value);
-        }
-        if let Some(first) = &self.first {
-            first.record(value);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn record_all(&self, value: f64) {
-        for histogram in self.first.iter().chain(&self.more) {
-            histogram.record(value);
-        }
-    }
-}
-
-/// As [`Duration::as_secs_f64`] times 1000, in a third of the instructions: for three centuries a signed number of nanoseconds
-/// is enough, and one division rounds less.
-#[inline]
-fn milliseconds(elapsed: Duration) -> f64 {
-    elapsed.as_nanos() as i64 as f64 / 1e6
+/// One endpoint's histograms of one provider.
+struct BoundEndpoint {
+    attempts: BoundHistogram<f64>,
+    connects: BoundHistogram<f64>,
+    checks: BoundHistogram<f64>,
 }
 
 /// Records one endpoint's latencies. Errors and requests are counted by the pool itself and read from its snapshot.
 struct Recorder {
     gate: Gate,
-    attempts: Bound,
-    connects: Bound,
-    checks: Bound,
+    own: Option<Arc<OfEndpoint>>,
+    others: Option<Box<[BoundEndpoint]>>,
+}
+
+impl Recorder {
+    #[inline]
+    fn record(
+        &self,
+        elapsed: Duration,
+        own: Which,
+        other: fn(&BoundEndpoint) -> &BoundHistogram<f64>,
+        unit: fn(Duration) -> f64,
+    ) {
+        if !self.gate.is_open() {
+            return;
+        }
+        if let Some(histograms) = &self.own {
+            own(histograms).record(elapsed);
+        }
+        if let Some(others) = &self.others {
+            for bound in others {
+                other(bound).record(unit(elapsed));
+            }
+        }
+    }
 }
 
 impl EndpointObserver for Recorder {
     fn attempt_ended(&self, elapsed: Duration, _error: Option<ErrorType>) {
-        self.attempts.record(&self.gate, milliseconds(elapsed));
+        self.record(
+            elapsed,
+            |own| &own.attempts,
+            |other| &other.attempts,
+            milliseconds,
+        );
     }
 
     fn connect_ended(&self, elapsed: Duration, _opened: bool) {
-        self.connects.record(&self.gate, elapsed.as_secs_f64());
+        self.record(elapsed, |own| &own.connects, |other| &other.connects, seconds);
     }
 
     fn check_ended(&self, elapsed: Duration, _passed: bool) {
-        self.checks.record(&self.gate, elapsed.as_secs_f64());
+        self.record(elapsed, |own| &own.checks, |other| &other.checks, seconds);
     }
 }
 
 /// Records what concerns a pool as a whole.
 struct PoolRecorder {
     gate: Gate,
-    waits: Bound,
+    own: Option<Arc<Histogram>>,
+    others: Option<Box<[BoundHistogram<f64>]>>,
 }
 
 impl PoolObserver for PoolRecorder {
     fn waited(&self, elapsed: Duration) {
-        self.waits.record(&self.gate, elapsed.as_secs_f64());
+        if !self.gate.is_open() {
+            return;
+        }
+        if let Some(own) = &self.own {
+            own.record(elapsed);
+        }
+        for other in self.others.iter().flatten() {
+            other.record(seconds(elapsed));
+        }
     }
+}
+
+/// As [`Duration::as_secs_f64`] times 1000, rounded once only: for three centuries a signed number of nanoseconds is
+/// enough.
+fn milliseconds(elapsed: Duration) -> f64 {
+    elapsed.as_nanos() as i64 as f64 / 1e6
+}
+
+fn seconds(elapsed: Duration) -> f64 {
+    elapsed.as_secs_f64()
 }

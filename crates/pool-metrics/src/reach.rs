@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use pool_core::{PoolId, TimeoutsInForce};
 
-use crate::catalogue::{self, Metric};
+use crate::catalogue::{self, Metric, Unit};
 
 /// The time-outs that lie beyond the last bucket of their histogram: the setting, its value, the metric.
 pub(crate) fn beyond(
     timeouts: Option<&TimeoutsInForce>,
 ) -> impl Iterator<Item = (&'static str, Duration, &'static Metric)> {
     let known = |timeouts: &TimeoutsInForce| {
+        let of_requests = timeouts.request.unwrap_or_default();
         [
+            ("request_timeout", of_requests, &catalogue::REQUEST_DURATION_MS),
             (
                 "acquire_timeout",
                 timeouts.acquire,
@@ -52,7 +54,12 @@ pub(crate) fn tell(pool: &PoolId, timeouts: Option<&TimeoutsInForce>) {
     }
 }
 
-/// Up to which a histogram tells durations apart, in its own unit.
+/// Up to how many seconds a histogram tells durations apart.
 fn last(metric: &Metric) -> f64 {
-    metric.buckets.last().copied().unwrap_or_default()
+    let last = metric.buckets.last().copied().unwrap_or_default();
+    if metric.unit == Unit::Milliseconds {
+        last / 1e3
+    } else {
+        last
+    }
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 #[cfg(feature = "server")]
@@ -46,6 +47,8 @@ struct Inner {
     attached: Vec<Attached>,
     /// Gates of pools whose endpoints have joined but which are not attached yet.
     pending: HashMap<PoolId, Gate>,
+    /// What callers give a request, by pool, as far as somebody has told.
+    request_timeouts: HashMap<PoolId, Duration>,
 }
 
 struct Attached {
@@ -118,8 +121,27 @@ impl Registrations {
         let exposed = self.lock().exposed();
         exposed
             .iter()
-            .filter_map(|(id, source)| snapshot(id, &**source))
+            .filter_map(|(id, source)| self.snapshot(id, &**source))
             .collect()
+    }
+
+    /// A pool's numbers, with what is known of its callers.
+    fn snapshot(&self, id: &PoolId, source: &dyn Source) -> Option<PoolSnapshot> {
+        let mut now = snapshot(id, source)?;
+        if let Some(timeouts) = &mut now.timeouts {
+            timeouts.request = self.lock().request_timeouts.get(id).copied();
+        }
+        Some(now)
+    }
+
+    /// The time-outs in force in a pool that lives.
+    pub(crate) fn timeouts(&self, id: &PoolId, source: &Weak<dyn Source>) -> Option<TimeoutsInForce> {
+        self.snapshot(id, &*source.upgrade()?)?.timeouts
+    }
+
+    /// What callers of this pool give a request from now on.
+    pub(crate) fn set_request_timeout(&self, id: &PoolId, timeout: Duration) {
+        self.lock().request_timeouts.insert(id.clone(), timeout);
     }
 
     /// The time-outs of the exposed pool of this name, if they are others than at the last look.
@@ -131,7 +153,7 @@ impl Registrations {
             Weak::clone(&pool.source)
         };
         // not under the lock: it runs the pool's code
-        let now = timeouts(id, &source);
+        let now = self.timeouts(id, &source);
         let mut inner = self.lock();
         let mut all = inner.attached.iter_mut();
         let pool = all.find(|pool| Weak::ptr_eq(&pool.source, &source))?;
@@ -177,11 +199,6 @@ impl Inner {
     }
 }
 
-/// The time-outs in force in a pool that lives.
-pub(crate) fn timeouts(id: &PoolId, source: &Weak<dyn Source>) -> Option<TimeoutsInForce> {
-    snapshot(id, &*source.upgrade()?)?.timeouts
-}
-
 /// A panic here would poison the SDK's pipeline and end all metrics of the process, so it is caught.
 fn snapshot(id: &PoolId, source: &dyn Source) -> Option<PoolSnapshot> {
     let taken = catch_unwind(AssertUnwindSafe(|| source.snapshot()));
@@ -215,7 +232,7 @@ impl Registrations {
     pub(crate) fn followed(&self) -> Vec<Followed> {
         let exposed = self.lock().exposed();
         let follow = |(id, source): (PoolId, Arc<dyn Source>)| {
-            let snapshot = snapshot(&id, &*source)?;
+            let snapshot = self.snapshot(&id, &*source)?;
             Some(Followed { snapshot, source })
         };
         exposed.into_iter().filter_map(follow).collect()

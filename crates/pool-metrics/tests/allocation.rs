@@ -1,4 +1,4 @@
-//! Recording allocates nothing.
+//! Recording allocates nothing, and an endpoint takes no more memory than is documented.
 
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
@@ -26,4 +26,26 @@ fn what_is_recorded_for_a_request_allocates_nothing() {
     assert_eq!(counted.count_total, 0, "{counted:?}");
     // and the counter counts
     assert!(allocation_counter::measure(|| drop(black_box(Box::new(1)))).count_total > 0);
+}
+
+/// As the crate's documentation states it: 128 bytes for each lane of the histogram that many threads fill, and about a
+/// kilobyte for the rest.
+#[test]
+fn an_endpoint_takes_the_memory_that_is_documented() {
+    const ENDPOINTS: u64 = 1000;
+    let processors = std::thread::available_parallelism().map_or(1, Into::into);
+    let lanes = processors.next_power_of_two().min(8) as u64;
+    let bridge = PrometheusBridge::new().unwrap();
+    let pool = PoolId::new("eth").unwrap();
+    let ids: Vec<_> = (0..ENDPOINTS)
+        .map(|number| EndpointId::new(format!("endpoint-{number}")).unwrap())
+        .collect();
+    let mut observers = Vec::with_capacity(ids.len());
+    let counted = allocation_counter::measure(|| {
+        observers.extend(ids.iter().map(|id| bridge.metrics().endpoint(&pool, id)));
+    });
+    let each = counted.bytes_current as u64 / ENDPOINTS;
+    println!("{each} bytes for each endpoint, {lanes} lanes");
+    let (least, most) = (lanes * 128 + 900, lanes * 128 + 1_200);
+    assert!((least..=most).contains(&each), "{each}: not {least} to {most}");
 }

@@ -169,6 +169,7 @@ fn set_mixed(pool: &SetPool) {
             pool.queue_size,
             pool.queue_limit,
         ) = (20, 7, 3, 1000);
+        pool.head_age = Some(Duration::from_millis(2_400));
         let wait = Duration::from_secs(12);
         let reason = HealthReason::CheckFailed("HTTP 502 Bad Gateway".to_owned());
         pool.endpoints[1].health = HealthStatus::Unhealthy;
@@ -183,6 +184,7 @@ fn set_mixed(pool: &SetPool) {
         for (at, endpoint) in (1_u64..).zip(&mut pool.endpoints) {
             (endpoint.requests, endpoint.errors[1], endpoint.errors[5]) = (at * 98_765, at * 321, 2 * at);
             endpoint.position = Some(61_234_567 + at);
+            endpoint.head_age = Some(Duration::from_millis(at * 1_700));
         }
         explained[0].next = true;
         explained[1].not_usable = Some(NotUsable::Unhealthy { reason: Some(reason) });
@@ -290,6 +292,7 @@ fn without_javascript(program: &Path) {
         "own-node",
         "check failed: HTTP 502 Bad Gateway",
         "3 of 1000",
+        "head 1 s old",
         "Reloaded every 10 seconds.",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -59,6 +59,12 @@ impl Relayer {
         self.set.get(id)
     }
 
+    /// What each pool's requests are given in all: for [`PoolMetrics::request_timeout`](pool_metrics::PoolMetrics::request_timeout).
+    pub fn request_timeouts(&self) -> impl Iterator<Item = (&PoolId, Duration)> {
+        let followers = self.followers.iter();
+        followers.map(|(pool, follower)| (pool, follower.plan.request_timeout))
+    }
+
     /// Notes in the pools' numbers that a configuration was refused.
     pub fn note_refused(&self) {
         self.set.pools().for_each(Pool::note_refused_update);

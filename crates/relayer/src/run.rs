@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use pool_core::Observer;
-use pool_metrics::{PrometheusBridge, Tls};
+use pool_metrics::{PoolMetrics, PrometheusBridge, Tls};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -103,6 +103,7 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     };
     let observer: Arc<dyn Observer> = Arc::new(bridge.metrics().clone());
     let mut relayer = Relayer::start(config, cli.seed, &observer)?;
+    tell_timeouts(&relayer, bridge.metrics());
 
     let addresses = server.local_addrs();
     let (stop_server, server_stopped) = oneshot::channel::<()>();
@@ -131,6 +132,7 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
                 Wish::Reload => {
                     renew(tls.as_ref());
                     reload(&mut relayer, file.as_deref());
+                    tell_timeouts(&relayer, bridge.metrics());
                 }
                 Wish::End(name) => {
                     tracing::info!("{name}: stopping");
@@ -162,6 +164,13 @@ async fn run(cli: Cli, config: Option<Config>) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     end
+}
+
+/// Pools don't know what their requests are given; the metrics must, to say whether they show it.
+fn tell_timeouts(relayer: &Relayer, metrics: &PoolMetrics) {
+    for (pool, timeout) in relayer.request_timeouts() {
+        metrics.request_timeout(pool, timeout);
+    }
 }
 
 /// Reads the certificate again. What is wrong with it is logged, and it stays as it was.

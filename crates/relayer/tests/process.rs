@@ -327,7 +327,9 @@ fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
             for (id, node, weight) in *endpoints {
                 text += &format!("{{id: {id}, url: '{}', weight: {weight}}}, ", node.url());
             }
-            text += "]}\n";
+            // longer than the histogram of requests reaches
+            let patience = if *pool == "a" { "2m" } else { "3m" };
+            text += &format!("], follow: {{request_timeout: {patience}}}}}\n");
         }
         std::fs::write(&file, text).unwrap();
     };
@@ -348,6 +350,12 @@ fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
         });
     };
     weights(&mut running, &[("a", "one", Some(1.0)), ("b", "one", Some(1.0))]);
+    let beyond = |pool: &str| {
+        let text = get(&format!("{url}/metrics")).1;
+        let label = format!("pool=\"{pool}\"");
+        value(&text, "fusion_connection_pool_timeouts_beyond_buckets", &[&label])
+    };
+    assert_eq!((beyond("a"), beyond("b")), (Some(0.0), Some(1.0)));
     let requests = |url: &str| {
         let text = get(&format!("{url}/metrics")).1;
         value(
@@ -376,6 +384,12 @@ fn a_hangup_reads_the_file_again_and_a_wrong_file_changes_nothing() {
         ],
     );
     assert!(requests(&url) >= counted, "counters go on");
+    running.until("the time-out of the pool that joined", |_| {
+        (beyond("c") == Some(1.0)).then_some(())
+    });
+    assert_eq!((beyond("a"), beyond("b")), (Some(0.0), None));
+    let told = running.stderr.text().matches("request_timeout").count();
+    assert_eq!(told, 2, "one for each pool: {}", running.stderr.text());
     let worked = |text: &str| value(text, "fusion_connection_pool_requests_total", &["pool=\"c\""]);
     running.until("work in the pool that joined", |_| {
         (worked(&get(&format!("{url}/metrics")).1) > Some(0.0)).then_some(())

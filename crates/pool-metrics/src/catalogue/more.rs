@@ -305,7 +305,7 @@ metric!(
     Gauge,
     Count,
     PER_POOL,
-    "Time-outs in force (to acquire, to connect, of a health check) that lie beyond the last bucket of their histogram: its \
+    "Time-outs in force (to acquire, to connect, of a health check, of a request where it is known) that lie beyond the last bucket of their histogram: its \
      percentiles read too low for what takes longer.",
     "Can I believe the percentiles?"
 );

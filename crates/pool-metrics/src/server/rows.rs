@@ -56,6 +56,9 @@ pub(super) fn section(out: &mut String, pool: &PoolStatus, every_ms: u64) {
     if pool.leaks_total > 0 {
         fact("leaks", count(pool.leaks_total), true);
     }
+    if let Some(age) = pool.head_age_ms {
+        fact("head age", period(age), false);
+    }
     out.push_str(
         "</dl>\n<table><thead><tr><th scope=\"col\">endpoint</th><th scope=\"col\">state</th><th \
          scope=\"col\">health</th><th scope=\"col\">breaker</th><th scope=\"col\" class=\"n\">weight</th><th \
@@ -176,6 +179,9 @@ fn health(out: &mut String, endpoint: &EndpointStatus) {
     };
     if let Some(position) = endpoint.position {
         note(&format!("block {}", count(position)));
+    }
+    if let Some(age) = endpoint.head_age_ms {
+        note(&format!("head {} old", period(age)));
     }
     // what keeps it from being used stands beside the state already
     if endpoint.health.status == "healthy"

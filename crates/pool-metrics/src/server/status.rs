@@ -37,6 +37,8 @@ pub(super) struct PoolStatus {
     pub(super) hedges_won_total: u64,
     pub(super) budget_exhausted_total: u64,
     pub(super) leaks_total: u64,
+    /// Of the reference head; none while no endpoint tells its own.
+    pub(super) head_age_ms: Option<u64>,
     pub(super) endpoints: Vec<EndpointStatus>,
 }
 
@@ -72,6 +74,7 @@ pub(super) struct EndpointStatus {
     pub(super) ejected_for_ms: Option<u64>,
     pub(super) ejections_total: u64,
     pub(super) position: Option<u64>,
+    pub(super) head_age_ms: Option<u64>,
     pub(super) slots: Slots,
     pub(super) connections: Connections,
     pub(super) requests_total: u64,
@@ -173,6 +176,7 @@ impl PoolStatus {
             hedges_won_total: now.hedges_won,
             budget_exhausted_total: now.budget_exhausted,
             leaks_total: now.leaks,
+            head_age_ms: now.head_age.map(millis),
             endpoints: endpoints.collect(),
         }
     }
@@ -228,6 +232,7 @@ impl EndpointStatus {
             ejected_for_ms: left(now.ejected_until),
             ejections_total: now.ejections,
             position: now.position,
+            head_age_ms: now.head_age.map(millis),
             slots: Slots {
                 active: now.slots_active,
                 max: now.slots_max,

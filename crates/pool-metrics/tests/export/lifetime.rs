@@ -199,6 +199,21 @@ fn own_instruments_beside_the_pools_come_out_as_declared() {
     );
 }
 
+/// The bridge's provider is for the user's own instruments: what of the catalogue goes through it is not shown twice.
+#[test]
+fn a_bridge_that_is_fed_by_way_of_its_own_provider_too_shows_everything_once() {
+    let bridge = PrometheusBridge::new().unwrap();
+    bridge.metrics().also(bridge.meter_provider());
+    let pool = FakePool::new("eth", &["a"]);
+    let observers = pool.register(bridge.metrics());
+    pool.set(|pool| pool.queue_size = 7);
+    observers[0].attempt_ended(Duration::from_millis(1), None);
+    let exposed = Exposition::of(&bridge); // the parser refuses a series that comes twice
+    assert_eq!(exposed.value(QUEUE, "pool=eth"), Some(7.0));
+    assert_eq!(exposed.value(COUNT, "pool=eth,endpoint=a"), Some(1.0));
+    assert_eq!(exposed.0.len(), catalogue::METRICS.len());
+}
+
 #[test]
 fn any_provider_works_and_several_at_once() {
     let registries = [Registry::new(), Registry::new()];

@@ -72,6 +72,42 @@ fn time_outs_up_to_the_last_bucket_are_fine() {
     assert_eq!(told(120_000, 120_000, 120_000, 0.0), "");
 }
 
+/// What callers give a request is not the pool's to know: who makes the requests tells it, before or after the pool is built.
+#[test]
+fn a_request_time_out_beyond_the_last_bucket_is_told_once() {
+    let ms = Duration::from_millis;
+    let id = PoolId::new("eth").unwrap();
+    for early in [true, false] {
+        let bridge = PrometheusBridge::new().unwrap();
+        let source: Arc<dyn Source> = Arc::new(Patient(TimeoutsInForce::new(ms(1), ms(1), ms(1))));
+        let attach = || bridge.metrics().attached(&id, Arc::downgrade(&source));
+        let tell = |timeout| bridge.metrics().request_timeout(&id, timeout);
+        let log = logged(|| {
+            if early {
+                tell(ms(120_001));
+                attach();
+            } else {
+                attach();
+                tell(ms(120_001));
+            }
+            tell(ms(120_001));
+            assert_eq!(beyond(&bridge), Some(1.0));
+        });
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        for part in [
+            "eth",
+            "request_timeout",
+            catalogue::REQUEST_DURATION_MS.name,
+            "120.001s",
+            "at most 120 s",
+        ] {
+            assert!(log.contains(part), "no {part} in {log}");
+        }
+        assert_eq!(logged(|| tell(ms(120_000))), "");
+        assert_eq!(beyond(&bridge), Some(0.0));
+    }
+}
+
 /// The real pool says what its settings say.
 #[tokio::test(start_paused = true)]
 async fn a_pool_tells_its_time_outs() {

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -15,7 +16,7 @@ use pool_metrics::{PrometheusBridge, catalogue, views};
 use prometheus::Registry;
 use tokio::time::Instant;
 
-use crate::support::Exposition;
+use crate::support::{Exposition, FakePool};
 
 /// Scrapes of each scraper.
 const SCRAPES: usize = 150;
@@ -112,6 +113,64 @@ fn two_scrapers_of_one_registry() {
     scrape_concurrently(&[bridge.registry().clone(), bridge.registry().clone()], &pool);
     // one for each collection, not one for each of the instruments
     assert_eq!(pool.snapshots.load(Ordering::Relaxed), 2 * SCRAPES as u64);
+}
+
+/// Buckets, count and sum of a histogram are of the same records in every scrape, while threads record and tallies overflow.
+#[test]
+fn histograms_under_two_scrapers() {
+    const NAME: &str = "fusion_connection_pool_request_duration_ms";
+    const LABELS: &str = "pool=eth,endpoint=a";
+    /// Shared by two buckets; the longer one fills a tally every 1,400 records.
+    const TOOK_MS: [u64; 2] = [1, 100_000];
+    let bridge = PrometheusBridge::new().unwrap();
+    let pool = FakePool::new("eth", &["a"]);
+    let observers = pool.register(bridge.metrics());
+    let done = AtomicBool::new(false);
+    let scrape = || {
+        let (mut last, mut recorded) = (BTreeMap::new(), 0.0);
+        for _ in 0..SCRAPES {
+            let exposed = Exposition::of(&bridge);
+            let buckets: Vec<_> = exposed.0[NAME]
+                .samples
+                .iter()
+                .filter_map(|sample| Some((sample.labels.get("le")?.clone(), sample.value)))
+                .collect();
+            let below = |bound: &str| buckets.iter().find(|(le, _)| le == bound).unwrap().1;
+            let of = |part: &str| exposed.value(&format!("{NAME}{part}"), LABELS).unwrap();
+            assert_eq!(below("+Inf"), of("_count"));
+            let (short, long) = (below("1"), of("_count") - below("60000"));
+            assert_eq!(short + long, of("_count"));
+            assert_eq!(of("_sum"), short * TOOK_MS[0] as f64 + long * TOOK_MS[1] as f64);
+            for (bound, now) in buckets {
+                let before = last.insert(bound.clone(), now).unwrap_or(0.0);
+                assert!(now >= before, "{bound} went back from {before} to {now}");
+            }
+            recorded = of("_count");
+        }
+        recorded
+    };
+    thread::scope(|scope| {
+        let record = || {
+            let mut records = 0_u64;
+            while !done.load(Ordering::Relaxed) {
+                let took = Duration::from_millis(TOOK_MS[(records % 2) as usize]);
+                observers[0].attempt_ended(took, None);
+                records += 1;
+            }
+            records
+        };
+        let recorders = [scope.spawn(record), scope.spawn(record)];
+        let scrapers = [scope.spawn(scrape), scope.spawn(scrape)];
+        let seen = scrapers.map(thread::ScopedJoinHandle::join);
+        done.store(true, Ordering::Relaxed);
+        let recorded: u64 = recorders.map(|thread| thread.join().unwrap()).iter().sum();
+        for seen in seen {
+            let seen = seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            assert!(seen > 0.0 && seen <= recorded as f64);
+        }
+        let count = Exposition::of(&bridge).value(&format!("{NAME}_count"), LABELS);
+        assert_eq!(count, Some(recorded as f64));
+    });
 }
 
 #[test]

@@ -25,6 +25,8 @@ async fn the_documented_example_is_what_comes() {
             until: pool.taken_at + Duration::from_secs(3),
         };
         (endpoint.breaker_opened, endpoint.weight, endpoint.position) = (1, 0.0, Some(23_456_789));
+        endpoint.head_age = Some(Duration::from_secs(12));
+        pool.head_age = Some(Duration::from_millis(9_500));
         endpoint.slots_active = 3;
         endpoint.provider = Some(ProviderId::new("alchemy").unwrap());
         (endpoint.quota_left, endpoint.quota_limit) = (Some(460), Some(500));
@@ -160,6 +162,10 @@ async fn the_page_holds_everything_and_nothing_that_it_should_not() {
     let nasty = "</td><script>alert(1)</script> at https://user:KEY@KEY.rpc/v2/KEY?k=KEY";
     pool.set(|pool, explained| {
         (pool.queue_size, pool.queue_limit) = (12, 345);
+        pool.head_age = Some(Duration::from_secs(125));
+        (pool.endpoints[0].position, pool.endpoints[0].head_age) =
+            (Some(1_234), Some(Duration::from_millis(4_900)));
+        pool.endpoints[1].head_age = Some(Duration::from_millis(800));
         pool.endpoints[1].health = HealthStatus::Unhealthy;
         pool.endpoints[1].health_reason = Some(nasty.to_owned());
         explained[1].not_usable = Some(NotUsable::Unhealthy {
@@ -186,6 +192,9 @@ async fn the_page_holds_everything_and_nothing_that_it_should_not() {
         "infura",
         "1 of 1 pools ready",
         "12 of 345",
+        "<dt>head age</dt><dd>2 min</dd>",
+        "<small>block 1,234</small><small>head 4 s old</small>",
+        "<small>head 800 ms old</small>",
         "<noscript><meta http-equiv=\"refresh\"",
     ] {
         assert!(page.text().contains(part), "{part}");

@@ -1,6 +1,9 @@
 //! The short way against the long one: the same text, byte for byte.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pool_core::{EndpointId, Observer, PoolId, Source, breaker::BreakerState, health::HealthStatus};
@@ -76,10 +79,16 @@ fn both(pools: Vec<PoolSnapshot>) -> (String, String) {
         let weak: Arc<dyn Source> = Arc::clone(pool) as _;
         let weak: Weak<dyn Source> = Arc::downgrade(&weak);
         for metrics in [bridge.metrics(), &metrics] {
-            let _waits = metrics.pool(&pool.0.id);
-            for endpoint in &pool.0.endpoints {
+            let waits = metrics.pool(&pool.0.id).unwrap();
+            waits.waited(Duration::from_millis(40));
+            for (at, endpoint) in pool.0.endpoints.iter().enumerate() {
                 let observer = metrics.endpoint(&pool.0.id, &endpoint.id);
-                observer.connect_ended(std::time::Duration::from_millis(3), true);
+                observer.connect_ended(Duration::from_millis(3), true);
+                observer.check_ended(Duration::from_secs(300), false);
+                // whole and half milliseconds, which floating-point sums hold exactly, in and between all buckets
+                for step in 0..1500 * (at as u64 + 1) {
+                    observer.attempt_ended(Duration::from_micros(step * step * 500 / 4 * 4), None);
+                }
             }
             metrics.attached(&pool.0.id, weak.clone());
         }

@@ -1,9 +1,11 @@
-//! Gauges and counters for Prometheus, straight from the pools' snapshots.
+//! What Prometheus is shown of the pools, straight from their snapshots and histograms.
 //!
 //! On their way through the SDK and its exporter, each series would be hashed, copied and put into a family of its own, to be
-//! merged again. None of that is needed for numbers that a snapshot already holds, and it made most of a scrape's
+//! merged again. None of that is needed for numbers that somebody already holds, and it made most of a scrape's
 //! cost. What comes out is the same: labels by name, series by the values of their labels, so that the registry finds them
 //! sorted.
+
+mod histograms;
 
 use pool_core::{EndpointSnapshot, PoolSnapshot};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
@@ -13,6 +15,8 @@ use crate::{
     instruments::{OBSERVED, Read},
 };
 
+pub(crate) use histograms::families as histograms;
+
 /// All that is read from snapshots, as Prometheus wants it. A family may be empty.
 pub(crate) fn families(pools: &[PoolSnapshot]) -> Vec<MetricFamily> {
     let rows = Rows::new(pools);
@@ -20,15 +24,15 @@ pub(crate) fn families(pools: &[PoolSnapshot]) -> Vec<MetricFamily> {
     OBSERVED.iter().map(family).collect()
 }
 
-/// A family of gauges or counters.
+/// A family of series.
 pub(crate) fn family(metric: &Metric, series: Vec<proto::Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(metric.name.to_owned());
     family.set_help(metric.help.to_owned());
     family.set_field_type(match metric.kind {
         Kind::Counter => MetricType::COUNTER,
-        // histograms come from the exporter
-        Kind::Gauge | Kind::Histogram => MetricType::GAUGE,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
     });
     family.set_metric(series);
     family
@@ -164,5 +168,4 @@ fn pair(name: &str, value: &str) -> LabelPair {
 }
 
 #[cfg(test)]
-#[path = "exposition_tests.rs"]
 mod tests;
