@@ -59,12 +59,13 @@ impl Site {
             .collect()
     }
 
-    /// Does to the nodes what the trace says, until its last fault is over.
+    /// Does to the nodes what the trace says, until it ends.
     ///
     /// # Errors
     /// When a node can't come back because somebody has taken its port.
     pub(super) async fn follow_script(&self, clock: Clock) -> Result<()> {
-        for moment in script::moments(&self.scenario.nodes) {
+        let within = |moment: &u64| *moment <= self.scenario.until;
+        for moment in script::moments(&self.scenario.nodes).into_iter().filter(within) {
             tokio::time::sleep_until(clock.at(moment)).await;
             for (node, spec) in self.nodes.iter().zip(&self.scenario.nodes) {
                 let state = script::state(spec, moment);
