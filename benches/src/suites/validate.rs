@@ -93,7 +93,8 @@ impl Suite for Validation {
         for program in &missing {
             table.row(std::iter::once(name(*program)).chain(columns.iter().map(|_| NOT_MEASURED.to_owned())));
         }
-        let versions: Vec<String> = here.iter().filter_map(|(program, ..)| version(program)).collect();
+        let mut versions: Vec<String> = here.iter().filter_map(|(program, ..)| version(program)).collect();
+        versions.dedup();
         let mut versions = versions.join("; ");
         if versions.is_empty() {
             versions.push_str("none of their programs is here");
