@@ -143,3 +143,32 @@ impl Kept {
         endpoints.chain(self.pools_refused.then_some(&PER_POOL.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_and_those_that_are_known_keep_theirs() {
+        let latencies = Latencies::new(Limits::for_endpoints(1));
+        let [eth, sol] = ["eth", "sol"].map(|id| PoolId::new(id).unwrap());
+        let [a, b] = ["a", "b"].map(|id| EndpointId::new(id).unwrap());
+        let refused = || {
+            let kept = latencies.kept();
+            kept.refused().map(|metric| metric.short_name).collect::<Vec<_>>()
+        };
+        let first = latencies.of_endpoint(&eth, &a).unwrap();
+        let wait = latencies.of_pool(&eth).unwrap();
+        assert!(refused().is_empty());
+        assert!(latencies.of_pool(&sol).is_none());
+        assert_eq!(refused(), ["queue_wait_seconds"]);
+        assert!(latencies.of_endpoint(&eth, &b).is_none());
+        assert!(
+            latencies.of_endpoint(&sol, &a).is_none(),
+            "the same name elsewhere is another"
+        );
+        assert_eq!(refused().len(), 4);
+        assert!(Arc::ptr_eq(&latencies.of_endpoint(&eth, &a).unwrap(), &first));
+        assert!(Arc::ptr_eq(&latencies.of_pool(&eth).unwrap(), &wait));
+    }
+}

@@ -10,7 +10,7 @@ use super::{sync, tally::Tally};
 struct Lane<const BUCKETS: usize>([Tally; BUCKETS]);
 
 /// What a lane of a histogram takes.
-#[cfg(test)]
+#[cfg(all(test, not(pool_loom)))]
 pub(super) const LANE_BYTES: usize = size_of::<Lane<{ super::BUCKETS }>>();
 
 /// Counts and sums by bucket.
