@@ -30,7 +30,10 @@ use super::trace::{
     scenario::Scenario,
     score::Score,
 };
-use crate::frame::{Effort, Finding, Suite};
+use crate::frame::{
+    Effort, Finding, Suite,
+    digest::{Cell, Line},
+};
 
 /// Traces that run at once: nodes and callers sleep most of the time, and so a run takes minutes and not an hour. With nine
 /// of them two threads have too much to do.
@@ -51,6 +54,24 @@ impl Suite for Live {
 
     fn packages(&self) -> &'static [&'static str] {
         &["tokio", "tower", "alloy-transport", "pingora-load-balancing"]
+    }
+
+    fn digest(&self) -> Vec<Line> {
+        vec![
+            Line::new(
+                "over real sockets: one node ten times as slow, p99",
+                "ms",
+                Cell::at("slow-node", "p99 ms"),
+            )
+            .beside("best peer", Cell::at("slow-node", "best peer").nth(1))
+            .beside("omniscient limit", Cell::at("slow-node", "limit")),
+            Line::new(
+                "... wrong answers with HTTP 200, success",
+                "",
+                Cell::at("wrong-200", "success"),
+            )
+            .beside("best peer", Cell::at("wrong-200", "best peer")),
+        ]
     }
 
     fn run(&self, effort: &Effort) -> Result<Finding> {

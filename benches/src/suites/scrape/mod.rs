@@ -12,7 +12,11 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::meters::{self, Meter, Side};
-use crate::frame::{Effort, Entry, Finding, Goal, Series, Suite, Table, callgrind, goals, interleave};
+use crate::frame::{
+    Effort, Entry, Finding, Goal, Series, Suite, Table, callgrind,
+    digest::{Cell, Line},
+    goals, interleave,
+};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +55,19 @@ impl Suite for Scrapes {
         meters::PEERS
     }
 
+    fn digest(&self) -> Vec<Line> {
+        let cell = |side| Cell::at(name(side), "1000");
+        let line = Line::new(
+            "a scrape of 1,000 endpoints; each of its lines",
+            "",
+            cell(Side::Ours),
+        );
+        vec![
+            line.beside("opentelemetry-prometheus", cell(Side::OpenTelemetry))
+                .beside("prometheus-client", cell(Side::PrometheusClient)),
+        ]
+    }
+
     fn run(&self, effort: &Effort) -> Result<Finding> {
         let mut reached = Vec::new();
         let mut text = String::new();
@@ -67,7 +84,7 @@ impl Suite for Scrapes {
             ));
         }
         text += &format!(
-            "Milliseconds of a whole scrape by number of endpoints, and microseconds of one of its lines; behind them the ratio of \
+            "A whole scrape by number of endpoints, and one of its lines; behind them the ratio of \
              the times to ours.\n\n{}\n",
             times(&columns)
         );
@@ -158,7 +175,7 @@ impl Column {
         let ratio = time.ratio_to(ours);
         let (least, greatest) = ratio.spread();
         format!(
-            "{:.2}, {:.2} ({:.2}; {least:.2}-{greatest:.2})",
+            "{:.2} ms, {:.2} µs ({:.2}; {least:.2}-{greatest:.2})",
             time.median(),
             self.each(side),
             ratio.median()
