@@ -15,13 +15,16 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{ErrorType, Fault, expectation::Expectation};
+use crate::{
+    ErrorType, Fault,
+    expectation::{Expectation, Outlook},
+};
 
 /// An estimate falls to 1/e of itself in so long.
 const DECAY: f64 = 10.0;
 
 /// What is assumed of an endpoint that has not answered yet, in seconds.
-pub(crate) const DEFAULT: f32 = 0.030;
+const DEFAULT: f32 = 0.030;
 
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
@@ -113,10 +116,11 @@ impl Latency {
         unpack(self.state.load(Relaxed)).1.is_sign_negative()
     }
 
-    /// Mean seconds, faded, and the requests under way that go with them, at a tick.
+    /// What requests take on average, and how many are then under way, at a tick, for an endpoint that is idle or not; `None`
+    /// before the first answer.
     #[inline]
-    pub(crate) fn expectation_at(&self, tick: u32) -> (f64, f64) {
-        self.expectation.read(tick)
+    pub(crate) fn expectation_at(&self, tick: u32, idle: bool) -> Option<Outlook> {
+        self.expectation.read(tick, idle)
     }
 
     /// An attempt was beaten by a hedge when it had taken so long.
@@ -233,13 +237,17 @@ pub(crate) const fn is_after(a: u32, b: u32) -> bool {
 }
 
 /// The share of an estimate that is left after the time between two ticks.
-pub(crate) fn kept(then: u32, now: u32) -> f64 {
+fn kept(then: u32, now: u32) -> f64 {
+    (-seconds_between(then, now) / DECAY).exp()
+}
+
+/// Seconds from one tick to another; 0 when the clock of another thread was ahead.
+#[inline]
+pub(crate) fn seconds_between(then: u32, now: u32) -> f64 {
     if is_after(now, then) {
-        let seconds = f64::from(now.wrapping_sub(then) << TICK_BITS) / 1_000.0;
-        (-seconds / DECAY).exp()
+        f64::from(now.wrapping_sub(then) << TICK_BITS) / 1_000.0
     } else {
-        // the clock of another thread was ahead
-        1.0
+        0.0
     }
 }
 
