@@ -38,15 +38,15 @@ const FAILURE: f64 = 1.0;
 /// What a beaten attempt would have taken, over what it had taken when it was beaten.
 const BEATEN: f64 = 2.0;
 
-/// The share of what is known that is left after the time between two ticks.
+/// The share of what is known that is left after the time between two ticks: the reciprocal of the first five terms of
+/// `exp`, which is as good a way to fall (within 1 % up to 18 s, 1.6 times as much after a minute), and costs a pick a sixth.
 #[inline]
 fn kept(then: u32, now: u32) -> f64 {
-    // the same moment is common where much is going on, and costs no exponential
     if then == now {
-        1.0
-    } else {
-        (-seconds_between(then, now) / DECAY).exp()
+        return 1.0;
     }
+    let x = seconds_between(then, now) / DECAY;
+    1.0 / (1.0 + x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * (1.0 / 24.0)))))
 }
 
 /// What no mean is: nothing is known.
@@ -56,9 +56,9 @@ const UNKNOWN: f32 = 0.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outlook {
     /// What requests take on average, in seconds, faded.
-    pub(crate) mean: f64,
+    pub(crate) mean: f32,
     /// Requests under way that go with it; 0 where none was answered yet.
-    pub(crate) crowd: f64,
+    pub(crate) crowd: f32,
 }
 
 /// The averages of one endpoint.
@@ -90,8 +90,8 @@ impl Expectation {
         }
         let left = if idle { kept(then, tick) } else { 1.0 };
         Some(Outlook {
-            mean: (f64::from(mean) * left).max(FLOOR),
-            crowd: f64::from(f32::from_bits(self.crowd.load(Relaxed))),
+            mean: (mean * left as f32).max(FLOOR as f32),
+            crowd: f32::from_bits(self.crowd.load(Relaxed)),
         })
     }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[track_caller]
     fn reads(expectation: &Expectation, tick: u32, idle: bool, millis: f64) {
-        let got = 1_000.0 * expectation.read(tick, idle).unwrap().mean;
+        let got = 1_000.0 * f64::from(expectation.read(tick, idle).unwrap().mean);
         assert!((got / millis - 1.0).abs() < 0.02, "{got} is not about {millis}");
     }
 
@@ -222,8 +222,8 @@ mod tests {
         let recovered = Expectation::default();
         answers(&recovered, 60, 500, 0);
         recovered.ended(None, ms(40), 30 * SECOND);
-        // 0.85 / e^2 of the old, and the rest of the new
-        reads(&recovered, 30 * SECOND, true, 93.0);
+        // 0.85 of the seventh that is left of the old, and the rest of the new
+        reads(&recovered, 30 * SECOND, true, 96.0);
     }
 
     #[test]

@@ -16,31 +16,38 @@
 //! fewest requests, which is just the one that bears the fewest. The weight is a handicap.
 
 use super::{Balancer, Candidates, PickCx};
-use crate::expectation::Outlook;
 
 /// Endpoints that are looked at; of more, so many are drawn.
 const LOOKS: usize = 16;
 
 /// The share of the mean load that every endpoint is thought to bear.
-const EVENING: f64 = 0.5;
+const EVENING: f32 = 0.5;
 
 /// Delays up to so many times the shortest are as good as it. Means that move by 0.15 towards each answer keep 28 % of the
 /// answers' own spread (the square root of 0.15 / 1.85); answers of remote nodes spread by about half of their mean, so two
 /// equal endpoints differ by a fifth from chance alone.
-const ALIKE: f64 = 1.25;
+const ALIKE: f32 = 1.25;
 
 /// Takes the endpoint on which a request will probably be answered first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShortestDelay;
 
-/// What is compared.
-#[derive(Clone, Copy, Default)]
-struct Look {
-    index: usize,
-    /// Requests that would be under way on it, for its weight.
-    load: f64,
-    known: Option<Outlook>,
-    full: bool,
+/// What is compared, candidate by candidate: one array for each figure, and short figures, so that a pick among few costs
+/// little.
+#[derive(Default)]
+struct Looks {
+    count: usize,
+    /// Of how many something is known, and what their crowds come to.
+    known: u32,
+    crowds: f32,
+    /// Where it stands among the candidates.
+    index: [u32; LOOKS],
+    /// Requests that would be under way on it, for its weight; infinite on one that is full.
+    load: [f32; LOOKS],
+    /// What requests on it take on average; 0 where nothing is known.
+    mean: [f32; LOOKS],
+    /// Requests under way that go with it.
+    crowd: [f32; LOOKS],
 }
 
 impl ShortestDelay {
@@ -50,50 +57,79 @@ impl ShortestDelay {
     }
 }
 
-/// Looks at all candidates, or at some. Returns how many.
-fn look(among: &Candidates<'_>, cx: &PickCx<'_>, looks: &mut [Look; LOOKS]) -> usize {
-    let (len, tick) = (among.len(), among.tick(cx.now()));
-    let mut count = 0;
-    for step in 0..len.min(LOOKS) {
-        let index = if len <= LOOKS { step } else { cx.below(len) };
-        let Some(candidate) = among.get(index) else {
-            continue;
+/// Looks at all candidates, or at some.
+#[inline]
+fn look(among: &Candidates<'_>, cx: &PickCx<'_>) -> Looks {
+    let (len, tick, now) = (among.len(), among.tick(cx.now()), among.now());
+    let mut looks = Looks::default();
+    while looks.count < len.min(LOOKS) {
+        let at = looks.count;
+        let index = if len <= LOOKS { at } else { cx.below(len) };
+        let Some(candidate) = among.get(index) else { break };
+        looks.index[at] = index as u32;
+        looks.load[at] = if candidate.is_full() {
+            f32::INFINITY
+        } else {
+            candidate.load_at(now) as f32
         };
-        looks[count] = Look {
-            index,
-            load: candidate.load_at(among.now()),
-            known: candidate.expectation_at(tick),
-            full: candidate.is_full(),
-        };
-        count += 1;
+        if let Some(known) = candidate.expectation_at(tick) {
+            (looks.mean[at], looks.crowd[at]) = (known.mean, known.crowd);
+            looks.known += 1;
+            looks.crowds += known.crowd;
+        }
+        looks.count += 1;
     }
-    count
+    looks
 }
 
-/// Those with about the shortest expected delay: how many, and their indices.
-fn shortest(among: &Candidates<'_>, cx: &PickCx<'_>) -> (usize, [usize; LOOKS]) {
-    let mut looks = [Look::default(); LOOKS];
-    let count = look(among, cx, &mut looks);
-    let looks = &looks[..count];
-    let known = || looks.iter().filter_map(|look| look.known);
-    let (crowds, of) = known().fold((0.0, 0.0), |(sum, of), one| (sum + one.crowd, of + 1.0));
-    let usual = if of > 0.0 { crowds / of } else { 0.0 };
-    let pace = |one: Outlook| one.mean / (one.crowd.max(EVENING * usual) + 1.0);
-    // who is unknown may be as good as the best; its first answer will tell
-    let best = known().map(pace).fold(f64::INFINITY, f64::min);
-    let best = if best.is_finite() { best } else { 1.0 };
-    let delay = |look: &Look| look.load * look.known.map_or(best, pace);
-    let free = || looks.iter().filter(|look| !look.full);
-    let least = free().map(delay).fold(f64::INFINITY, f64::min);
-    let (mut equals, mut indices) = (0, [0; LOOKS]);
-    for look in looks {
-        // where all are full it does not matter who
-        if least == f64::INFINITY || !look.full && delay(look) <= ALIKE * least {
-            indices[equals] = look.index;
+/// The expected delay on each, and the shortest of them; infinite where all are full.
+#[inline]
+fn delays(looks: &Looks) -> ([f32; LOOKS], f32) {
+    let count = looks.count.min(LOOKS);
+    let bears = EVENING * looks.crowds / looks.known.max(1) as f32;
+    let (mut delays, mut least, mut best) = ([0.0; LOOKS], f32::INFINITY, f32::INFINITY);
+    // comparisons by hand: min() and max() look for NaN first, and there is none
+    for (at, delay) in delays.iter_mut().enumerate().take(count) {
+        let crowd = looks.crowd[at];
+        let pace = looks.mean[at] / (if crowd > bears { crowd } else { bears } + 1.0);
+        if pace > 0.0 {
+            *delay = looks.load[at] * pace;
+            best = if pace < best { pace } else { best };
+            least = if *delay < least { *delay } else { least };
+        }
+    }
+    if (looks.known as usize) < count {
+        // who is unknown may be as good as the best; its first answer will tell
+        let best = if looks.known > 0 { best } else { 1.0 };
+        for at in (0..count).filter(|at| looks.mean[*at] == 0.0) {
+            delays[at] = looks.load[at] * best;
+            least = if delays[at] < least { delays[at] } else { least };
+        }
+    }
+    (delays, least)
+}
+
+/// One of those with about the shortest expected delay, drawn by `draw` where there are several.
+fn shortest(
+    among: &Candidates<'_>,
+    cx: &PickCx<'_>,
+    draw: impl FnOnce(usize) -> Option<usize>,
+) -> Option<usize> {
+    let looks = look(among, cx);
+    let (delays, least) = delays(&looks);
+    let delays = &delays[..looks.count];
+    // where all are full that is infinite, and it does not matter who
+    let most = ALIKE * least;
+    let mut equals = 0;
+    let mut index = [0_u32; LOOKS];
+    for (delay, at) in delays.iter().zip(looks.index) {
+        if *delay <= most {
+            index[equals] = at;
             equals += 1;
         }
     }
-    (equals, indices)
+    let drawn = if equals == 1 { 0 } else { draw(equals)? };
+    index[..equals].get(drawn).map(|index| *index as usize)
 }
 
 impl Balancer for ShortestDelay {
@@ -102,18 +138,12 @@ impl Balancer for ShortestDelay {
     }
 
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
-        match shortest(among, cx) {
-            (0, _) => None,
-            (1, [only, ..]) => Some(only),
-            (equals, indices) => indices.get(cx.below(equals)).copied(),
-        }
+        shortest(among, cx, |equals| Some(cx.below(equals)))
     }
 
     fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         // it keeps nothing; equals, and more than it looks at, are drawn
-        match shortest(among, cx) {
-            (1, [only, ..]) if among.len() <= LOOKS => Some(only),
-            _ => None,
-        }
+        let told = among.len() <= LOOKS;
+        told.then(|| shortest(among, cx, |_| None)).flatten()
     }
 }
