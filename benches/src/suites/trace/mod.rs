@@ -16,6 +16,8 @@ mod tests;
 
 use anyhow::Result;
 
+use self::outcome::Seeds;
+
 use crate::frame::{Effort, Finding, Suite};
 
 /// The suite.
@@ -33,11 +35,16 @@ impl Suite for Traces {
 
     fn run(&self, effort: &Effort) -> Result<Finding> {
         let scenarios = scenario::all();
-        let wanted = scenarios
+        let wanted: Vec<_> = scenarios
             .into_iter()
             .filter(|scenario| effort.wants(scenario.name))
             .collect();
-        let outcomes = outcome::of_all(wanted, &contestants::all(), effort)?;
-        report::find(&outcomes)
+        let tuned = outcome::of_all(
+            wanted.clone(),
+            &contestants::candidates(),
+            (effort, Seeds::Tuning),
+        )?;
+        let outcomes = outcome::of_all(wanted, &contestants::all(), (effort, Seeds::HeldOut))?;
+        report::find(&outcomes, &tuned)
     }
 }

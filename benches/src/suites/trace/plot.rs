@@ -64,10 +64,8 @@ fn panels(area: &Area<'_>, outcome: &Outcome) -> Drawn {
 
 /// Whose lines are drawn, the most important last, so that it lies on top.
 fn lines(outcome: &Outcome) -> Vec<(&Entrant, RGBColor)> {
-    let mut ours = contestants::recommended();
-    let named = ours.name();
-    ours.hedged = !ours.hedged;
-    let own = [(ours.name(), OURS[1]), (named, OURS[0])];
+    let (hedged, default) = (contestants::hedged().name(), contestants::default().name());
+    let own = [(hedged, OURS[1]), (default, OURS[0])];
     let peers = LINES.into_iter().map(|(name, colour)| (name.to_owned(), colour));
     let all = peers.chain(own);
     all.filter_map(|(name, colour)| Some((outcome.of(&name)?, colour)))

@@ -1,4 +1,4 @@
-//! The text: what the recommended configuration reaches, how our configurations compare, and each trace in full.
+//! The text: what the default configuration reaches, how our configurations compare, and each trace in full.
 
 use std::fmt::Write as _;
 
@@ -16,11 +16,12 @@ use super::{
 use crate::frame::{Finding, Series, Table};
 
 /// Text, figures and pictures of all traces.
-pub(crate) fn find(outcomes: &[Outcome]) -> Result<Finding> {
-    let named = contestants::recommended().name();
+pub(crate) fn find(outcomes: &[Outcome], tuned: &[Outcome]) -> Result<Finding> {
+    let named = contestants::default().name();
     let mut text = String::new();
     let met = reached(&mut text, outcomes, &named)?;
     configurations(&mut text, outcomes, &named)?;
+    held_out(&mut text, outcomes, tuned)?;
     let mut images = Vec::new();
     for outcome in outcomes {
         let image = plot::draw(outcome)?;
@@ -38,7 +39,7 @@ pub(crate) fn find(outcomes: &[Outcome]) -> Result<Finding> {
     })
 }
 
-/// What the recommended configuration reaches, trace by trace. Returns whether that is everything.
+/// What the default configuration reaches, trace by trace. Returns whether that is everything.
 fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool> {
     let head = [
         "trace",
@@ -73,7 +74,7 @@ fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool>
     let count = outcomes.len();
     writeln!(
         text,
-        "The recommended configuration, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
+        "The default configuration, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
          {near} of them.\n\n{table}"
     )?;
     Ok(all == count && 2 * near >= count)
@@ -123,17 +124,7 @@ fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Resul
                 .filter(|(outcome, run)| such(&Verdict::on(outcome, run)))
                 .count()
         };
-        let ratio = |figure: fn(&Score) -> f64| {
-            let ratios = runs().filter_map(|(outcome, run)| {
-                let limit = outcome
-                    .results
-                    .iter()
-                    .find(|entrant| entrant.side == Side::Limit)?;
-                Some((run.median(figure) / limit.median(figure)).ln())
-            });
-            let ratios = Series::new(ratios);
-            (ratios.rounds().iter().sum::<f64>() / ratios.rounds().len() as f64).exp()
-        };
+        let ratio = |figure| to_limit(outcomes, &ours.name, figure);
         let cost: f64 = runs().map(|(_, run)| run.median(|score| score.cost)).sum();
         let met = count(Verdict::is_met);
         let typical = ratio(|score| score.p99);
@@ -160,11 +151,50 @@ fn configurations(text: &mut String, outcomes: &[Outcome], named: &str) -> Resul
     Ok(())
 }
 
+/// The geometric mean, over the traces, of a figure's ratio to the omniscient limit's.
+fn to_limit(outcomes: &[Outcome], name: &str, figure: fn(&Score) -> f64) -> f64 {
+    let ratios = outcomes.iter().filter_map(|outcome| {
+        let limit = outcome
+            .results
+            .iter()
+            .find(|entrant| entrant.side == Side::Limit)?;
+        Some((outcome.of(name)?.median(figure) / limit.median(figure)).ln())
+    });
+    let ratios = Series::new(ratios);
+    (ratios.rounds().iter().sum::<f64>() / ratios.rounds().len() as f64).exp()
+}
+
+/// What was chosen by the tuning seeds, on these and on others.
+fn held_out(text: &mut String, outcomes: &[Outcome], tuned: &[Outcome]) -> Result<()> {
+    let mut table = Table::new([
+        "configuration",
+        "p99 / limit, held-out seeds",
+        "tuning seeds",
+        "p99.9 / limit, held-out seeds",
+        "tuning seeds",
+    ]);
+    for name in [contestants::default().name(), contestants::hedged().name()] {
+        let ratio = |outcomes, figure| format!("{:.3}", to_limit(outcomes, &name, figure));
+        table.row([
+            name.clone(),
+            ratio(outcomes, |score| score.p99),
+            ratio(tuned, |score| score.p99),
+            ratio(outcomes, |score| score.p999),
+            ratio(tuned, |score| score.p999),
+        ]);
+    }
+    writeln!(
+        text,
+        "The same on the seeds that settings were chosen by; all other figures are of held-out seeds, by which nothing was chosen.\n\n{table}"
+    )?;
+    Ok(())
+}
+
 fn emphasised(name: &str, named: &str) -> String {
     if name == named {
-        format!("**{name}** (recommended)")
-    } else if name == contestants::default().name() {
-        format!("{name} (default)")
+        format!("**{name}** (default)")
+    } else if name == contestants::hedged().name() {
+        format!("{name} (recommended for reads)")
     } else {
         name.to_owned()
     }
@@ -241,8 +271,8 @@ fn figures(outcome: &Outcome, named: &str) -> Value {
     };
     let entrant = |entrant: &Entrant| {
         let figures = json!({
-            "recommended": entrant.name == named,
-            "default": entrant.name == contestants::default().name(),
+            "default": entrant.name == named,
+            "recommended_for_reads": entrant.name == contestants::hedged().name(),
             "success": of(entrant, |score| score.success),
             "wrong": of(entrant, |score| score.wrong),
             "p50_ms": of(entrant, |score| score.p50),
