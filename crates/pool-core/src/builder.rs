@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Balancer, ConfigError, Endpoint, EndpointConfig, EndpointId, LeastRequests, Observer, Pool, PoolConfig,
+    Balancer, BalancerKind, ConfigError, Endpoint, EndpointConfig, EndpointId, Observer, Pool, PoolConfig,
     PoolId, Provider, ProviderId, Source, WallClock,
     admission::{Admission, Toll},
     alarm::Alarms,
@@ -122,7 +122,7 @@ impl<E: Endpoint> PoolBuilder<E> {
             id,
             config: PoolConfig::default(),
             endpoints: Vec::new(),
-            balancer: Arc::new(LeastRequests::new()),
+            balancer: BalancerKind::default().build(),
             observer: None,
             seed: None,
             providers: Vec::new(),
@@ -155,7 +155,7 @@ impl<E: Endpoint> PoolBuilder<E> {
         self
     }
 
-    /// Takes a balancer; least requests otherwise.
+    /// Takes a balancer; [`ShortestDelay`](crate::ShortestDelay) otherwise.
     pub fn balancer(mut self, balancer: Arc<dyn Balancer>) -> Self {
         self.balancer = balancer;
         self

@@ -15,13 +15,16 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{ErrorType, Fault, expectation::Expectation};
+use crate::{
+    ErrorType, Fault,
+    expectation::{Expectation, Outlook},
+};
 
 /// An estimate falls to 1/e of itself in so long.
 const DECAY: f64 = 10.0;
 
 /// What is assumed of an endpoint that has not answered yet, in seconds.
-pub(crate) const DEFAULT: f32 = 0.030;
+const DEFAULT: f32 = 0.030;
 
 /// What a failure is recorded as, at the least: longer than any healthy endpoint takes.
 const PENALTY: f64 = 5.0;
@@ -113,17 +116,19 @@ impl Latency {
         unpack(self.state.load(Relaxed)).1.is_sign_negative()
     }
 
-    /// Mean seconds, faded, and the requests under way that go with them, at a tick.
+    /// What requests take on average, and how many are then under way, at a tick, for an endpoint that is idle or not; `None`
+    /// before the first answer.
     #[inline]
-    pub(crate) fn expectation_at(&self, tick: u32) -> (f64, f64) {
-        self.expectation.read(tick)
+    pub(crate) fn expectation_at(&self, tick: u32, idle: bool) -> Option<Outlook> {
+        self.expectation.read(tick, idle)
     }
 
     /// An attempt was beaten by a hedge when it had taken so long.
     pub(crate) fn beaten(&self, elapsed: Duration, now: Instant) {
-        self.expectation.beaten(elapsed, self.tick(now));
+        let tick = self.tick(now);
+        self.expectation.beaten(elapsed, tick);
         let sample = elapsed.as_secs_f64();
-        self.update(now, |old, estimate, kept| {
+        self.update(tick, |old, estimate, kept| {
             (sample > estimate * kept).then(|| (sample as f32).copysign(old))
         });
     }
@@ -137,27 +142,28 @@ impl Latency {
     /// An attempt took `elapsed` and ended with this class of error, or well.
     #[inline]
     pub(crate) fn ended(&self, error: Option<ErrorType>, elapsed: Duration, now: Instant) {
-        self.expectation.ended(error, elapsed, self.tick(now));
+        let tick = self.tick(now);
+        self.expectation.ended(error, elapsed, tick);
         match error {
-            None => self.succeeded(elapsed, now),
-            Some(class) => self.failed(class, elapsed, now),
+            None => self.succeeded(elapsed, tick),
+            Some(class) => self.failed(class, elapsed, tick),
         }
     }
 
-    fn succeeded(&self, elapsed: Duration, now: Instant) {
+    fn succeeded(&self, elapsed: Duration, tick: u32) {
         // as_micros() would count in 128 bits
         let micros = elapsed.as_secs().wrapping_mul(1_000_000) + u64::from(elapsed.subsec_micros());
         self.took.fetch_add(micros, Relaxed);
-        self.answered(micros as i64 as f64 / 1e6, now);
+        self.answered(micros as i64 as f64 / 1e6, tick);
     }
 
     /// The node worked, and took so many seconds.
     #[inline]
-    fn answered(&self, sample: f64, now: Instant) {
+    fn answered(&self, sample: f64, tick: u32) {
         if self.streak.load(Relaxed) > 0 {
             self.streak.store(0, Relaxed);
         }
-        self.update(now, |old, estimate, kept| {
+        self.update(tick, |old, estimate, kept| {
             let faded = estimate * kept;
             if sample > faded {
                 return Some(sample as f32);
@@ -168,21 +174,21 @@ impl Latency {
     }
 
     #[cold]
-    fn failed(&self, class: ErrorType, elapsed: Duration, now: Instant) {
+    fn failed(&self, class: ErrorType, elapsed: Duration, tick: u32) {
         let sample = elapsed.as_secs_f64();
         match (class, class.fault()) {
             // a caller's mistake was answered like any other request
-            (_, Fault::Caller) => self.answered(sample, now),
+            (_, Fault::Caller) => self.answered(sample, tick),
             (_, Fault::Node) => {
                 if class != ErrorType::RateLimited {
                     self.one_more_in_a_row();
                 }
-                self.update(now, |_, estimate, kept| {
+                self.update(tick, |_, estimate, kept| {
                     Some(-(PENALTY.max(estimate * kept).max(sample) as f32))
                 });
             }
             // it would have taken at least so long
-            (ErrorType::Deadline, Fault::Local) => self.update(now, |old, estimate, kept| {
+            (ErrorType::Deadline, Fault::Local) => self.update(tick, |old, estimate, kept| {
                 (sample > estimate * kept).then(|| (sample as f32).copysign(old))
             }),
             (_, Fault::Local) => {}
@@ -198,8 +204,9 @@ impl Latency {
     /// The endpoint works again: what it failed with is no measure of it.
     pub(crate) fn forgive(&self, now: Instant) {
         self.excuse();
-        self.expectation.forget(self.tick(now));
-        self.update(now, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
+        let tick = self.tick(now);
+        self.expectation.forget(tick);
+        self.update(tick, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
     }
 
     /// The endpoint is on probation: that it failed is no reason any more to leave it aside. The estimate stays.
@@ -210,14 +217,14 @@ impl Latency {
     /// Another endpoint goes by this name now: nothing is known of it.
     pub(crate) fn start_again(&self, now: Instant) {
         self.excuse();
-        self.expectation.forget(self.tick(now));
-        self.update(now, |_, _, _| Some(DEFAULT));
+        let tick = self.tick(now);
+        self.expectation.forget(tick);
+        self.update(tick, |_, _, _| Some(DEFAULT));
     }
 
     /// `change` gets the stored value, its amount, and the share of it that time has left.
     #[inline]
-    fn update(&self, now: Instant, change: impl Fn(f32, f64, f64) -> Option<f32>) {
-        let now = self.tick(now);
+    fn update(&self, now: u32, change: impl Fn(f32, f64, f64) -> Option<f32>) {
         // an error means that there was nothing to change
         let _unchanged = self.state.fetch_update(Relaxed, Relaxed, |state| {
             let (then, value) = unpack(state);
@@ -233,13 +240,17 @@ pub(crate) const fn is_after(a: u32, b: u32) -> bool {
 }
 
 /// The share of an estimate that is left after the time between two ticks.
-pub(crate) fn kept(then: u32, now: u32) -> f64 {
+fn kept(then: u32, now: u32) -> f64 {
+    (-seconds_between(then, now) / DECAY).exp()
+}
+
+/// Seconds from one tick to another; 0 when the clock of another thread was ahead.
+#[inline]
+pub(crate) fn seconds_between(then: u32, now: u32) -> f64 {
     if is_after(now, then) {
-        let seconds = f64::from(now.wrapping_sub(then) << TICK_BITS) / 1_000.0;
-        (-seconds / DECAY).exp()
+        f64::from(now.wrapping_sub(then) << TICK_BITS) / 1_000.0
     } else {
-        // the clock of another thread was ahead
-        1.0
+        0.0
     }
 }
 

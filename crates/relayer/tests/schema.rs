@@ -40,7 +40,7 @@ fn the_example_is_valid_and_spoilt_ones_are_not() {
         ("weight: 2 ", "weight: much "),
         ("dialect: evm ", "dialect: solana "),
         (
-            "balancer: least_requests\n    endpoints",
+            "balancer: shortest_delay\n    endpoints",
             "balancer: fastest\n    endpoints",
         ),
         ("acquire_timeout: 5s", "acquire_timeout: 5"),

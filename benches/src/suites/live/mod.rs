@@ -145,7 +145,7 @@ fn preface(strain: &Strain) -> String {
 
 /// Who is shown how.
 fn cast() -> Cast {
-    let (recommended, default) = (simulated::recommended().name(), simulated::default().name());
+    let (default, hedged) = (simulated::default().name(), simulated::hedged().name());
     let peers = [
         ("tower P2C peak EWMA + retry", RED),
         ("pingora round robin", ORANGE),
@@ -156,15 +156,12 @@ fn cast() -> Cast {
         ("omniscient", BLACK),
     ];
     let mut lines: Vec<_> = peers.map(|(name, colour)| (name.to_owned(), colour)).into();
-    if default != recommended {
-        lines.push((default.clone(), OURS[1]));
-    }
-    lines.push((recommended.clone(), OURS[0]));
+    lines.extend([(hedged.clone(), OURS[1]), (default.clone(), OURS[0])]);
     Cast {
         suite: "live",
         heading: "Live: ",
-        recommended,
         default,
+        hedged,
         lines,
         latencies: (10.0, 6_000.0),
     }

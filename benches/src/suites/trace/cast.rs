@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-/// The colours of ours: of the recommended configuration, and of the others.
+/// The colours of ours: of the default, and of the default with hedging.
 pub(crate) const OURS: [RGBColor; 2] = [RGBColor(20, 60, 200), RGBColor(120, 170, 240)];
 /// The colours of the others, in the order in which the suites name them.
 pub(crate) const ORANGE: RGBColor = RGBColor(230, 120, 0);
@@ -20,10 +20,10 @@ pub(crate) struct Cast {
     pub(crate) suite: &'static str,
     /// What stands before a trace's name in its heading.
     pub(crate) heading: &'static str,
-    /// The configuration of ours that the measures are taken of.
-    pub(crate) recommended: String,
-    /// The configuration of ours that one gets who chooses nothing.
+    /// The configuration of ours that one gets who chooses nothing. The measures are taken of it.
     pub(crate) default: String,
+    /// The same with hedging: recommended for reads.
+    pub(crate) hedged: String,
     /// Whose lines are drawn, the most important last, so that it lies on top.
     pub(crate) lines: Vec<(String, RGBColor)>,
     /// Milliseconds that are shown: below the fastest answer, above the deadline.

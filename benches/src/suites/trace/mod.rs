@@ -19,7 +19,8 @@ use anyhow::Result;
 
 use self::{
     cast::{BLACK, Cast, GREEN, GREY, ORANGE, OURS, RED},
-    contestant::Contestant,
+    contestant::Contestant as _,
+    outcome::Seeds,
 };
 use crate::frame::{
     Effort, Finding, Suite,
@@ -63,20 +64,24 @@ impl Suite for Traces {
 
     fn run(&self, effort: &Effort) -> Result<Finding> {
         let scenarios = scenario::all();
-        let wanted = scenarios
+        let wanted: Vec<_> = scenarios
             .into_iter()
             .filter(|scenario| effort.wants(scenario.name))
             .collect();
-        let outcomes = outcome::of_all(wanted, &contestants::all(), effort)?;
-        report::find(&outcomes, &cast())
+        let tuned = outcome::of_all(
+            wanted.clone(),
+            &contestants::candidates(),
+            (effort, Seeds::Tuning),
+        )?;
+        let outcomes = outcome::of_all(wanted, &contestants::all(), (effort, Seeds::HeldOut))?;
+        let mut finding = report::find(&outcomes, &cast())?;
+        finding.text += &report::held_out(&outcomes, &tuned, &cast());
+        Ok(finding)
     }
 }
 
-/// Who is shown how. The recommended configuration's twin is the same but for its hedges.
+/// Who is shown how.
 fn cast() -> Cast {
-    let recommended = contestants::recommended();
-    let mut twin = recommended;
-    twin.hedged = !twin.hedged;
     let peers = [
         ("tower P2C peak EWMA", ORANGE),
         ("tower P2C peak EWMA + retry", RED),
@@ -85,12 +90,13 @@ fn cast() -> Cast {
         ("omniscient", BLACK),
     ];
     let peers = peers.map(|(name, colour)| (name.to_owned(), colour));
-    let ours = [(twin.name(), OURS[1]), (recommended.name(), OURS[0])];
+    let (default, hedged) = (contestants::default().name(), contestants::hedged().name());
+    let ours = [(hedged.clone(), OURS[1]), (default.clone(), OURS[0])];
     Cast {
         suite: "trace",
         heading: "",
-        recommended: recommended.name(),
-        default: contestants::default().name(),
+        default,
+        hedged,
         lines: peers.into_iter().chain(ours).collect(),
         latencies: (20.0, 6_000.0),
     }

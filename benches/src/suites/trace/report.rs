@@ -1,4 +1,4 @@
-//! The text: what the recommended configuration reaches, how our configurations compare, and each trace in full.
+//! The text: what the default configuration reaches, how our configurations compare, and each trace in full.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ use crate::frame::{Finding, Series, Table};
 /// Text, figures and pictures of all traces.
 pub(crate) fn find(outcomes: &[Outcome], cast: &Cast) -> Result<Finding> {
     let mut text = String::new();
-    let met = reached(&mut text, outcomes, &cast.recommended)?;
+    let met = reached(&mut text, outcomes, &cast.default)?;
     configurations(&mut text, outcomes, cast)?;
     let mut images = Vec::new();
     for outcome in outcomes {
@@ -37,7 +37,7 @@ pub(crate) fn find(outcomes: &[Outcome], cast: &Cast) -> Result<Finding> {
     })
 }
 
-/// What the recommended configuration reaches, trace by trace. Returns whether that is everything.
+/// What the default configuration reaches, trace by trace. Returns whether that is everything.
 fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool> {
     let head = [
         "trace",
@@ -72,7 +72,7 @@ fn reached(text: &mut String, outcomes: &[Outcome], named: &str) -> Result<bool>
     let count = outcomes.len();
     writeln!(
         text,
-        "The recommended configuration, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
+        "The default configuration, `{named}`, reaches every measure in {all} of {count} traces, and is within 1.5 times the limit's p99 in \
          {near} of them.\n\n{table}"
     )?;
     Ok(all == count && 2 * near >= count)
@@ -122,17 +122,7 @@ fn configurations(text: &mut String, outcomes: &[Outcome], cast: &Cast) -> Resul
                 .filter(|(outcome, run)| such(&Verdict::on(outcome, run)))
                 .count()
         };
-        let ratio = |figure: fn(&Score) -> f64| {
-            let ratios = runs().filter_map(|(outcome, run)| {
-                let limit = outcome
-                    .results
-                    .iter()
-                    .find(|entrant| entrant.side == Side::Limit)?;
-                Some((run.median(figure) / limit.median(figure)).ln())
-            });
-            let ratios = Series::new(ratios);
-            (ratios.rounds().iter().sum::<f64>() / ratios.rounds().len() as f64).exp()
-        };
+        let ratio = |figure| to_limit(outcomes, &ours.name, figure);
         let cost: f64 = runs().map(|(_, run)| run.median(|score| score.cost)).sum();
         let met = count(Verdict::is_met);
         let typical = ratio(|score| score.p99);
@@ -159,11 +149,48 @@ fn configurations(text: &mut String, outcomes: &[Outcome], cast: &Cast) -> Resul
     Ok(())
 }
 
+/// The geometric mean, over the traces, of a figure's ratio to the omniscient limit's.
+fn to_limit(outcomes: &[Outcome], name: &str, figure: fn(&Score) -> f64) -> f64 {
+    let ratios = outcomes.iter().filter_map(|outcome| {
+        let limit = outcome
+            .results
+            .iter()
+            .find(|entrant| entrant.side == Side::Limit)?;
+        Some((outcome.of(name)?.median(figure) / limit.median(figure)).ln())
+    });
+    let ratios = Series::new(ratios);
+    (ratios.rounds().iter().sum::<f64>() / ratios.rounds().len() as f64).exp()
+}
+
+/// What was chosen by the tuning seeds, on these and on others.
+pub(crate) fn held_out(outcomes: &[Outcome], tuned: &[Outcome], cast: &Cast) -> String {
+    let mut table = Table::new([
+        "configuration",
+        "p99 / limit, held-out seeds",
+        "tuning seeds",
+        "p99.9 / limit, held-out seeds",
+        "tuning seeds",
+    ]);
+    for name in [&cast.default, &cast.hedged] {
+        let ratio = |outcomes, figure| format!("{:.3}", to_limit(outcomes, name, figure));
+        table.row([
+            name.clone(),
+            ratio(outcomes, |score| score.p99),
+            ratio(tuned, |score| score.p99),
+            ratio(outcomes, |score| score.p999),
+            ratio(tuned, |score| score.p999),
+        ]);
+    }
+    format!(
+        "The same on the seeds that settings were chosen by; all other figures are of held-out seeds, by which nothing was chosen.\n\n{table}\n"
+    )
+}
+
 fn emphasised(name: &str, cast: &Cast) -> String {
-    if name == cast.recommended {
-        format!("**{name}** (recommended)")
-    } else if name == cast.default {
-        format!("{name} (default)")
+    if name == cast.default {
+        format!("**{name}** (default)")
+    } else if name == cast.hedged {
+        format!("{name} (recommended for reads)")
     } else {
         name.to_owned()
     }
@@ -241,8 +268,8 @@ fn figures(outcome: &Outcome, cast: &Cast) -> Value {
     };
     let entrant = |entrant: &Entrant| {
         let figures = json!({
-            "recommended": entrant.name == cast.recommended,
             "default": entrant.name == cast.default,
+            "recommended_for_reads": entrant.name == cast.hedged,
             "success": of(entrant, |score| score.success),
             "wrong": of(entrant, |score| score.wrong),
             "p50_ms": of(entrant, |score| score.p50),

@@ -32,11 +32,12 @@ const PAIRS: [(&str, [&str; 2], Option<f64>); 4] = [
 ];
 
 /// One pick, with few and many endpoints, and how many instructions it may take with few.
-const PICKS: [(&str, &str, [usize; 2], Option<f64>); 3] = [
+const PICKS: [(&str, &str, [usize; 2], Option<f64>); 4] = [
     ("P2C", "pick-p2c", [16, 4096], Some(150.0)),
     ("peak EWMA", "pick-ewma", [16, 4096], Some(400.0)),
-    // looks at all
+    // these look at all
     ("least requests", "pick-least", [3, 16], None),
+    ("shortest delay", "pick-delay", [3, 16], None),
 ];
 
 /// How many times as much a pick among many may cost as one among few, where that has a goal.
@@ -77,6 +78,10 @@ async fn picks(balancer: &str, endpoints: usize, times: u64) -> Result<(), Failu
             inner: LeastRequests::new(),
             times,
         }),
+        "delay" => Arc::new(Again {
+            inner: ShortestDelay::new(),
+            times,
+        }),
         other => return Err(format!("{other} is no balancer of this benchmark").into()),
     };
     let pool = ours(endpoints, balancer).await?;
@@ -108,7 +113,7 @@ async fn taking_turns<S: Side>(side: &S, tasks: u64, operations: u64) -> Result<
 /// What valgrind runs: so many operations of one case.
 pub(super) async fn run(case: &str, operations: u64) -> Result<(), Failure> {
     let words: Vec<&str> = case.split('-').collect();
-    let usual = || Arc::new(LeastRequests::new());
+    let usual = || BalancerKind::default().build();
     match words[..] {
         ["get", "deadpool"] => uncontended(&theirs()?, operations).await,
         ["get", "pool"] => uncontended(&ours(3, usual()).await?, operations).await,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{EndpointId, stats::Stats};
+use crate::{EndpointId, expectation::Outlook, stats::Stats};
 
 /// What a balancer sees of one endpoint that may be picked.
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +71,11 @@ impl<'a> Candidate<'a> {
         self.stats.latency.seconds_at(tick)
     }
 
-    /// What requests on it take on average, in seconds, and how many are then under way; at a moment from
-    /// [`Candidates::tick`].
+    /// What requests on it take on average, and how many are then under way, at a moment from [`Candidates::tick`]; `None`
+    /// before the first answer.
     #[inline]
-    pub(super) fn expectation_at(&self, tick: u32) -> (f64, f64) {
-        self.stats.latency.expectation_at(tick)
+    pub(super) fn expectation_at(&self, tick: u32) -> Option<Outlook> {
+        self.stats.latency.expectation_at(tick, self.in_flight == 0)
     }
 
     /// How many times more loaded it is to be taken for than it is, by those who look at load alone: 1, about 50 after five

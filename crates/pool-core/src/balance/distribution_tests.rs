@@ -104,6 +104,59 @@ fn idle_endpoints_of_equal_latency_share_equally() {
     fits("prequal of 40", &counts, &[1.0; 40]);
 }
 
+/// One request at a time, and so long between two. Latencies are log-normal with this spread, and one in a hundred is four
+/// times as long, as those of the nodes in the fault traces are; without a spread none is.
+fn quiet(field: &mut Field, rng: &mut fastrand::Rng, spread: f64, pause: u64) -> [usize; 5] {
+    const ROUNDS: usize = 2_500;
+    let medians = [40.0, 41.0, 42.0, 43.0, 44.0];
+    let mut counts = [0; 5];
+    for _ in 0..ROUNDS {
+        let picked = field.pick(&ShortestDelay::new()).unwrap();
+        counts[picked] += 1;
+        let normal = (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (std::f64::consts::TAU * rng.f64()).cos();
+        let tail = if spread > 0.0 && rng.u8(..100) == 0 {
+            4.0
+        } else {
+            1.0
+        };
+        let millis = medians[picked] * (spread * normal).exp() * tail;
+        field.now += super::testing::ms(pause);
+        field.members[picked].latency.answered_among(1);
+        field.latency(picked, millis as u64, None);
+    }
+    println!(
+        "{counts:?}, spread {spread}, one each {pause} ms, seed {}",
+        seed()
+    );
+    counts
+}
+
+/// Who is a millisecond ahead gets no more than the others; without equals it would get nearly all.
+#[test]
+fn a_quiet_pool_uses_all_that_are_about_as_fast() {
+    let mut rng = fastrand::Rng::with_seed(seed());
+    let counts = quiet(&mut field(&[1.0; 5]), &mut rng, 0.0, 45);
+    fits("a tenth apart", &counts, &[1.0; 5]);
+    // where requests are rare, what is known of each fades between two of them, in turn
+    for pause in [360, 3_000] {
+        let counts = quiet(&mut field(&[1.0; 5]), &mut rng, 0.0, pause);
+        let even = counts.iter().all(|count| (350..=650).contains(count));
+        assert!(even, "{counts:?}, seed {}", seed());
+    }
+}
+
+/// Nor does chance favour one for long: none gets less than a quarter of its share, or more than twice as much.
+#[test]
+fn a_quiet_pool_uses_all_however_their_answers_spread() {
+    let mut rng = fastrand::Rng::with_seed(seed());
+    let mut field = field(&[1.0; 5]);
+    for pause in [45, 360, 3_000, 45, 360, 3_000] {
+        let counts = quiet(&mut field, &mut rng, 0.35, pause);
+        let even = counts.iter().all(|count| (125..=1_000).contains(count));
+        assert!(even, "{counts:?}, seed {}", seed());
+    }
+}
+
 /// Of two drawn the busier is never taken: among n, whoever has k that are less loaded gets the pairs with the others.
 #[test]
 fn p2c_shares_by_rank() {

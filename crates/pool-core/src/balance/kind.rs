@@ -18,7 +18,6 @@ use super::{
 #[non_exhaustive]
 pub enum BalancerKind {
     /// [`LeastRequests`]: the one with the fewest requests under way for its weight. Slow nodes get less on their own.
-    #[default]
     LeastRequests,
     /// [`SampledLeastRequests`]: the same among three drawn at random.
     SampledLeastRequests,
@@ -33,6 +32,7 @@ pub enum BalancerKind {
     /// [`Prequal`]: the fastest that is not too loaded.
     Prequal,
     /// [`ShortestDelay`]: the one that will probably answer first, by what it takes at its usual load.
+    #[default]
     ShortestDelay,
     /// [`BoundedHash`]: by the request's key, within a bound on the load.
     BoundedHash,

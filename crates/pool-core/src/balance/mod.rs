@@ -8,14 +8,14 @@
 //!
 //! | balancer | looks at | costs | when |
 //! | --- | --- | --- | --- |
-//! | [`LeastRequests`] | requests under way | a look at each | the default: few endpoints, slow ones get less by themselves |
+//! | [`LeastRequests`] | requests under way | a look at each | few endpoints of one size, slow ones get less by themselves |
 //! | [`SampledLeastRequests`] | the same, of three drawn | constant | hundreds of endpoints, many processes |
 //! | [`RoundRobin`] | turns | one addition; weighted a look at each | exact shares: quotas that are paid for |
 //! | [`Random`] | nothing | constant | exact shares without turns that fall in with a poll's rhythm |
 //! | [`P2c`] | requests under way, of two drawn | constant | many endpoints of about the same speed |
 //! | [`PeakEwma`] | latency and requests under way, of two drawn | constant | endpoints of different speed or place; failures |
 //! | [`Prequal`] | latency, unless requests under way are many | up to 16 looks | endpoints that slow down under load of others |
-//! | [`ShortestDelay`] | latency at the usual load, and requests under way | up to 16 looks | endpoints of different size or speed; nodes that brown out |
+//! | [`ShortestDelay`] | latency at the usual load, and requests under way | up to 16 looks | the default: endpoints of different size or speed, also when that changes |
 //! | [`BoundedHash`] | the request's key, unless requests under way are many | a look at each | nonces and caches: same key, same node |
 //! | [`Tiered`] | tiers, then any of these | a look at each | some providers only when the others are full or down |
 //!

@@ -222,7 +222,7 @@ fn a_peek_tells_the_next_pick_and_changes_nothing() {
             for weights in [[1.0, 1.0, 1.0], [3.0, 1.0, 2.0]] {
                 let mut field = members(&weights.map(|weight| (weight, 0)));
                 field.key = Some(7);
-                for (member, millis) in [(0, 100), (1, 30), (2, 80)] {
+                for (member, millis) in [(0, 100), (1, 20), (2, 80)] {
                     field.latency(member, millis, None);
                 }
                 for round in 0..20 {
@@ -261,6 +261,41 @@ fn the_shortest_delay_is_where_more_is_borne_without_queueing() {
     answers(&equal, 0, 40, 1);
     answers(&equal, 1, 40, 1);
     assert!(equal.tally(&balancer, 1_000).iter().all(|count| *count > 400));
+}
+
+#[test]
+fn who_is_full_is_no_choice_while_others_are_not() {
+    // the one with 16 slots taken is by far the fastest
+    let mut field = members(&[(1.0, 16), (1.0, 4), (1.0, 8)]);
+    for (member, millis, among) in [(0, 40, 16), (1, 90, 4), (2, 40, 8)] {
+        field.members[member].latency.answered_among(among);
+        field.latency(member, millis, None);
+    }
+    assert_eq!(field.tally(&ShortestDelay::new(), 100), [0, 0, 100]);
+    assert!(members(&[(1.0, 16); 3]).pick(&ShortestDelay::new()).is_some());
+}
+
+#[test]
+fn who_is_new_is_taken_for_as_good_as_the_best_until_it_has_answered() {
+    let mut field = members(&[(1.0, 0); 3]);
+    field.latency(0, 40, None);
+    field.latency(1, 400, None);
+    let counts = field.tally(&ShortestDelay::new(), 1_000);
+    assert!(counts[0] > 400 && counts[1] == 0 && counts[2] > 400, "{counts:?}");
+    field.latency(2, 200, None);
+    assert_eq!(field.tally(&ShortestDelay::new(), 100), [100, 0, 0]);
+}
+
+#[test]
+fn who_was_slow_is_tried_by_one_request_at_a_time() {
+    let mut field = members(&[(1.0, 1), (1.0, 0)]);
+    field.latency(0, 40, None);
+    field.latency(1, 400, None);
+    field.now += ms(60_000);
+    field.latency(0, 40, None);
+    assert_eq!(field.tally(&ShortestDelay::new(), 100), [0, 100]);
+    field.members[1].slot_taken();
+    assert_eq!(field.tally(&ShortestDelay::new(), 100), [100, 0]);
 }
 
 #[test]

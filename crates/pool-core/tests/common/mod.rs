@@ -334,6 +334,8 @@ pub(crate) fn build(nodes: &[Node], slots: u32, tune: impl FnOnce(&mut PoolConfi
     let mut config = PoolConfig::default();
     tune(&mut config);
     let mut builder = Pool::builder(PoolId::new("test").unwrap()).config(config).seed(7);
+    // tests count on whose turn it is; the default draws among equals
+    builder = builder.balancer(Arc::new(LeastRequests::new()));
     for node in nodes {
         let settings = EndpointConfig::default().max_connections(slots);
         builder = builder.endpoint(node.id(), Fake(node.clone()), settings);

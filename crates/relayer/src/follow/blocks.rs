@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use pool_core::RunError;
+use pool_core::{Request, RunError};
 use pool_rpc::{Class, RpcError};
 use tokio::{
     sync::watch,
@@ -21,9 +21,6 @@ const USUAL_LAG: u64 = 8;
 
 /// CometBFT gives the events of one block at a time; a few of them share a connection.
 const LONGEST_COMET_RANGE: u64 = 10;
-
-/// Nodes that are asked for a range before it waits for the next poll, when each says that it is not there yet.
-const ASK_ROUND: usize = 3;
 
 /// What a request brought.
 enum Done {
@@ -186,27 +183,38 @@ impl Blocks {
     }
 }
 
-/// Looks at a range; when the node that answers lacks its last blocks, at once again on whichever is next. Left to the
-/// next poll, the turns of a balancer could fall in with the poll's: the head from one node and the logs from the one
-/// behind, for ever.
+/// Looks at a range; when the node that answers lacks its last blocks, at once again on one that has shown them to the pool's
+/// checks. A balancer may well go on choosing the one behind, in turn or because it is the quicker: that its answers are of
+/// no use here it can't know.
 async fn look(follower: &Follower, range: BlockRange, escrow: &Escrow) -> Result<Looked, Failed> {
-    let mut looked = look_once(follower, range, escrow).await?;
-    for _ in 1..ASK_ROUND {
-        if !matches!(looked, Looked::NodeBehind { .. }) {
-            break;
-        }
-        looked = look_once(follower, range, escrow).await?;
+    let looked = look_once(follower, range, escrow, None).await?;
+    if !matches!(looked, Looked::NodeBehind { .. }) {
+        return Ok(looked);
     }
-    Ok(looked)
+    match look_once(follower, range, escrow, Some(range.to)).await {
+        // no node is known to be there yet, or those that are fail: what is older is asked for next
+        Err(Failed::Other) => Ok(looked),
+        again => again,
+    }
 }
 
-async fn look_once(follower: &Follower, range: BlockRange, escrow: &Escrow) -> Result<Looked, Failed> {
+/// Looks at a range, on a node that is known to have got to this block if that is said.
+async fn look_once(
+    follower: &Follower,
+    range: BlockRange,
+    escrow: &Escrow,
+    shown: Option<u64>,
+) -> Result<Looked, Failed> {
     let what = "asking for the escrow's logs";
+    let on_it = |request: Request| match shown {
+        Some(block) => request.min_position(block),
+        None => request,
+    };
     let result = match escrow {
         Escrow::Evm { address, topics, .. } => match evm::Logs::new(range, address, topics) {
             Ok(logs) => {
                 let request = follower.request(["eth_blockNumber", "eth_getLogs"].into_iter());
-                follower.run(what, &logs, request).await
+                follower.run(what, &logs, on_it(request)).await
             }
             Err(error) => {
                 tracing::error!(%error, "the request for logs can't be written");

@@ -15,11 +15,10 @@ use crate::suites::trace::contestants as simulated;
 
 /// All of them: ours, the peers, the limit.
 pub(super) fn all() -> Vec<Box<dyn Contestant>> {
-    let mut all: Vec<Box<dyn Contestant>> = vec![Box::new(Ours::new(simulated::recommended()))];
-    let default = Ours::new(simulated::default());
-    if default.name() != all[0].name() {
-        all.insert(0, Box::new(default));
-    }
+    let mut all: Vec<Box<dyn Contestant>> = vec![
+        Box::new(Ours::new(simulated::default())),
+        Box::new(Ours::new(simulated::hedged())),
+    ];
     for retries in [false, true] {
         all.push(Box::new(Tower { retries }));
     }

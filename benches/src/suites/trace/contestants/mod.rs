@@ -13,20 +13,25 @@ use pool_core::{BalancerKind, PoolConfig};
 use self::tower::Tower;
 use super::contestant::Contestant;
 
-/// The configuration of ours that the traces have shown to be the best, and that the measures are taken of.
-pub(crate) const fn recommended() -> Ours {
-    Ours {
-        balancer: BalancerKind::ShortestDelay,
-        hedged: true,
-    }
-}
-
-/// The configuration that a user of ours gets who chooses nothing.
+/// The configuration that a user of ours gets who chooses nothing. The measures are taken of it.
 pub(crate) fn default() -> Ours {
     Ours {
         balancer: BalancerKind::default(),
         hedged: PoolConfig::default().hedge.is_some(),
     }
+}
+
+/// What the default is with hedging: recommended for reads.
+pub(crate) fn hedged() -> Ours {
+    Ours {
+        hedged: true,
+        ..default()
+    }
+}
+
+/// What settings are chosen for, and the limit.
+pub(crate) fn candidates() -> Vec<Box<dyn Contestant>> {
+    vec![Box::new(default()), Box::new(hedged()), Box::new(Omniscient)]
 }
 
 /// All of them: ours, the peers, the limit.

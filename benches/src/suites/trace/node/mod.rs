@@ -5,6 +5,13 @@
 //!
 //! Times are milliseconds since the trace began. tokio's timer knows no shorter ones either.
 
+mod answer;
+mod clock;
+mod fault;
+mod spec;
+#[cfg(test)]
+mod tests;
+
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
@@ -12,133 +19,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+pub(crate) use answer::{Answer, Call, NodeError};
+use clock::head;
+pub(crate) use clock::{Clock, needed};
+pub(crate) use fault::{Effect, Fault};
+pub(crate) use spec::Spec;
+use spec::{SIGMA, TAIL};
 
 use super::chance;
 
-/// Time between two blocks. With that of Ethereum a node that is stuck gives wrong answers for long before it stands out.
-const BLOCK_MS: u64 = 12_000;
-/// The chain's height when the trace begins.
-const FIRST_BLOCK: u64 = 1_000;
-/// A caller acts on what is so many blocks deep, and needs a node that has got there.
-const CONFIRMATIONS: u64 = 2;
-/// One call in a hundred takes so many times as long: a cold page, a garbage collection, a lost packet.
-const TAIL: (f64, f64) = (0.01, 4.0);
-/// Spread of the logarithm of service times.
-const SIGMA: f64 = 0.35;
 /// What a health check costs a node, of what a call costs.
 const CHECK: f64 = 0.3;
 /// What a new node's first calls take, of what they take later; and after how many calls that has fallen to 1/e.
 const COLD: (f64, f64) = (5.0, 150.0);
 /// A refusal at the door.
 const REFUSAL_MS: u64 = 2;
-
-/// What is wrong with a node for a while.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// Everything takes so many times as long (below 1: it is quicker).
-    Slow(f64),
-    /// Everything takes twice as long, after so many milliseconds four times, and so on.
-    Doubling(u64),
-    /// HTTP 500 at once, for this share of the calls.
-    Failing(f64),
-    /// HTTP 200 with a JSON-RPC error in it, at once, for this share of the calls.
-    Payload(f64),
-    /// More calls a second than this are answered by 429 and a Retry-After of so many milliseconds.
-    Quota(f64, u64),
-    /// Connections are refused; what was under way breaks.
-    Down,
-    /// Nothing is answered any more.
-    Hanging,
-    /// Its head stands still. It answers like any other, from old state.
-    Stuck,
-}
-
-/// An effect from one moment to another, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Fault {
-    /// The first moment.
-    pub(crate) from: u64,
-    /// The first moment after it.
-    pub(crate) to: u64,
-    /// What it does.
-    pub(crate) effect: Effect,
-}
-
-impl Fault {
-    const fn is_on(&self, now: u64) -> bool {
-        self.from <= now && now < self.to
-    }
-}
-
-/// What a node is like.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Spec {
-    /// Calls it works on at once.
-    pub(crate) slots: usize,
-    /// Calls that wait for that; one more is answered by 429.
-    pub(crate) queue: usize,
-    /// Half of the calls take longer.
-    pub(crate) median_ms: f64,
-    /// Whose it is.
-    pub(crate) provider: usize,
-    /// It is not there before; then its caches are cold.
-    pub(crate) joins: Option<u64>,
-    /// What is wrong with it, and when.
-    pub(crate) faults: Vec<Fault>,
-}
-
-impl Spec {
-    /// What a call takes on average, without faults.
-    pub(crate) fn mean_ms(&self) -> f64 {
-        let (share, factor) = TAIL;
-        self.median_ms * (SIGMA * SIGMA / 2.0).exp() * (1.0 + share * (factor - 1.0))
-    }
-
-    /// Calls that it can answer in a second.
-    pub(crate) fn capacity(&self) -> f64 {
-        self.slots as f64 * 1_000.0 / self.mean_ms()
-    }
-}
-
-/// A caller's wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// Its number.
-    pub(crate) id: u64,
-    /// The block that the answer must know of.
-    pub(crate) block: u64,
-}
-
-/// A good answer, or what looks like one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// The newest block that it knows of. No caller sees that in an answer; the judge does.
-    pub(crate) block: u64,
-}
-
-/// Anything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NodeError {
-    /// The connection was refused.
-    #[error("connection refused")]
-    Refused,
-    /// The connection broke before the answer was complete.
-    #[error("connection reset")]
-    Reset,
-    /// HTTP 500.
-    #[error("HTTP 500")]
-    Http,
-    /// HTTP 200 with a JSON-RPC error that says the node has a problem.
-    #[error("JSON-RPC error -32603")]
-    Payload,
-    /// HTTP 429, perhaps with a Retry-After.
-    #[error("HTTP 429")]
-    TooMany(Option<Duration>),
-    /// No answer in time.
-    #[error("timed out")]
-    TimedOut,
-}
 
 /// What a node will make of a call that comes now.
 #[derive(Clone, Copy, Debug)]
@@ -183,34 +78,6 @@ struct State {
     /// The end of the newest outage that is taken into account.
     restarted: u64,
     tally: Tally,
-}
-
-/// The clock of a trace.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now(self) -> u64 {
-        self.0.elapsed().as_millis() as u64
-    }
-
-    pub(crate) fn at(self, moment: u64) -> Instant {
-        self.0 + Duration::from_millis(moment)
-    }
-}
-
-/// The newest block.
-const fn head(now: u64) -> u64 {
-    FIRST_BLOCK + now / BLOCK_MS
-}
-
-/// The block that a caller needs who calls now.
-pub(crate) const fn needed(now: u64) -> u64 {
-    head(now) - CONFIRMATIONS
 }
 
 /// A node.
@@ -454,113 +321,5 @@ impl Node {
             .iter()
             .find(|fault| fault.effect == Effect::Stuck && fault.is_on(now));
         head(stuck.map_or(now, |fault| fault.from))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec(faults: Vec<Fault>) -> Spec {
-        Spec {
-            slots: 2,
-            queue: 1,
-            median_ms: 40.0,
-            provider: 0,
-            joins: None,
-            faults,
-        }
-    }
-
-    fn call(id: u64) -> Call {
-        Call { id, block: needed(0) }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_node_queues_and_then_refuses() {
-        let node = Node::new(0, spec(vec![]), 1, Clock::start());
-        let begun: Vec<u64> = (0..3)
-            .map(|id| {
-                let plan = node.forecast(call(id));
-                let mut state = node.state();
-                node.take_on(&mut state, call(id), 1.0, 0);
-                plan.begins
-            })
-            .collect();
-        assert_eq!(begun[..2], [0, 0]);
-        assert!(begun[2] > 0, "the third waits for a slot");
-        assert_eq!(node.serve(call(3)).await, Err(NodeError::TooMany(None)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_outage_breaks_what_is_under_way_and_is_over_when_it_is_over() {
-        let down = Fault {
-            from: 5,
-            to: 500,
-            effect: Effect::Down,
-        };
-        let node = Node::new(0, spec(vec![down]), 1, Clock::start());
-        assert_eq!(node.serve(call(1)).await, Err(NodeError::Reset));
-        assert_eq!(node.serve(call(2)).await, Err(NodeError::Refused));
-        tokio::time::advance(Duration::from_millis(600)).await;
-        assert!(node.serve(call(3)).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stuck_node_answers_from_old_state() {
-        let stuck = Fault {
-            from: 0,
-            to: 100_000,
-            effect: Effect::Stuck,
-        };
-        let node = Node::new(0, spec(vec![stuck]), 1, Clock::start());
-        tokio::time::advance(Duration::from_millis(3 * BLOCK_MS)).await;
-        let now = node.clock.now();
-        let plan = node.forecast(Call {
-            id: 1,
-            block: needed(now),
-        });
-        assert!(!plan.is_right(
-            Call {
-                id: 1,
-                block: needed(now)
-            },
-            now + 5_000
-        ));
-        assert_eq!(node.check().await.map(|answer| answer.block), Ok(FIRST_BLOCK));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_quota_refuses_what_is_above_it() {
-        let quota = Fault {
-            from: 0,
-            to: 100_000,
-            effect: Effect::Quota(2.0, 3_000),
-        };
-        let node = Node::new(
-            0,
-            Spec {
-                slots: 100,
-                ..spec(vec![quota])
-            },
-            1,
-            Clock::start(),
-        );
-        for _ in 0..5 {
-            let calls = (0..10).map(|id| node.forecast(call(id)).ends.is_some());
-            assert_eq!(calls.count(), 10);
-            tokio::time::advance(Duration::from_secs(1)).await;
-            let (a, b, c) = tokio::join!(node.serve(call(1)), node.serve(call(2)), node.serve(call(3)));
-            assert!(a.is_ok() && b.is_ok());
-            assert_eq!(c, Err(NodeError::TooMany(Some(Duration::from_secs(3)))));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn service_times_have_the_mean_that_capacities_are_computed_from() {
-        let node = Node::new(0, spec(vec![]), 1, Clock::start());
-        let sum: f64 = (0..50_000).map(|id| node.drawn(call(id))).sum();
-        let mean = sum / 50_000.0;
-        assert!((mean / node.spec.mean_ms() - 1.0).abs() < 0.02, "{mean}");
     }
 }
