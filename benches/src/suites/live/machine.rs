@@ -32,7 +32,8 @@ pub(super) struct Strain {
     /// Of all threads that the machine has.
     share: f64,
     threads: usize,
-    late_ms: [f64; 2],
+    /// The median, the 99th percentile, the worst.
+    late_ms: [f64; 3],
 }
 
 impl Machine {
@@ -76,7 +77,7 @@ impl Machine {
             took,
             share: (used() - self.used).as_secs_f64() / (took.as_secs_f64() * threads as f64),
             threads,
-            late_ms: [at(0.5), at(0.99)],
+            late_ms: [at(0.5), at(0.99), at(1.0)],
         }
     }
 }
@@ -89,11 +90,11 @@ impl Drop for Machine {
 
 impl fmt::Display for Strain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [median, p99] = self.late_ms;
+        let [median, p99, worst] = self.late_ms;
         write!(
             f,
             "It took {:.0} s, in which contestants and nodes together used {:.0} % of {} threads. A thread that slept for 5 ms woke {median:.1} ms late \
-             by the median and {p99:.1} ms at the 99th percentile: differences of that size say nothing.",
+             by the median, {p99:.1} ms at the 99th percentile and {worst:.0} ms at the worst: differences of that size say nothing.",
             self.took.as_secs_f64(),
             100.0 * self.share,
             self.threads,
@@ -126,6 +127,6 @@ mod tests {
             strain.share > 0.0 && strain.took >= Duration::from_millis(60),
             "{strain:?}"
         );
-        assert!(strain.late_ms[1] >= strain.late_ms[0], "{strain:?}");
+        assert!(strain.late_ms.is_sorted(), "{strain:?}");
     }
 }

@@ -17,7 +17,7 @@ const STEP: u64 = 1_000;
 /// Calls a second: a tenth of what the five nodes can do, and half of what one of them can, since some ask three at once.
 const RATE: f64 = 90.0;
 /// A quick run is so many times as short.
-const QUICK: u64 = 4;
+const QUICK: u64 = 7;
 
 /// All traces; quick ones show only that it works.
 pub(super) fn all(quick: bool) -> Vec<Scenario> {
