@@ -39,7 +39,7 @@ const FAILURE: f64 = 1.0;
 const BEATEN: f64 = 2.0;
 
 /// The share of what is known that is left after the time between two ticks: the reciprocal of the first five terms of
-/// `exp`, which is as good a way to fall (within 1 % up to 18 s, 1.6 times as much after a minute), and costs a pick a sixth.
+/// `exp`, which is as good a way to fall (within 1 % up to 18 s, 1.6 times as much after a minute), and cheaper for every pick.
 #[inline]
 fn kept(then: u32, now: u32) -> f64 {
     if then == now {
