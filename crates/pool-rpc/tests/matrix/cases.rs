@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use devnet::{
-    Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, Latency, Quota, RpcError, TlsHandshake,
-    TooManyRequests, Truncate, TruncateStyle, When,
+    Capacity, Delay, Faults, Garbage, HandshakeStyle, HttpBody, HttpError, Latency, Quota, RpcError,
+    TlsHandshake, TooManyRequests, Truncate, TruncateStyle, When,
 };
 use pool_core::ErrorType as E;
 
@@ -187,6 +187,17 @@ fn limits() -> Vec<Case> {
         },
         limited.paused(Pause::AsTold),
     )];
+    // a request at a time is all that comes here, so it answers rightly; that the next is refused like any 429, devnet's own
+    // tests show
+    let capacity = Capacity { slots: 1, queue: 100 };
+    cases.push(case(
+        "one at a time",
+        Faults {
+            capacity: Some(capacity),
+            ..Faults::default()
+        },
+        First::Right,
+    ));
     for body in BODIES {
         for retry_after_s in [None, Some(7)] {
             let fault = TooManyRequests {
@@ -452,6 +463,7 @@ fn switched_on(faults: &Faults) -> Vec<&'static str> {
         lie_high_blocks,
         chain_id,
         syncing,
+        capacity,
     } = faults;
     let all = [
         ("latency", latency.is_some()),
@@ -472,6 +484,7 @@ fn switched_on(faults: &Faults) -> Vec<&'static str> {
         ("lie_high_blocks", *lie_high_blocks > 0),
         ("chain_id", chain_id.is_some()),
         ("syncing", *syncing),
+        ("capacity", capacity.is_some()),
     ];
     let on = |(name, on): (&'static str, bool)| on.then_some(name);
     all.into_iter().filter_map(on).collect()
