@@ -2,7 +2,7 @@
 //!
 //! A record finds its bucket in whole nanoseconds and adds itself to the bucket's [`Tally`](tally::Tally): count and sum are
 //! one word, so there is no moment at which one of them knows of a record and the other does not, and nobody waits for
-//! anybody. Each thread has a [lane](lane) of its own, as far as there are lanes; each lane's tallies fill two cache lines that no
+//! anybody. Each thread has a [lane] of its own, as far as there are lanes; each lane's tallies fill two cache lines that no
 //! other lane touches.
 //!
 //! What is exact: every count, and the sum to the nanosecond, whatever its size. It is rounded once, when it is shown as a
