@@ -31,9 +31,13 @@ const STEP: f64 = 0.15;
 /// the 99th percentile of 150 requests a second; with 20 s one that has recovered may wait for half a minute.
 const DECAY: f64 = 15.0;
 
-/// What a failure of the node counts as, in seconds, at the least. It costs its caller a pause and another attempt, and a
-/// fifth of all failing makes an endpoint five times as slow as usual.
+/// What a failure of the node counts as, in seconds, if nothing is known of it, and at the most for its failing alone. It costs
+/// its caller a pause and another attempt.
 const FAILURE: f64 = 1.0;
+
+/// Until then a failure counts as so many times the mean: one among many good answers makes an endpoint about twice as slow
+/// as usual, and does not send all its requests elsewhere for half a minute; a row of them soon counts in full.
+const WORSE: f64 = 10.0;
 
 /// What a beaten attempt would have taken, over what it had taken when it was beaten.
 const BEATEN: f64 = 2.0;
@@ -110,37 +114,40 @@ impl Expectation {
     pub(crate) fn ended(&self, error: Option<ErrorType>, elapsed: Duration, tick: u32) {
         let sample = elapsed.as_secs_f64();
         match error.map(|class| (class, class.fault())) {
-            None | Some((_, Fault::Caller)) => self.learn(sample, tick, false),
+            None | Some((_, Fault::Caller)) => self.learn(|_| sample, tick, false),
             // it is left alone until the provider wants it; how fast it works is another matter
             Some((ErrorType::RateLimited, _)) => {}
-            Some((_, Fault::Node)) => self.learn(sample.max(FAILURE), tick, false),
-            Some((ErrorType::Deadline, _)) => self.learn(sample, tick, true),
+            Some((_, Fault::Node)) => self.learn(|mean| sample.max(FAILURE.min(WORSE * mean)), tick, false),
+            Some((ErrorType::Deadline, _)) => self.learn(|_| sample, tick, true),
             Some((_, Fault::Local)) => {}
         }
     }
 
     /// An attempt was beaten by a hedge when it had taken so long.
     pub(crate) fn beaten(&self, elapsed: Duration, tick: u32) {
-        self.learn(BEATEN * elapsed.as_secs_f64(), tick, true);
+        self.learn(|_| BEATEN * elapsed.as_secs_f64(), tick, true);
     }
 
     /// Nothing that was learned counts any more.
-    pub(crate) fn forget(&self, tick: u32) {
-        self.mean.store(pack(tick, UNKNOWN), Relaxed);
+    pub(crate) fn forget(&self) {
+        self.mean.store(pack(0, UNKNOWN), Relaxed);
         self.crowd.store(0, Relaxed);
     }
 
-    /// Moves the mean towards a sample; one that is only a lower bound never moves it down.
-    fn learn(&self, sample: f64, tick: u32, at_least: bool) {
-        // what reads as the floor anyway; and never what stands for nothing
-        let sample = sample.max(FLOOR);
+    /// Moves the mean towards a sample, which may depend on it (it is infinite where nothing is known); one that is only a lower
+    /// bound never moves it down.
+    #[inline]
+    fn learn(&self, sample: impl Fn(f64) -> f64, tick: u32, at_least: bool) {
         // an error means that there was nothing to change
         let _unchanged = self.mean.fetch_update(Relaxed, Relaxed, |state| {
             let (then, mean) = unpack(state);
+            // what reads as the floor anyway; and never what stands for nothing
+            let sample = |mean: f64| sample(mean).max(FLOOR);
             if mean == UNKNOWN {
-                return Some(pack(tick, sample as f32));
+                return Some(pack(tick, sample(f64::INFINITY) as f32));
             }
             let (left, mean) = (kept(then, tick), f64::from(mean));
+            let sample = sample(mean);
             if at_least && sample <= mean * left {
                 return None;
             }
@@ -179,7 +186,7 @@ mod tests {
         expectation.ended(None, ms(200), 0);
         reads(&expectation, 0, true, 200.0);
         assert_eq!(expectation.read(0, true).unwrap().crowd, 6.0);
-        expectation.forget(0);
+        expectation.forget();
         assert_eq!(expectation.read(0, true), None);
     }
 
@@ -233,6 +240,23 @@ mod tests {
         assert_eq!(expectation.read(0, true), None);
         expectation.ended(Some(ErrorType::HttpStatus), ms(1), 0);
         reads(&expectation, 0, true, 1_000.0);
+    }
+
+    #[test]
+    fn one_failure_among_many_answers_moves_a_few_requests_and_a_row_all() {
+        let expectation = Expectation::default();
+        answers(&expectation, 40, 10, 0);
+        expectation.ended(Some(ErrorType::NodeInternal), ms(10), 0);
+        // a seventh of the way to ten times as much
+        reads(&expectation, 0, true, 23.5);
+        for _ in 0..20 {
+            expectation.ended(Some(ErrorType::NodeInternal), ms(1), 0);
+        }
+        let known = expectation.read(0, true).unwrap();
+        assert!((0.9..=1.0).contains(&known.mean), "{known:?}");
+        // what took longer than that counts as it was
+        expectation.ended(Some(ErrorType::Timeout), ms(10_000), 0);
+        assert!(expectation.read(0, true).unwrap().mean > 2.0);
     }
 
     #[test]

@@ -205,20 +205,20 @@ impl Latency {
     pub(crate) fn forgive(&self, now: Instant) {
         self.excuse();
         let tick = self.tick(now);
-        self.expectation.forget(tick);
         self.update(tick, |old, _, _| old.is_sign_negative().then_some(DEFAULT));
     }
 
-    /// The endpoint is on probation: that it failed is no reason any more to leave it aside. The estimate stays.
+    /// The endpoint is on probation: that it failed is no reason any more to leave it aside. The estimate of its peaks stays;
+    /// of its average nothing is known, since failures have made it up.
     pub(crate) fn excuse(&self) {
         self.streak.store(0, Relaxed);
+        self.expectation.forget();
     }
 
     /// Another endpoint goes by this name now: nothing is known of it.
     pub(crate) fn start_again(&self, now: Instant) {
         self.excuse();
         let tick = self.tick(now);
-        self.expectation.forget(tick);
         self.update(tick, |_, _, _| Some(DEFAULT));
     }
 

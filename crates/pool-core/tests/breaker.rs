@@ -187,10 +187,48 @@ async fn a_recovery_that_traffic_left_half_way_is_ended_by_checks() {
     assert_eq!(state(&pool), BreakerState::Closed);
 }
 
+/// Whatever the balancer holds against an endpoint that has failed, its probes come as soon as they may: else the breaker
+/// would stay half-open until that is forgotten.
+#[tokio::test(start_paused = true)]
+async fn probes_find_requests_where_there_is_little_traffic() {
+    let nodes = nodes::<2>();
+    let mut config = PoolConfig::default();
+    rare_checks(&mut config);
+    let mut builder = Pool::builder(PoolId::new("quiet").unwrap())
+        .config(config)
+        .seed(1);
+    for node in &nodes {
+        node.set(|script| script.call = Act::Slow(ms(10)));
+        builder = builder.endpoint(node.id(), Fake(node.clone()), EndpointConfig::default());
+    }
+    let pool = builder.build().unwrap();
+    settle().await;
+    let traffic = async |calls: u32| {
+        for _ in 0..calls {
+            let _either = pool.run(&Call, &Request::new()).await;
+            tokio::time::sleep(ms(100)).await;
+        }
+    };
+    traffic(50).await;
+    nodes[0].set(|script| script.call = Act::SlowError(ms(1)));
+    let began = Instant::now();
+    while !matches!(state(&pool), BreakerState::Open { .. }) {
+        assert!(began.elapsed() < s(300), "it never opened");
+        traffic(1).await;
+    }
+    nodes[0].set(|script| script.call = Act::Slow(ms(10)));
+    let began = Instant::now();
+    while state(&pool) != BreakerState::Closed {
+        assert!(began.elapsed() < s(5), "{:?}", state(&pool));
+        traffic(1).await;
+    }
+}
+
 /// R10: failing in a millisecond must not look like being fast.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_fails_fast_gets_little_traffic() {
-    let balancers: [fn() -> std::sync::Arc<dyn Balancer>; 2] = [
+    let balancers: [fn() -> std::sync::Arc<dyn Balancer>; 3] = [
+        || std::sync::Arc::new(ShortestDelay::new()),
         || std::sync::Arc::new(LeastRequests::new()),
         || std::sync::Arc::new(RoundRobin::new()),
     ];

@@ -415,12 +415,14 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
             Reaction::AtOnce,
         )
     },
+    // in turn, since the pool's own times are not scaled: whoever is left alone for seconds after an error shows, at this scale, for
+    // longer than the window of the error rate, that error among few attempts
     trial(
         PoolAvailabilityBurnSlow,
         "0.4 % of both nodes' reads end in internal errors",
         Place::Pool(
             pool("availability-slow", 100, 16)
-                .settings("breaker: { consecutive_failures: 0, failure_ratio: 1 }"),
+                .settings("balancer: round_robin, breaker: { consecutive_failures: 0, failure_ratio: 1 }"),
         ),
         Fault::Nodes(Which::All, failing!("0.004")),
         Reaction::AtOnce,
