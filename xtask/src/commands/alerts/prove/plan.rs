@@ -422,7 +422,8 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
         "0.4 % of both nodes' reads end in internal errors",
         Place::Pool(
             pool("availability-slow", 100, 16)
-                .settings("balancer: round_robin, breaker: { consecutive_failures: 0, failure_ratio: 1 }"),
+                .balancer("round_robin")
+                .settings("breaker: { consecutive_failures: 0, failure_ratio: 1 }"),
         ),
         Fault::Nodes(Which::All, failing!("0.004")),
         Reaction::AtOnce,

@@ -16,6 +16,7 @@ pub(super) struct Setup {
     nodes: usize,
     endpoint: &'static str,
     settings: &'static str,
+    balancer: Option<&'static str>,
     request_timeout: &'static str,
 }
 
@@ -37,6 +38,7 @@ impl Setup {
             nodes: 2,
             endpoint: "",
             settings: "",
+            balancer: None,
             request_timeout: "10s",
         }
     }
@@ -60,6 +62,14 @@ impl Setup {
         Self { settings, ..self }
     }
 
+    /// Another balancer than the default.
+    pub(super) const fn balancer(self, balancer: &'static str) -> Self {
+        Self {
+            balancer: Some(balancer),
+            ..self
+        }
+    }
+
     pub(super) const fn request_timeout(self, request_timeout: &'static str) -> Self {
         Self {
             request_timeout,
@@ -70,6 +80,12 @@ impl Setup {
     /// Its part of `pools.yaml`. The nodes' lag is measured, but far from making one unhealthy.
     fn yaml(&self, nodes: &[String], scale: f64) -> Result<String> {
         let mut text = format!("- id: {}\n  dialect: evm\n  chain_id: 1\n  endpoints:\n", self.id);
+        if let Some(balancer) = self.balancer {
+            text = text.replace(
+                "  endpoints:\n",
+                &format!("  balancer: {balancer}\n  endpoints:\n"),
+            );
+        }
         for (id, url) in ENDPOINTS.iter().zip(nodes) {
             text.push_str(&format!(
                 "  - {{ id: {id}, url: \"{url}\"{}{} }}\n",
@@ -123,6 +139,16 @@ fn scaled(text: &str, scale: f64) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_balancer_stands_with_its_pool() {
+        let pool = Setup::new("one", 3, 4).balancer("round_robin");
+        let text = file(&[(pool, vec!["http://127.0.0.1:1".to_owned()])], 1.0).unwrap();
+        assert!(
+            text.contains("\n  chain_id: 1\n  balancer: round_robin\n  endpoints:\n  - {"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn times_in_brackets_are_scaled_and_others_are_not() {
