@@ -190,7 +190,8 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
         ..trial(
             CircuitBreakerOpen,
             "one of two nodes is gone",
-            Place::Pool(pool("breaker", 10, 16)),
+            // the default, at this scale: else it has grown by then to more than all the rest takes
+            Place::Pool(pool("breaker", 10, 16).settings("breaker: { open_max: <1m> }")),
             Fault::NodeGone,
             Reaction::Load,
         )
