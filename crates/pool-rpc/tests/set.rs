@@ -66,6 +66,10 @@ async fn the_set_becomes_what_the_plan_says_and_keeps_what_it_can() {
         assert!(pool.ready(Duration::from_secs(5)).await);
         call(pool).await;
     }
+    // whose turn it is, is drawn: until the first node has had its own
+    while a.snapshot().endpoints[0].connections_created == 0 {
+        call(&a).await;
+    }
     let same = set
         .apply(plans(&nodes, &[("a", &[(0, 1.0), (1, 1.0)]), ("b", &[(2, 1.0)])]))
         .unwrap();

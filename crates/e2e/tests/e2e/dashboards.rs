@@ -255,11 +255,12 @@ pub(crate) fn show_trouble(binaries: Option<&Path>) -> Result<()> {
     stack.down(&["--purge"])
 }
 
-/// Few places, so that slow nodes make callers queue; patient checks, so that slow nodes stay in use.
+/// Few places, so that slow nodes make callers queue; patient checks, so that slow nodes stay in use; nodes in turn, so that one
+/// that goes down fails somebody before a check tells of it.
 fn pools(stack: &Stack) -> String {
     let [first, second] = stack.ports.nodes;
     format!(
-        "pools:\n- id: ethereum\n  dialect: evm\n  chain_id: 1\n  endpoints:\n  \
+        "pools:\n- id: ethereum\n  dialect: evm\n  chain_id: 1\n  balancer: round_robin\n  endpoints:\n  \
          - id: first\n    url: http://127.0.0.1:{first}\n    max_connections: 2\n  \
          - id: second\n    url: http://127.0.0.1:{second}\n    max_connections: 2\n  \
          settings:\n    health: {{ interval: 500ms, timeout: 5s }}\n  \
