@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     io,
     net::TcpListener,
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
 };
 
@@ -29,6 +30,7 @@ impl Anvil {
             .args(["--port", &port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()?;
         Ok(Self { process, port })
     }
@@ -41,6 +43,9 @@ impl Anvil {
 
 impl Drop for Anvil {
     fn drop(&mut self) {
+        // npm's anvil is a script that starts the real one: with the script alone killed, that would run on
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -7,6 +7,7 @@
 
 use std::{
     ffi::OsString,
+    os::unix::process::CommandExt as _,
     pin::Pin,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -57,6 +58,9 @@ struct Anvil(Child);
 
 impl Drop for Anvil {
     fn drop(&mut self) {
+        // npm's anvil is a script that starts the real one: with the script alone killed, that would run on
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -71,7 +75,11 @@ fn anvil(binary: OsString) -> (Anvil, String) {
         .port();
     let mut command = Command::new(binary);
     command.args(["--silent", "--chain-id", "1337", "--port", &port.to_string()]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let command = command
+        .process_group(0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = command.spawn();
     (Anvil(child.unwrap()), format!("http://127.0.0.1:{port}"))
 }
 
