@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::{
     contestant::{Answer, Contestant},
-    contestants::{self, Baseline, Rule},
+    contestants::{self, Baseline},
     play::play,
     scenario,
 };
 use crate::suites::trace::{
+    contestants::seats::Rule,
     node::{Call, Effect, Fault},
     scenario::Scenario,
     simulate::{End, Run},

@@ -2,7 +2,7 @@
 
 use super::{
     contestant::{Contestant, Side},
-    contestants::{self, Baseline, Omniscient, Rule},
+    contestants::{self, Baseline, Omniscient, seats::Rule},
     outcome::{self, Seeds},
     scenario::{self, Scenario},
     score::Score,

@@ -1,4 +1,4 @@
-//! What one writes in an hour: turns, or the node with the fewest calls under way; one attempt, no protection.
+//! The baselines of the simulated traces over hyper-util's client: one attempt, no protection.
 
 use std::{
     net::SocketAddr,
@@ -17,18 +17,10 @@ use crate::suites::{
     },
     trace::{
         contestant::{BoxFuture, Side},
+        contestants::seats::{Rule, Seat},
         node::{Call, NodeError},
     },
 };
-
-/// How it chooses.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::suites::live) enum Rule {
-    /// The fewest calls under way; of several, in turn.
-    LeastRequests,
-    /// In turn.
-    RoundRobin,
-}
 
 /// The contestant.
 pub(in crate::suites::live) struct Baseline {
@@ -37,10 +29,7 @@ pub(in crate::suites::live) struct Baseline {
 
 impl Contestant for Baseline {
     fn name(&self) -> String {
-        match self.rule {
-            Rule::LeastRequests => "least requests".to_owned(),
-            Rule::RoundRobin => "round robin".to_owned(),
-        }
+        self.rule.name().to_owned()
     }
 
     fn side(&self) -> Side {
@@ -50,7 +39,7 @@ impl Contestant for Baseline {
     fn enter(&self, arena: Arena) -> BoxFuture<Result<Arc<dyn Client>>> {
         let rule = self.rule;
         Box::pin(async move {
-            let seats = arena.places.iter().map(|place| Arc::new(Seat::new(place.addr)));
+            let seats = arena.places.iter().map(|place| Seat::new(place.addr));
             Ok(Arc::new(Chooser {
                 rule,
                 turn: AtomicUsize::new(0),
@@ -61,63 +50,17 @@ impl Contestant for Baseline {
     }
 }
 
-/// A node, and how many calls are under way on it.
-pub(super) struct Seat {
-    pub(super) addr: SocketAddr,
-    under_way: AtomicUsize,
-}
-
-impl Seat {
-    pub(super) fn new(addr: SocketAddr) -> Self {
-        Self {
-            addr,
-            under_way: AtomicUsize::new(0),
-        }
-    }
-
-    pub(super) fn under_way(&self) -> usize {
-        self.under_way.load(Relaxed)
-    }
-
-    pub(super) fn take(self: &Arc<Self>) -> UnderWay {
-        self.under_way.fetch_add(1, Relaxed);
-        UnderWay(Arc::clone(self))
-    }
-}
-
-/// A call under way. It is counted until this is dropped.
-pub(super) struct UnderWay(pub(super) Arc<Seat>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Relaxed);
-    }
-}
-
 struct Chooser {
     rule: Rule,
     turn: AtomicUsize,
-    seats: Vec<Arc<Seat>>,
+    seats: Vec<Arc<Seat<SocketAddr>>>,
     wire: Wire,
-}
-
-impl Chooser {
-    fn choose(&self) -> UnderWay {
-        let turn = self.turn.fetch_add(1, Relaxed);
-        let in_turn = (0..self.seats.len()).map(|step| &self.seats[(turn + step) % self.seats.len()]);
-        let seat = match self.rule {
-            Rule::RoundRobin => &self.seats[turn % self.seats.len()],
-            Rule::LeastRequests => in_turn
-                .min_by_key(|seat| seat.under_way())
-                .unwrap_or(&self.seats[0]),
-        };
-        seat.take()
-    }
 }
 
 impl Client for Chooser {
     fn call(&self, call: Call) -> BoxFuture<Result<Answer, NodeError>> {
-        let (chosen, wire) = (self.choose(), self.wire.clone());
-        Box::pin(async move { wire.attempt(chosen.0.addr, call).await })
+        let (turn, wire) = (self.turn.fetch_add(1, Relaxed), self.wire.clone());
+        let chosen = self.rule.choose(turn, &self.seats);
+        Box::pin(async move { wire.attempt(chosen.0.node, call).await })
     }
 }

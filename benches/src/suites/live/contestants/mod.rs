@@ -8,10 +8,10 @@ mod ours;
 mod pingora;
 mod tower;
 
-pub(super) use self::baseline::{Baseline, Rule};
+pub(super) use self::baseline::Baseline;
 use self::{alloy::Alloy, omniscient::Omniscient, ours::Ours, tower::Tower};
 use super::contestant::Contestant;
-use crate::suites::trace::contestants as simulated;
+use crate::suites::trace::contestants::{self as simulated, seats::Rule};
 
 /// All of them: ours, the peers, the limit.
 pub(super) fn all() -> Vec<Box<dyn Contestant>> {

@@ -5,6 +5,7 @@
 //! does not know.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -12,7 +13,6 @@ use std::{
 use anyhow::Result;
 use tokio::sync::{Mutex, Notify};
 
-use super::baseline::{Seat, UnderWay};
 use crate::suites::{
     live::{
         contestant::{Answer, Arena, Client, Contestant},
@@ -20,6 +20,7 @@ use crate::suites::{
     },
     trace::{
         contestant::{BoxFuture, Side},
+        contestants::seats::{Seat, UnderWay},
         node::{Call, Clock, NodeError},
         scenario::Scenario,
     },
@@ -44,7 +45,7 @@ impl Contestant for Omniscient {
 
     fn enter(&self, arena: Arena) -> BoxFuture<Result<Arc<dyn Client>>> {
         Box::pin(async move {
-            let seats = arena.places.iter().map(|place| Arc::new(Seat::new(place.addr)));
+            let seats = arena.places.iter().map(|place| Seat::new(place.addr));
             Ok(Arc::new(Seer(Arc::new(Sight {
                 seats: seats.collect(),
                 scenario: arena.scenario,
@@ -60,7 +61,7 @@ impl Contestant for Omniscient {
 struct Seer(Arc<Sight>);
 
 struct Sight {
-    seats: Vec<Arc<Seat>>,
+    seats: Vec<Arc<Seat<SocketAddr>>>,
     scenario: Arc<Scenario>,
     clock: OnceLock<Clock>,
     /// Whose turn it is; fair.
@@ -71,7 +72,7 @@ struct Sight {
 
 impl Sight {
     /// The best node that is well and has a slot free.
-    fn choose(&self) -> Option<UnderWay> {
+    fn choose(&self) -> Option<UnderWay<SocketAddr>> {
         let now = self.clock.get().map_or(0, |clock| clock.now());
         let free = self
             .seats
@@ -107,7 +108,7 @@ impl Client for Seer {
                 let _woken = tokio::time::timeout(AGAIN, sight.freed.notified()).await;
             };
             drop(turn);
-            let answer = sight.wire.attempt(chosen.0.addr, call).await;
+            let answer = sight.wire.attempt(chosen.0.node, call).await;
             drop(chosen);
             sight.freed.notify_one();
             answer

@@ -3,14 +3,16 @@
 mod baseline;
 mod omniscient;
 mod ours;
+pub(crate) mod seats;
 mod tower;
+pub(crate) mod tower_stack;
 
-pub(crate) use baseline::{Baseline, Rule};
+pub(crate) use baseline::Baseline;
 pub(crate) use omniscient::Omniscient;
 pub(crate) use ours::Ours;
 use pool_core::{BalancerKind, PoolConfig};
 
-use self::tower::Tower;
+use self::{seats::Rule, tower::Tower};
 use super::contestant::Contestant;
 
 /// The configuration that a user of ours gets who chooses nothing. The measures are taken of it.
