@@ -129,3 +129,18 @@ pub(crate) fn of_all(
     };
     Ok(scenarios.into_iter().map(outcome).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn nothing_published_has_a_seed_that_settings_were_chosen_by() {
+        let effort = Effort::new(false, None, 1, None);
+        let of = |seeds: Seeds| -> BTreeSet<u64> { (0..900).map(|round| seeds.of(&effort, round)).collect() };
+        assert_eq!(of(Seeds::HeldOut).len(), 900, "each round has its own");
+        assert!(of(Seeds::HeldOut).is_disjoint(&of(Seeds::Tuning)));
+    }
+}
