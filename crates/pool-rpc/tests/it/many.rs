@@ -72,8 +72,11 @@ impl Setting {
 
 /// A pool over these nodes, named `n0`, `n1`..., of which so many are healthy.
 pub(crate) async fn pool_of(nodes: &[&Node], healthy: usize, setting: Setting) -> RpcPool {
+    // tests count on whose turn it is; the default draws among equals, and by real time
+    let balancer = std::sync::Arc::new(pool_core::LeastRequests::new());
     let mut builder = Pool::builder(PoolId::new("test").unwrap())
         .config(setting.config)
+        .balancer(balancer)
         .seed(3);
     for (index, node) in nodes.iter().enumerate() {
         let probe = if setting.comet {

@@ -16,7 +16,9 @@ fn pool(nodes: &[&Node]) -> Pool<JsonRpcEndpoint> {
 }
 
 fn pool_with(nodes: &[&Node], timeouts: Timeouts) -> Pool<JsonRpcEndpoint> {
-    let mut builder = Pool::builder(PoolId::new("test").unwrap());
+    // tests count on each node's having its turn; the default draws among equals
+    let balancer = std::sync::Arc::new(pool_core::RoundRobin::new());
+    let mut builder = Pool::builder(PoolId::new("test").unwrap()).balancer(balancer);
     for (index, node) in nodes.iter().enumerate() {
         let url = format!("http://{KEY}:{KEY}@{}/{KEY}?key={KEY}", node.addr());
         let endpoint = JsonRpcEndpoint::new(&config(&url).timeouts(timeouts)).unwrap();
