@@ -1,4 +1,4 @@
-//! tower's balancer, with and without its retries: the layers are in [`tower_stack`](super::tower_stack).
+//! tower's balancer, with and without its retries: the layers are in [`tower_stack`].
 
 use std::sync::Arc;
 
