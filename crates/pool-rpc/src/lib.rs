@@ -99,6 +99,7 @@ mod rate_headers;
 mod redact;
 mod retry_after;
 mod rules;
+mod said;
 mod secret;
 #[cfg(feature = "file")]
 mod set;
@@ -140,6 +141,7 @@ pub use quorum::{
     Agreed, Dissents, InvalidQuorum, Quorum, QuorumAnswer, QuorumCounts, QuorumError, QuorumSaid,
 };
 pub use retry_after::MAX_RETRY_AFTER;
+pub use said::Said;
 pub use secret::Secret;
 #[cfg(feature = "file")]
 pub use set::{PoolSet, SetApplied, SetError};

@@ -2,9 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use pool_core::{AcquireError, EndpointId, Fault, Verdict};
+use pool_core::{AcquireError, Fault, Verdict};
 
-use crate::{class::Class, error::RpcError};
+use crate::{
+    class::Class,
+    error::RpcError,
+    said::{Everybody, Said},
+};
 
 /// What one endpoint said to a transaction.
 #[derive(Clone, Debug)]
@@ -103,30 +107,8 @@ impl fmt::Display for BroadcastAnswer {
     }
 }
 
-/// Who said what.
-#[derive(Clone, Debug)]
-pub struct BroadcastSaid {
-    /// The endpoint; `None` where none became usable.
-    pub endpoint: Option<EndpointId>,
-    /// What it said.
-    pub answer: BroadcastAnswer,
-}
-
-/// Everybody's words in one line.
-struct Everybody<'a>(&'a [BroadcastSaid]);
-
-impl fmt::Display for Everybody<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, BroadcastSaid { endpoint, answer }) in self.0.iter().enumerate() {
-            f.write_str(if i > 0 { "; " } else { "" })?;
-            if let Some(endpoint) = endpoint {
-                write!(f, "{endpoint}: ")?;
-            }
-            answer.fmt(f)?;
-        }
-        Ok(())
-    }
-}
+/// What one endpoint said.
+pub type BroadcastSaid = Said<BroadcastAnswer>;
 
 /// Why a broadcast did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +169,7 @@ impl BroadcastError {
 
 #[cfg(test)]
 mod tests {
-    use pool_core::ErrorType;
+    use pool_core::{EndpointId, ErrorType};
 
     use super::*;
     use crate::{error::RpcFailure, jsonrpc::ErrorObject, taxonomy::classify};

@@ -5,7 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use pool_core::{AcquireError, EndpointId, Reasons, Unusable};
 use serde_json::value::RawValue;
 
-use crate::{error::RpcError, jsonrpc::shorten};
+use crate::{
+    error::RpcError,
+    jsonrpc::shorten,
+    said::{Everybody, Said},
+};
 
 /// A result that enough endpoints agree on.
 #[derive(Debug)]
@@ -49,30 +53,8 @@ impl fmt::Display for QuorumAnswer {
     }
 }
 
-/// Who said what.
-#[derive(Clone, Debug)]
-pub struct QuorumSaid {
-    /// The endpoint; `None` where none became usable.
-    pub endpoint: Option<EndpointId>,
-    /// What it said.
-    pub answer: QuorumAnswer,
-}
-
-/// Everybody's words in one line.
-struct Everybody<'a>(&'a [QuorumSaid]);
-
-impl fmt::Display for Everybody<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, QuorumSaid { endpoint, answer }) in self.0.iter().enumerate() {
-            f.write_str(if i > 0 { "; " } else { "" })?;
-            if let Some(endpoint) = endpoint {
-                write!(f, "{endpoint}: ")?;
-            }
-            answer.fmt(f)?;
-        }
-        Ok(())
-    }
-}
+/// What one endpoint said.
+pub type QuorumSaid = Said<QuorumAnswer>;
 
 /// Why a quorum read gave no result.
 #[derive(Debug, thiserror::Error)]
