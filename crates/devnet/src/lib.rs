@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+pub mod answers;
 mod chain;
 mod comet;
 mod digest;

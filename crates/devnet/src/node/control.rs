@@ -11,10 +11,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -25,11 +22,10 @@ use tokio::time::Instant;
 
 use super::listener::Gate;
 use super::state::State;
+use crate::answers::{Answer, fail, not_allowed, read, show};
 use crate::faults::{Faults, InvalidFaults};
 
 const MAX_BODY: usize = 1024 * 1024;
-
-type Answer = Response<Full<Bytes>>;
 
 /// Serves the endpoint until it is aborted, which closes its connections.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>, gate: Arc<Gate>) {
@@ -62,7 +58,7 @@ async fn answer(request: Request<Incoming>, state: &State, gate: &Gate) -> http:
     let method = request.method().clone();
     Ok(match (&method, path.as_str()) {
         (&Method::GET, "/faults") => show(StatusCode::OK, &json!(state.faults())),
-        (&Method::PUT | &Method::PATCH, "/faults") => match read(request).await {
+        (&Method::PUT | &Method::PATCH, "/faults") => match read(request, MAX_BODY).await {
             Ok(body) => {
                 let changed = if method == Method::PUT {
                     change(state, gate, |_| parse(&body))
@@ -132,38 +128,4 @@ fn merge(old: &Faults, body: &[u8]) -> Result<Faults, InvalidFaults> {
         merged.insert(key, value);
     }
     serde_json::from_value(Value::Object(merged)).map_err(invalid)
-}
-
-async fn read(request: Request<Incoming>) -> Result<Bytes, Answer> {
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) => Err(fail(
-            StatusCode::BAD_REQUEST,
-            &format!("body could not be read: {error}"),
-        )),
-    }
-}
-
-fn not_allowed(allowed: &'static str) -> Answer {
-    let mut answer = fail(
-        StatusCode::METHOD_NOT_ALLOWED,
-        &format!("method not allowed: use {allowed}"),
-    );
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
-}
-
-fn fail(status: StatusCode, message: &str) -> Answer {
-    show(status, &json!({ "error": message }))
-}
-
-fn show(status: StatusCode, value: &Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(format!("{value}\n"))));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
 }

@@ -2,12 +2,11 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use devnet::answers::{self, Answer, fail, not_allowed, show};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, StatusCode,
     body::Incoming,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderValue},
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,8 +24,6 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// For the head of a request: whoever is silent for longer is let go.
 const HEAD: Duration = Duration::from_secs(30);
-
-type Answer = Response<Full<Bytes>>;
 
 /// Why the endpoint can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -194,41 +191,11 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Answ
             "send JSON, with Content-Type: application/json",
         ));
     }
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
-    let body = body.map_err(|error| {
-        fail(
-            StatusCode::BAD_REQUEST,
-            &format!("body could not be read: {error}"),
-        )
-    })?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
+    let body = answers::read(request, MAX_BODY).await?;
+    serde_json::from_slice(&body).map_err(|error| {
         fail(
             StatusCode::BAD_REQUEST,
             &format!("not what is taken here: {error}"),
         )
     })
-}
-
-fn not_allowed(allowed: &'static str) -> Answer {
-    let mut answer = fail(
-        StatusCode::METHOD_NOT_ALLOWED,
-        &format!("method not allowed: use {allowed}"),
-    );
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
-}
-
-fn fail(status: StatusCode, message: &str) -> Answer {
-    show(status, &json!({ "error": message }))
-}
-
-fn show(status: StatusCode, value: &Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(format!("{value}\n"))));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
 }
