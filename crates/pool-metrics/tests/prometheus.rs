@@ -13,6 +13,7 @@
 #[path = "export/support.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the export")]
 mod support;
+mod tools;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Trial};
 use pool_metrics::{
     Auth, MetricsServer, PrometheusBridge, RoutesBuilder, Tls,
     catalogue::{Kind, METRICS, PREFIX},
@@ -36,42 +36,12 @@ use support::{Exposition, FakePool};
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOKEN: &str = "prometheus-shows-this";
 
-fn programs() -> Vec<PathBuf> {
-    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"]
-        .into_iter()
-        .filter_map(std::env::var_os);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path)
-        .map(|folder| folder.join("prometheus"))
-        .find(|file| file.is_file());
-    let mut found: Vec<_> = named
-        .map(|folder| PathBuf::from(folder).join("prometheus"))
-        .filter(|file| file.is_file())
-        .chain(on_path)
-        .collect();
-    found.dedup();
-    found
-}
-
 fn main() {
-    let arguments = Arguments::from_args();
-    let name = "prometheus_has_exactly_what_the_catalogue_says";
-    let mut trials: Vec<Trial> = programs()
-        .into_iter()
-        .map(|program| {
-            Trial::test(format!("{name} ({})", program.display()), move || {
-                prometheus_has_exactly_what_the_catalogue_says(&program);
-                Ok(())
-            })
-        })
-        .collect();
-    if trials.is_empty() {
-        println!(
-            "NOT RUN {name}: no prometheus in $MONITORING_BIN_DIR, $MONITORING_NEWEST_BIN_DIR or on PATH"
-        );
-        trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    tools::run(
+        "prometheus",
+        "prometheus_has_exactly_what_the_catalogue_says",
+        prometheus_has_exactly_what_the_catalogue_says,
+    );
 }
 
 /// Killed when dropped.

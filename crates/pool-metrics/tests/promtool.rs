@@ -6,15 +6,15 @@
 #[path = "export/support.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the export")]
 mod support;
+mod tools;
 
 use std::{
     collections::BTreeSet,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use libtest_mimic::{Arguments, Trial};
 use pool_metrics::PrometheusBridge;
 use prometheus::TextEncoder;
 
@@ -26,40 +26,12 @@ const KNOWN: &[&str] = &[
     "fusion_connection_pool_request_duration_ms metric names should not contain abbreviated units",
 ];
 
-fn programs() -> Vec<PathBuf> {
-    let named = ["MONITORING_BIN_DIR", "MONITORING_NEWEST_BIN_DIR"]
-        .into_iter()
-        .filter_map(std::env::var_os);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path)
-        .map(|folder| folder.join("promtool"))
-        .find(|file| file.is_file());
-    let mut found: Vec<_> = named
-        .map(|folder| PathBuf::from(folder).join("promtool"))
-        .filter(|file| file.is_file())
-        .chain(on_path)
-        .collect();
-    found.dedup();
-    found
-}
-
 fn main() {
-    let arguments = Arguments::from_args();
-    let name = "complaints_are_exactly_the_known_ones";
-    let mut trials: Vec<Trial> = programs()
-        .into_iter()
-        .map(|promtool| {
-            Trial::test(format!("{name} ({})", promtool.display()), move || {
-                complaints_are_exactly_the_known_ones(&promtool);
-                Ok(())
-            })
-        })
-        .collect();
-    if trials.is_empty() {
-        println!("NOT RUN {name}: no promtool in $MONITORING_BIN_DIR, $MONITORING_NEWEST_BIN_DIR or on PATH");
-        trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    tools::run(
+        "promtool",
+        "complaints_are_exactly_the_known_ones",
+        complaints_are_exactly_the_known_ones,
+    );
 }
 
 fn complaints_are_exactly_the_known_ones(promtool: &Path) {
