@@ -18,6 +18,7 @@ mod judge;
 mod lies;
 mod stage;
 mod table;
+mod tour;
 mod wire;
 mod work;
 

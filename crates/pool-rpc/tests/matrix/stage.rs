@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use devnet::{Chain, ChainConfig, Node};
 use pool_core::{
-    BalancerKind, EndpointConfig, EndpointId, Explanation, Pool, PoolConfig, PoolId, Request,
+    Balancer, BalancerKind, EndpointConfig, EndpointId, Explanation, Pool, PoolConfig, PoolId, Request,
     health::HealthReason,
 };
 use pool_rpc::JsonRpcEndpoint;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::{
     calls::Calls,
     cell::{Cell, NODES},
+    tour::Tour,
     wire::CHAIN_ID,
     work::{Kind, METHODS, SEND, Truth, Work},
 };
@@ -27,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) nodes: Vec<Node>,
     pub(crate) truth: Arc<Truth>,
     pub(crate) pool: Pool<JsonRpcEndpoint>,
+    tour: Arc<Tour>,
     rounds: u64,
 }
 
@@ -48,13 +50,16 @@ impl Stage {
             nodes.push(cell.wire.node(&chain, cell.seed + place as u64).await);
         }
         prepare(&nodes);
+        let balancer = match cell.lasts() {
+            // what is retried for long exhausts the budget, unless the balancer learns who fails
+            true => BalancerKind::PeakEwma,
+            false => BalancerKind::default(),
+        };
+        let tour = Arc::new(Tour::of(balancer.build()));
         let mut builder = Pool::builder(PoolId::new("matrix").unwrap())
             .config(config)
+            .balancer(Arc::clone(&tour) as Arc<dyn Balancer>)
             .seed(cell.seed);
-        if cell.lasts() {
-            // what is retried for long exhausts the budget, unless the balancer learns who fails
-            builder = builder.balancer(BalancerKind::PeakEwma.build());
-        }
         for (place, node) in nodes.iter().enumerate() {
             let id = EndpointId::new(format!("n{place}")).unwrap();
             let settings = match cell.wire.is_http2() {
@@ -69,6 +74,7 @@ impl Stage {
             nodes,
             truth,
             pool,
+            tour,
             rounds: cell.rounds(),
         }
     }
@@ -111,13 +117,14 @@ impl Stage {
         METHODS.iter().filter_map(|method| requests.get(*method)).sum()
     }
 
-    /// Calls from several callers at once, numbered from `base` on.
+    /// Calls from several callers at once, numbered from `base` on, of which each node that may be picked gets one at least.
     pub(crate) async fn call(
         &self,
         kind: Kind,
         base: u64,
         demand: &(dyn Fn(Request) -> Request + Sync),
     ) -> Result<Calls, String> {
+        self.tour.begin();
         let mut callers = JoinSet::new();
         let before: Vec<_> = self.nodes.iter().map(sent_to).collect();
         for caller in 0..CALLERS {
