@@ -152,9 +152,9 @@ impl Cell {
         if self.faulty == 1 {
             first::sight(case, self.kind, self.wire, &stage.nodes[0], &stage.truth).await?;
         }
-        let before = stage.pool.snapshot();
+        let (before, sent) = (stage.pool.snapshot(), stage.sent());
         let calls = stage.call(self.kind, 0, &|request| request).await?;
-        let after = stage.pool.snapshot();
+        let (after, sent) = (stage.pool.snapshot(), stage.sent() - sent);
         let row = if self.kind == Kind::Send {
             // what may have been taken is not sent again, so a node that fails is its caller's to deal with
             calls.right()?;
@@ -162,7 +162,7 @@ impl Cell {
         } else {
             calls.verified()?
         };
-        let failures = judge(self, case, &before, &after)?;
+        let failures = judge(self, case, &before, &after, sent)?;
         stage.pool.close(Duration::from_secs(1)).await;
         Ok(Row { failures, ..row })
     }

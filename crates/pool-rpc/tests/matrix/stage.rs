@@ -117,6 +117,11 @@ impl Stage {
         METHODS.iter().filter_map(|method| requests.get(*method)).sum()
     }
 
+    /// Transactions that all nodes together were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.nodes.iter().map(sent_to).sum()
+    }
+
     /// Calls from several callers at once, numbered from `base` on, of which each node that may be picked gets one at least.
     pub(crate) async fn call(
         &self,
