@@ -190,8 +190,13 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
         ..trial(
             CircuitBreakerOpen,
             "one of two nodes is gone",
-            // the default, at this scale: else it has grown by then to more than all the rest takes
-            Place::Pool(pool("breaker", 10, 16).settings("breaker: { open_max: <1m> }")),
+            // in turn: the default leaves a node that fails with so few requests that the errors may not show. And the longest
+            // pause is the default, at this scale: else it has grown by then to more than all the rest takes
+            Place::Pool(
+                pool("breaker", 10, 16)
+                    .balancer("round_robin")
+                    .settings("breaker: { open_max: <1m> }"),
+            ),
             Fault::NodeGone,
             Reaction::Load,
         )
@@ -301,7 +306,8 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
     trial(
         ConnectionPoolHighChurn,
         "one of two nodes closes each connection after three answers",
-        Place::Pool(pool("churn", 10, 16)),
+        // in turn: connecting anew makes a node slower, and the default may leave it alone for that
+        Place::Pool(pool("churn", 10, 16).balancer("round_robin")),
         Fault::Nodes(Which::First, r#"{"close_after":3}"#),
         Reaction::AtOnce,
     ),
