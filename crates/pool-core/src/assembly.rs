@@ -107,7 +107,7 @@ fn hooks<E: Endpoint>(
 ) -> Hooks {
     let [told, asked, observed] = std::array::from_fn(|_| Weak::clone(core));
     Hooks {
-        unasked_failure: Box::new(move || {
+        unasked_failure: Arc::new(move || {
             if let Some(core) = told.upgrade() {
                 core.apply(core.admission.failed_unasked(gate, Instant::now()));
             }

@@ -4,6 +4,10 @@
 //! if the caller goes away, the connect goes on, and its result serves the next caller or is kept as a spare. So
 //! connects that are slower than the callers' deadlines still converge, and callers that come and go start no more
 //! connects than there are connections to be had.
+//!
+//! Several callers may count on one connect, where a connection carries several lanes. When it fails all of them are
+//! told, and try elsewhere: one after the other they would wait for as many failures as there are callers. It still is
+//! one failure of the endpoint ([`Report`]).
 
 use std::{
     collections::VecDeque,
@@ -20,26 +24,15 @@ use crate::{
     CloseReason, ConnectCx, Endpoint,
     ceiling::{Ceiling, Room},
     chance::Chance,
+    connect_failure::{ConnectFailure, Report, Why},
     foreign,
     knobs::{Knobs, Limits},
     stats::Stats,
     transport::{Lane, Transport},
 };
 
-/// Why a connect gave nothing.
-#[derive(Debug)]
-pub(crate) enum ConnectFailure<X> {
-    /// The endpoint said so.
-    Endpoint(X),
-    /// It took longer than the connect time-out.
-    TimedOut(Duration),
-    /// It ended without anything that can be used; why.
-    Useless(&'static str),
-    /// Connections are at their limit and none is under way; look into the storage again.
-    AtLimit,
-    /// The pool is gone.
-    Closed,
-}
+/// Why a connection is of no use that has no lanes from the first.
+pub(crate) const CLOSED_AT_ONCE: &str = "the connection was closed as soon as it was opened";
 
 type Outcome<E> = Result<Arc<Transport<E>>, ConnectFailure<<E as Endpoint>::Error>>;
 
@@ -57,7 +50,7 @@ struct State<E: Endpoint> {
 /// What connects ask of their pool.
 pub(crate) struct Hooks {
     /// A connect failed that nobody waits for.
-    pub(crate) unasked_failure: Box<dyn Fn() + Send + Sync>,
+    pub(crate) unasked_failure: Arc<dyn Fn() + Send + Sync>,
     /// The pool's limit on connections is reached: closes an idle one of another endpoint, if there is one.
     pub(crate) make_room: Box<dyn Fn() -> bool + Send + Sync>,
     /// A connect took so long, and gave a connection or not.
@@ -215,14 +208,18 @@ impl<E: Endpoint> Connects<E> {
             _closed = shutdown.wait_for(|closed| *closed) => Err(ConnectFailure::Closed),
             result = tokio::time::timeout(timeout, self.endpoint.connect(&cx)) => match result {
                 Ok(Ok(inner)) => Ok(self.wrap(inner, room)),
-                Ok(Err(error)) => Err(ConnectFailure::Endpoint(error)),
-                Err(_elapsed) => Err(ConnectFailure::TimedOut(timeout)),
+                Ok(Err(error)) => Err(self.failure(Why::Endpoint(Arc::new(error)))),
+                Err(_elapsed) => Err(self.failure(Why::TimedOut(timeout))),
             },
         };
         if !matches!(result, Err(ConnectFailure::Closed)) {
             (self.hooks.connect_ended)(begun.elapsed(), result.is_ok());
         }
         result
+    }
+
+    fn failure(&self, why: Why<E::Error>) -> ConnectFailure<E::Error> {
+        ConnectFailure::Failed(why, Report::shared(&self.hooks.unasked_failure))
     }
 
     /// Lifetimes are shortened by a random 10 to 25 %, so that what was opened together does not expire together.
@@ -238,28 +235,56 @@ impl<E: Endpoint> Connects<E> {
         ))
     }
 
-    /// A connect ended. Its result goes to whoever waits longest, and further connects are begun for the others.
+    /// A connect ended. Its result goes to those who have waited longest, and further connects are begun for the others.
     fn deliver(self: &Arc<Self>, result: Outcome<E>, lanes: u32) {
         let left_over = {
             let mut state = self.lock();
             state.pending -= 1;
-            if let Ok(transport) = &result
-                && lanes > 1
-            {
-                state.shared.retain(|weak| weak.strong_count() > 0);
-                state.shared.push(Arc::downgrade(transport));
+            match result {
+                Ok(transport) => self.share_out(&mut state, transport, lanes),
+                Err(failure) => {
+                    self.tell(&mut state, &failure);
+                    Some(Err(failure))
+                }
             }
-            let left_over = self.hand_out(&mut state, result);
-            // it carries others too: they look again
-            for sender in (1..lanes).map_while(|_| state.waiting.pop_front()) {
-                let _gone = sender.send(Err(ConnectFailure::AtLimit));
-            }
-            left_over
         };
         if !self.begin_missing() {
             Self::release_the_stuck(&mut self.lock());
         }
-        self.dispose(left_over);
+        // outside the lock: what nobody was told of is reported now
+        drop(left_over);
+    }
+
+    /// A connection of so many lanes is there.
+    fn share_out(
+        &self,
+        state: &mut State<E>,
+        transport: Arc<Transport<E>>,
+        lanes: u32,
+    ) -> Option<Outcome<E>> {
+        if lanes > 1 {
+            state.shared.retain(|weak| weak.strong_count() > 0);
+            state.shared.push(Arc::downgrade(&transport));
+        }
+        let left_over = self.hand_out(state, Ok(transport));
+        // it carries others too: they look again
+        for sender in (1..lanes).map_while(|_| state.waiting.pop_front()) {
+            let _gone = sender.send(Err(ConnectFailure::AtLimit));
+        }
+        left_over
+    }
+
+    /// Tells of a failed connect: the oldest callers, as many as it would have carried; and more, if the connects that are
+    /// still under way do not carry the others. A caller who is left in line so waits for one that was begun for him.
+    fn tell(&self, state: &mut State<E>, failure: &ConnectFailure<E::Error>) {
+        state.waiting.retain(|sender| !sender.is_closed());
+        let lanes = self.lanes_expected();
+        let carried = state.pending.saturating_mul(lanes) as usize;
+        let (waiting, lanes) = (state.waiting.len(), lanes as usize);
+        let told = waiting.min(lanes.max(waiting.saturating_sub(carried)));
+        for sender in state.waiting.drain(..told) {
+            let _gone = sender.send(Err(failure.clone()));
+        }
     }
 
     /// A lane on a connection that has one to spare.
@@ -275,14 +300,13 @@ impl<E: Endpoint> Connects<E> {
 
     /// A connect ended without a result: it panicked, or its runtime is gone. Begins nothing, because it runs in a drop.
     fn abandon(&self) {
-        let left_over = {
-            let mut state = self.lock();
-            state.pending -= 1;
-            let left_over = self.hand_out(&mut state, Err(ConnectFailure::Useless("its connect panicked")));
-            Self::release_the_stuck(&mut state);
-            left_over
-        };
-        self.dispose(left_over);
+        let failure = self.failure(Why::Useless("its connect panicked"));
+        let mut state = self.lock();
+        state.pending -= 1;
+        self.tell(&mut state, &failure);
+        Self::release_the_stuck(&mut state);
+        // what nobody was told of is reported outside the lock
+        drop(state);
     }
 
     /// Gives a result to the oldest caller who is still there; keeps a connection that nobody wants as a spare. What is
@@ -310,13 +334,6 @@ impl<E: Endpoint> Connects<E> {
             for sender in state.waiting.drain(..) {
                 let _gone = sender.send(Err(ConnectFailure::AtLimit));
             }
-        }
-    }
-
-    fn dispose(&self, left_over: Option<Outcome<E>>) {
-        match left_over {
-            None | Some(Ok(_) | Err(ConnectFailure::Closed | ConnectFailure::AtLimit)) => {}
-            Some(Err(_failure)) => (self.hooks.unasked_failure)(),
         }
     }
 
@@ -371,7 +388,8 @@ impl<E: Endpoint> Connects<E> {
     }
 }
 
-/// A caller who waits for a connect. What was delivered and never looked at is passed on when it goes away.
+/// A caller who waits for a connect. What was delivered and never looked at is passed on when it goes away; but not a
+/// failure, since all who counted on that connect were told.
 struct Arrival<'a, E: Endpoint> {
     connects: &'a Connects<E>,
     receiver: oneshot::Receiver<Outcome<E>>,
@@ -380,9 +398,10 @@ struct Arrival<'a, E: Endpoint> {
 impl<E: Endpoint> Drop for Arrival<'_, E> {
     fn drop(&mut self) {
         self.receiver.close();
-        if let Ok(outcome) = self.receiver.try_recv() {
+        if let Ok(outcome @ (Ok(_) | Err(ConnectFailure::AtLimit))) = self.receiver.try_recv() {
+            // outside the lock it may be closed
             let left_over = self.connects.hand_out(&mut self.connects.lock(), outcome);
-            self.connects.dispose(left_over);
+            drop(left_over);
         }
     }
 }
@@ -393,9 +412,15 @@ struct Underway<E: Endpoint>(Option<Arc<Connects<E>>>);
 impl<E: Endpoint> Underway<E> {
     async fn connect(mut self, room: Room) {
         if let Some(connects) = &self.0 {
-            let result = connects.connect(room).await;
+            let mut result = connects.connect(room).await;
             // asked while it is still counted: the endpoint may panic
-            let lanes = result.as_ref().map_or(1, |t| connects.endpoint.lanes(&t.inner));
+            let lanes = result.as_ref().map_or(0, |t| connects.endpoint.lanes(&t.inner));
+            if let Ok(transport) = &result
+                && lanes == 0
+            {
+                transport.closing(CloseReason::Dead);
+                result = Err(connects.failure(Why::Useless(CLOSED_AT_ONCE)));
+            }
             if let Some(connects) = self.0.take() {
                 connects.deliver(result, lanes);
             }

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::{
     CloseReason, Endpoint, RecycleCx, ReusableTimer,
-    connect::{ConnectFailure, Connects},
+    connect::{CLOSED_AT_ONCE, Connects},
+    connect_failure::{ConnectFailure, Why},
     keepalive::Proven,
     moment::after,
     transport::{Lane, Transport},
@@ -116,9 +117,7 @@ impl<E: Endpoint> Connector<E> {
             }
             if connects.endpoint.lanes(&transport.inner) == 0 {
                 transport.closing(CloseReason::Dead);
-                return Err(ConnectFailure::Useless(
-                    "the connection was closed as soon as it was opened",
-                ));
+                return Err(ConnectFailure::own(Why::Useless(CLOSED_AT_ONCE)));
             }
             // others were quicker to take its lanes
         }
@@ -135,8 +134,8 @@ impl<E: Endpoint> Connector<E> {
             _ => CloseReason::Broken,
         });
         let conn = opened
-            .map_err(|_elapsed| ConnectFailure::TimedOut(timeout))?
-            .map_err(ConnectFailure::Endpoint)?;
+            .map_err(|_elapsed| ConnectFailure::own(Why::TimedOut(timeout)))?
+            .map_err(|error| ConnectFailure::own(Why::Endpoint(Arc::new(error))))?;
         Ok(Pooled {
             conn,
             lane,

@@ -1,6 +1,6 @@
 //! What can go wrong when a connection is asked for or an operation is run, and what to do about it.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{EndpointId, Fault, Outlier, PoolId, Verdict, health::HealthReason};
 
@@ -222,8 +222,8 @@ pub enum AcquireError<X> {
         pool: PoolId,
         /// The endpoint.
         endpoint: EndpointId,
-        /// What the endpoint said.
-        source: X,
+        /// What the endpoint said; the same for all who counted on this connect.
+        source: Arc<X>,
         /// What it means.
         verdict: Verdict,
     },
@@ -340,7 +340,7 @@ impl<X> fmt::Display for AcquireError<X> {
 impl<X: Error + 'static> Error for AcquireError<X> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Connect { source, .. } => Some(source),
+            Self::Connect { source, .. } => Some(&**source),
             _ => None,
         }
     }
@@ -442,7 +442,7 @@ mod tests {
         AcquireError::Connect {
             pool: PoolId::new(POOL).unwrap(),
             endpoint: EndpointId::new("e0").unwrap(),
-            source: io::Error::other("refused by the node"),
+            source: Arc::new(io::Error::other("refused by the node")),
             verdict,
         }
     }

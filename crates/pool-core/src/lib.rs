@@ -90,6 +90,7 @@ mod clock;
 mod closing;
 mod config;
 mod connect;
+mod connect_failure;
 mod connection;
 mod core;
 mod cost;

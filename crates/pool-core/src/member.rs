@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     CloseReason, Endpoint, EndpointConfig, EndpointId, EndpointObserver, PoolConfig,
-    connect::ConnectFailure,
+    connect_failure::ConnectFailure,
     connection::{Connector, Pooled},
     foreign,
     knobs::Limits,

@@ -126,7 +126,9 @@ impl<'a, E: Endpoint> Held<'a, E> {
         match connection {
             Ok(Ok(stored)) => Ok(self.lease(stored, now, location)),
             Ok(Err(failure)) => {
-                let (settle, throttle, failed) = self.core.connect_failed((self.key, &member), failure);
+                let (settle, throttle, failed) = self
+                    .core
+                    .connect_failed((self.key, self.ticket, &member), failure);
                 self.give_back(settle, throttle);
                 self.started = false;
                 self.core.feed(self.key, Feedback::NoConnection);

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use waiter::Waiter;
 
 use crate::{
-    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Lease, PickCx, Reasons, Request,
+    AcquireError, Candidates, Endpoint, EndpointId, ErrorType, Lease, PickCx, Reasons, Request, Verdict,
     admission::{Refusal, Settle, Terms, View},
     balance::{Ask, scratch::with_list},
-    connect::ConnectFailure,
+    breaker::Ticket,
+    connect_failure::{ConnectFailure, Why},
     core::Core,
     member::Member,
     moment::after,
@@ -281,70 +282,59 @@ impl<E: Endpoint> Core<E> {
     /// What follows from a failed connect: for the breaker, for how long the endpoint is left alone, for the caller.
     fn connect_failed(
         &self,
-        (key, member): (u32, &Member<E>),
+        (key, ticket, member): (u32, Ticket, &Member<E>),
         failure: ConnectFailure<E::Error>,
     ) -> (Settle, Option<Duration>, Failed<E::Error>) {
         let (pool, endpoint) = (self.id.clone(), member.id.clone());
-        match failure {
-            ConnectFailure::Endpoint(source) => {
+        let (why, report) = match failure {
+            ConnectFailure::Failed(why, report) => (why, report),
+            ConnectFailure::Closed if !self.is_closed() => return (Settle::Neutral, None, Failed::Gone),
+            ConnectFailure::AtLimit | ConnectFailure::Closed => {
+                let closed = AcquireError::Closed { pool };
+                return (Settle::Neutral, None, Failed::Final(closed));
+            }
+        };
+        let (took, verdict, error) = match why {
+            Why::Endpoint(source) => {
                 let verdict = member.endpoint.classify(&source);
-                self.cool_down(key, &verdict);
-                member.stats.attempt_ended(Some(verdict.error_type));
-                member
-                    .stats
-                    .latency
-                    .ended(Some(verdict.error_type), Duration::ZERO, Instant::now());
-                let settle = if verdict.counts_for_breaker {
-                    Settle::Failure
-                } else {
-                    Settle::Neutral
+                let error = AcquireError::Connect {
+                    pool,
+                    endpoint,
+                    source,
+                    verdict: verdict.clone(),
                 };
-                (
-                    settle,
-                    verdict.throttle,
-                    Failed::Connect(AcquireError::Connect {
-                        pool,
-                        endpoint,
-                        source,
-                        verdict,
-                    }),
-                )
+                (Duration::ZERO, verdict, error)
             }
-            ConnectFailure::TimedOut(after) => {
-                member.stats.attempt_ended(Some(ErrorType::Connect));
-                member
-                    .stats
-                    .latency
-                    .ended(Some(ErrorType::Connect), after, Instant::now());
-                (
-                    Settle::Failure,
-                    None,
-                    Failed::Connect(AcquireError::ConnectTimeout {
-                        pool,
-                        endpoint,
-                        after,
-                    }),
-                )
+            Why::TimedOut(after) => {
+                let error = AcquireError::ConnectTimeout {
+                    pool,
+                    endpoint,
+                    after,
+                };
+                (after, Verdict::of(ErrorType::Connect), error)
             }
-            ConnectFailure::Useless(why) => {
-                member.stats.attempt_ended(Some(ErrorType::Connect));
-                member
-                    .stats
-                    .latency
-                    .ended(Some(ErrorType::Connect), Duration::ZERO, Instant::now());
-                (
-                    Settle::Failure,
-                    None,
-                    Failed::Connect(AcquireError::NoConnection { pool, endpoint, why }),
-                )
+            Why::Useless(why) => {
+                let error = AcquireError::NoConnection { pool, endpoint, why };
+                (Duration::ZERO, Verdict::of(ErrorType::Connect), error)
             }
-            ConnectFailure::Closed if !self.is_closed() => (Settle::Neutral, None, Failed::Gone),
-            ConnectFailure::AtLimit | ConnectFailure::Closed => (
-                Settle::Neutral,
-                None,
-                Failed::Final(AcquireError::Closed { pool }),
-            ),
+        };
+        // each caller has made an attempt, but the endpoint has failed once for all who counted on the same connect
+        member.stats.attempt_ended(Some(verdict.error_type));
+        let due = report.is_due();
+        let mut throttle = None;
+        if due {
+            self.cool_down(key, &verdict);
+            let class = Some(verdict.error_type);
+            member.stats.latency.ended(class, took, Instant::now());
+            throttle = verdict.throttle;
         }
+        // a probe has failed whoever reports it: he may have been admitted before the breaker opened, and then decides nothing
+        let settle = if verdict.counts_for_breaker && (due || ticket.is_probe()) {
+            Settle::Failure
+        } else {
+            Settle::Neutral
+        };
+        (settle, throttle, Failed::Connect(error))
     }
 }
 

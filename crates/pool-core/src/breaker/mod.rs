@@ -82,6 +82,11 @@ impl Ticket {
         probe: None,
     };
 
+    /// Whether it is a probe's, which decides whether a half-open breaker closes.
+    pub const fn is_probe(self) -> bool {
+        self.probe.is_some()
+    }
+
     /// Whether it is [`BYPASS`](Self::BYPASS).
     pub const fn is_bypass(self) -> bool {
         self.generation == Self::BYPASS.generation
