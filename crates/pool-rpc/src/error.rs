@@ -148,7 +148,8 @@ pub enum RpcError {
         /// How far the request had got.
         progress: Progress,
         /// Whether the connection had served a request before. Then a close before any answer is as good as always
-        /// the node's keep-alive time-out, and says nothing about its health.
+        /// the node's keep-alive time-out, and says nothing about its health. Nor does the end of a connection on which it
+        /// has said goodbye (GOAWAY).
         reused: bool,
         /// Why; `None` when the connection was found closed.
         source: Option<hyper::Error>,

@@ -135,7 +135,10 @@ pub(crate) async fn round_trip(
         Err(mut error) => {
             // hyper gives the request back when nothing of it was written.
             let unsent = error.take_message().is_some();
-            return Err(broke(error.into_error(), unsent, under_way.crossed()));
+            let (error, ending) = (error.into_error(), lane.link.is_ending());
+            // h2 does not tell who was still to be sent when a connection ended that was to end
+            let crossed = under_way.crossed() || ending && !is_reset(&error);
+            return Err(broke(error, unsent, crossed));
         }
     };
     let head = Head::of(client, &response)?;
@@ -186,15 +189,25 @@ enum Refusal {
 }
 
 fn refusal(error: &hyper::Error) -> Option<Refusal> {
+    let error = of_http2(error)?;
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    match error.is_remote() {
+        true if error.is_go_away() => Some(Refusal::GoAway),
+        true if refused => Some(Refusal::Stream),
+        _ => None,
+    }
+}
+
+/// Whether the stream alone has ended.
+fn is_reset(error: &hyper::Error) -> bool {
+    of_http2(error).is_some_and(h2::Error::is_reset)
+}
+
+fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
     let mut next = error.source();
     while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return match error.is_remote() {
-                true if error.is_go_away() => Some(Refusal::GoAway),
-                true if refused => Some(Refusal::Stream),
-                _ => None,
-            };
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         next = error.source();
     }

@@ -34,6 +34,8 @@ pub(crate) struct Link {
     settled: AtomicBool,
     /// No new streams.
     draining: AtomicBool,
+    /// The peer has said goodbye.
+    goodbye: AtomicBool,
     /// The stream is gone.
     closed: AtomicBool,
     received: AtomicU64,
@@ -60,6 +62,7 @@ impl Link {
             max_streams: AtomicU32::new(u32::MAX),
             settled: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            goodbye: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             received: AtomicU64::new(0),
             begun: Instant::now(),
@@ -78,6 +81,11 @@ impl Link {
     /// Whether it takes no new streams.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Acquire) || self.closed.load(Acquire)
+    }
+
+    /// Whether the peer has said goodbye. That the connection ends is planned then.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.goodbye.load(Acquire)
     }
 
     /// Takes no new streams from now on. Those under way go on.
@@ -157,7 +165,10 @@ impl Link {
     fn hear(&self, news: News) {
         match news {
             News::MaxStreams(streams) => self.max_streams.store(streams, Relaxed),
-            News::GoAway => self.drain(),
+            News::GoAway => {
+                self.goodbye.store(true, Release);
+                self.drain();
+            }
             News::Settled => {
                 self.settled.store(true, Release);
                 self.changed.notify_one();

@@ -130,6 +130,23 @@ async fn a_goodbye_lets_streams_finish_and_takes_no_new_ones() {
     call(&mut endpoint.dial().await.unwrap()).await.unwrap();
 }
 
+/// What is cut off then may have been acted on, but a node that restarts has not failed once for each of its streams.
+#[tokio::test]
+async fn an_end_after_a_goodbye_is_not_held_against_the_node() {
+    let server = Server::start(None).await;
+    let (endpoint, transport) = connected(&h2c(&server.url())).await;
+    let under_way = spawn(endpoint.open(&transport).await.unwrap(), "hang");
+    until("it is under way", || server.seen.under_way.load(SeqCst) == 1).await;
+    server.order(Order::GoAway);
+    until("the goodbye is heard", || transport.lanes() == 0).await;
+    server.order(Order::Close);
+    let (answer, _conn) = under_way.await.unwrap();
+    let error = answer.unwrap_err();
+    let verdict = classify(&error);
+    assert_eq!(verdict.error_type, ErrorType::Transport, "{error:?}");
+    assert!(verdict.maybe_executed && !verdict.counts_for_breaker, "{error:?}");
+}
+
 #[tokio::test]
 async fn a_request_that_came_too_late_for_a_goodbye_was_not_acted_on() {
     // the last stream that was looked at: none; the error's code; a text
