@@ -20,6 +20,9 @@ use super::{Balancer, Candidates, PickCx};
 /// Endpoints that are looked at; of more, so many are drawn.
 const LOOKS: usize = 16;
 
+/// Most pools have no more endpoints: for so few less has to be made ready.
+const FEW: usize = 4;
+
 /// The share of the mean load that every endpoint is thought to bear.
 const EVENING: f32 = 0.5;
 
@@ -34,20 +37,19 @@ pub struct ShortestDelay;
 
 /// What is compared, candidate by candidate: one array for each figure, and short figures, so that a pick among few costs
 /// little.
-#[derive(Default)]
-struct Looks {
+struct Looks<const N: usize> {
     count: usize,
     /// Of how many something is known, and what their crowds come to.
     known: u32,
     crowds: f32,
     /// Where it stands among the candidates.
-    index: [u32; LOOKS],
+    index: [u32; N],
     /// Requests that would be under way on it, for its weight; infinite on one that is full.
-    load: [f32; LOOKS],
+    load: [f32; N],
     /// What requests on it take on average; 0 where nothing is known.
-    mean: [f32; LOOKS],
+    mean: [f32; N],
     /// Requests under way that go with it.
-    crowd: [f32; LOOKS],
+    crowd: [f32; N],
 }
 
 impl ShortestDelay {
@@ -59,12 +61,20 @@ impl ShortestDelay {
 
 /// Looks at all candidates, or at some.
 #[inline]
-fn look(among: &Candidates<'_>, cx: &PickCx<'_>) -> Looks {
+fn look<const N: usize>(among: &Candidates<'_>, cx: &PickCx<'_>) -> Looks<N> {
     let (len, tick, now) = (among.len(), among.tick(cx.now()), among.now());
-    let mut looks = Looks::default();
-    while looks.count < len.min(LOOKS) {
+    let mut looks = Looks {
+        count: 0,
+        known: 0,
+        crowds: 0.0,
+        index: [0; N],
+        load: [0.0; N],
+        mean: [0.0; N],
+        crowd: [0.0; N],
+    };
+    while looks.count < len.min(N) {
         let at = looks.count;
-        let index = if len <= LOOKS { at } else { cx.below(len) };
+        let index = if len <= N { at } else { cx.below(len) };
         let Some(candidate) = among.get(index) else { break };
         looks.index[at] = index as u32;
         looks.load[at] = if candidate.is_full() {
@@ -84,10 +94,10 @@ fn look(among: &Candidates<'_>, cx: &PickCx<'_>) -> Looks {
 
 /// The expected delay on each, and the shortest of them; infinite where all are full.
 #[inline]
-fn delays(looks: &Looks) -> ([f32; LOOKS], f32) {
-    let count = looks.count.min(LOOKS);
+fn delays<const N: usize>(looks: &Looks<N>) -> ([f32; N], f32) {
+    let count = looks.count.min(N);
     let bears = EVENING * looks.crowds / looks.known.max(1) as f32;
-    let (mut delays, mut least, mut best) = ([0.0; LOOKS], f32::INFINITY, f32::INFINITY);
+    let (mut delays, mut least, mut best) = ([0.0; N], f32::INFINITY, f32::INFINITY);
     // comparisons by hand: min() and max() look for NaN first, and there is none
     for (at, delay) in delays.iter_mut().enumerate().take(count) {
         let crowd = looks.crowd[at];
@@ -110,18 +120,19 @@ fn delays(looks: &Looks) -> ([f32; LOOKS], f32) {
 }
 
 /// One of those with about the shortest expected delay, drawn by `draw` where there are several.
-fn shortest(
+#[inline]
+fn shortest<const N: usize>(
     among: &Candidates<'_>,
     cx: &PickCx<'_>,
     draw: impl FnOnce(usize) -> Option<usize>,
 ) -> Option<usize> {
-    let looks = look(among, cx);
+    let looks = look::<N>(among, cx);
     let (delays, least) = delays(&looks);
     let delays = &delays[..looks.count];
     // where all are full that is infinite, and it does not matter who
     let most = ALIKE * least;
     let mut equals = 0;
-    let mut index = [0_u32; LOOKS];
+    let mut index = [0_u32; N];
     for (delay, at) in delays.iter().zip(looks.index) {
         if *delay <= most {
             index[equals] = at;
@@ -138,12 +149,16 @@ impl Balancer for ShortestDelay {
     }
 
     fn pick(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
-        shortest(among, cx, |equals| Some(cx.below(equals)))
+        if among.len() <= FEW {
+            shortest::<FEW>(among, cx, |equals| Some(cx.below(equals)))
+        } else {
+            shortest::<LOOKS>(among, cx, |equals| Some(cx.below(equals)))
+        }
     }
 
     fn peek(&self, among: &Candidates<'_>, cx: &PickCx<'_>) -> Option<usize> {
         // it keeps nothing; equals, and more than it looks at, are drawn
         let told = among.len() <= LOOKS;
-        told.then(|| shortest(among, cx, |_| None)).flatten()
+        told.then(|| shortest::<LOOKS>(among, cx, |_| None)).flatten()
     }
 }
