@@ -16,6 +16,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     CheckCx, Endpoint, HealthConfig, Report, Unfit,
     admission::{Checked, GateId, Settle},
+    concurrency::learn_capacities,
     core::Core,
     health::HealthReason,
     member::Member,
@@ -35,6 +36,10 @@ pub(crate) fn spawn<E: Endpoint>(core: &Arc<Core<E>>) {
     tokio::spawn(until_shutdown(
         core.shutdown.subscribe(),
         look_for_outliers(Arc::clone(core)),
+    ));
+    tokio::spawn(until_shutdown(
+        core.shutdown.subscribe(),
+        learn_capacities(Arc::clone(core)),
     ));
 }
 

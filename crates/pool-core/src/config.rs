@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig, ProviderId, QuotaConfig};
+use crate::{
+    AdaptiveConcurrencyConfig, BreakerConfig, BudgetConfig, HealthConfig, HedgeConfig, OutlierConfig,
+    ProviderId, QuotaConfig,
+};
 
 /// No setting needs a longer time; beyond it sums of times could overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -260,6 +263,11 @@ pub struct PoolConfig {
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     #[cfg_attr(feature = "schema", schemars(with = "crate::config::DurationText"))]
     pub slow_start: Duration,
+    /// How many requests each endpoint works on at once is learned from its answers, and it is given about so many, at most what
+    /// is configured for it: a full endpoint is left for another one, and where all are full some of the callers wait in
+    /// line, where any endpoint can still take them, and not at the one node that they were sent to. The default does.
+    /// `None` gives each endpoint all that is configured.
+    pub adaptive_concurrency: Option<AdaptiveConcurrencyConfig>,
     /// Budget of retries and hedges together.
     pub budget: BudgetConfig,
     /// Second attempts on another endpoint while the first is still out. `None`, the default, sends none: a hedge costs
@@ -308,6 +316,7 @@ impl Default for PoolConfig {
             outlier: None,
             panic_threshold: None,
             slow_start: Duration::from_secs(10),
+            adaptive_concurrency: Some(AdaptiveConcurrencyConfig::default()),
             budget: BudgetConfig::default(),
             hedge: None,
             hang_after: Duration::from_secs(2),
@@ -396,6 +405,8 @@ impl PoolConfig {
         self.health.validate()?;
         self.budget.validate()?;
         self.outlier.as_ref().map_or(Ok(()), OutlierConfig::validate)?;
+        let adaptive = self.adaptive_concurrency.as_ref();
+        adaptive.map_or(Ok(()), AdaptiveConcurrencyConfig::validate)?;
         self.hedge.as_ref().map_or(Ok(()), HedgeConfig::validate)
     }
 }

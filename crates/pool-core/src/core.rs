@@ -320,6 +320,7 @@ impl<E: Endpoint> Source for Core<E> {
                 connections_closed: closed,
                 slots_active: gate.taken.into(),
                 slots_max: gate.slots.into(),
+                concurrency_limit: gate.limit.into(),
                 requests: stats.requests(),
                 errors,
                 latency_sum: Duration::from_micros(stats.latency.took()),

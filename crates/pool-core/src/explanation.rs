@@ -34,6 +34,9 @@ pub struct Explanation {
     pub slots_active: u64,
     /// Requests it takes at the most.
     pub slots_max: u64,
+    /// Requests that it probably bears at once, and is given as long as few wait
+    /// ([`adaptive_concurrency`](crate::PoolConfig::adaptive_concurrency)); `slots_max` where nothing speaks against it.
+    pub concurrency_limit: u64,
     /// What a request on it will probably take; see [`Candidate::latency_at`](crate::Candidate::latency_at).
     pub latency: Duration,
     /// Whether the newest attempt that told anything failed through the node's fault.
@@ -61,6 +64,7 @@ impl Explanation {
             weight: 1.0,
             slots_active: 0,
             slots_max: 0,
+            concurrency_limit: 0,
             latency: Duration::ZERO,
             failing: false,
             health: HealthStatus::Unknown,
@@ -87,9 +91,13 @@ impl fmt::Display for Explanation {
         }
         write!(
             f,
-            "; weight {}, {} of {} slots taken, about {:.1?}",
-            self.weight, self.slots_active, self.slots_max, self.latency
-        )
+            "; weight {}, {} of {} slots taken, ",
+            self.weight, self.slots_active, self.slots_max
+        )?;
+        if self.concurrency_limit < self.slots_max {
+            write!(f, "bears {}, ", self.concurrency_limit)?;
+        }
+        write!(f, "about {:.1?}", self.latency)
     }
 }
 
@@ -105,6 +113,7 @@ impl Explanation {
             weight: stats.weight(now),
             slots_active: gate.taken.into(),
             slots_max: gate.slots.into(),
+            concurrency_limit: gate.limit.into(),
             latency: stats.latency.at(now),
             failing: stats.latency.failing(),
             health: gate.health.status(),

@@ -1,7 +1,7 @@
 //! Settings that are read where requests run and may change while they do.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Knobs {
     pub(crate) max_lifetime: AtomicDuration,
     /// From when on a success counts as slow; the longest there is when none does.
     pub(crate) slow_call: AtomicDuration,
+    /// Whether it is learned what endpoints bear.
+    learns: AtomicBool,
 }
 
 impl Knobs {
@@ -49,6 +51,7 @@ impl Knobs {
             validate_after_idle: AtomicDuration::new(config.validate_after_idle),
             max_lifetime: AtomicDuration::new(config.max_lifetime),
             slow_call: AtomicDuration::new(slow_call(config)),
+            learns: AtomicBool::new(config.adaptive_concurrency.is_some()),
         }
     }
 
@@ -58,6 +61,12 @@ impl Knobs {
         self.validate_after_idle.set(config.validate_after_idle);
         self.max_lifetime.set(config.max_lifetime);
         self.slow_call.set(slow_call(config));
+        self.learns.store(config.adaptive_concurrency.is_some(), Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn learns(&self) -> bool {
+        self.learns.load(Relaxed)
     }
 }
 

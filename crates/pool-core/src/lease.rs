@@ -47,6 +47,10 @@ pub(crate) struct Trip {
     key: u32,
     /// What was paid for it.
     paid: u32,
+    /// Requests that were under way on the endpoint when it was leased, itself among them.
+    among: u32,
+    /// Whether the caller waited in line for it.
+    waited: bool,
     ticket: Ticket,
     kept: Kept,
     since: Instant,
@@ -65,6 +69,8 @@ impl Trip {
         Self {
             key: 0,
             paid: 0,
+            among: 0,
+            waited: false,
             ticket: Ticket::BYPASS,
             kept: Kept::NONE,
             since: now,
@@ -81,6 +87,7 @@ impl<E: Endpoint> Lease<E> {
     pub(crate) fn new(
         core: Arc<Core<E>>,
         (key, ticket, kept, paid): (u32, Ticket, Kept, u32),
+        waited: bool,
         need: Option<Need>,
         mut stored: Box<Stored<E>>,
         now: Instant,
@@ -89,6 +96,8 @@ impl<E: Endpoint> Lease<E> {
         stored.trip = Trip {
             key,
             paid,
+            among: stored.member.stats.in_flight() as u32,
+            waited,
             ticket,
             kept,
             since: now,
@@ -258,6 +267,10 @@ impl<E: Endpoint> Lease<E> {
                 member.stats.latency.answered_among(member.stats.in_flight());
             }
             member.stats.latency.ended(error, latency, now);
+            if self.core.knobs.learns() && error.is_none_or(ErrorType::tells_the_time) {
+                let Trip { among, waited, .. } = stored.trip;
+                member.stats.curves.answered(among, waited, latency);
+            }
         }
         if let Some(observer) = &member.observer {
             let core = &self.core;

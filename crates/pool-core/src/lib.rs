@@ -16,6 +16,7 @@
 //! - [`Endpoint`] is the extension point: how to connect, to check and to judge errors.
 //! - [`Balancer`] chooses among the endpoints that may be picked; [`BalancerKind`] names those that come with it.
 //! - [`breaker`] and [`health`] are pure state machines that take `now`; so is what finds outliers ([`OutlierConfig`]).
+//! - How many requests each endpoint works on at once is learned from its answers ([`AdaptiveConcurrencyConfig`]).
 //! - [`Lease`] is a connection in a caller's hands; [`Pool::run`] leases, reports and retries on its own.
 //! - [`Pool::explain`] tells for each endpoint why it would or would not be picked now.
 //! - [`Observer`] is how metrics follow a pool without the pool knowing them; [`PoolSnapshot`] is what they read.
@@ -88,6 +89,7 @@ mod ceiling;
 mod chance;
 mod clock;
 mod closing;
+mod concurrency;
 mod config;
 mod connect;
 mod connect_failure;
@@ -147,6 +149,7 @@ pub use budget::BudgetConfig;
 pub use builder::{BuildError, PoolBuilder};
 pub use clock::WallClock;
 pub use closing::CloseReason;
+pub use concurrency::AdaptiveConcurrencyConfig;
 pub use config::{ConfigError, EndpointConfig, PoolConfig};
 pub use cost::Cost;
 pub use endpoint::{CheckCx, ConnectCx, Endpoint, RecycleCx, Report, Unfit};

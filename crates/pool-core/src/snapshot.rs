@@ -90,6 +90,9 @@ pub struct EndpointSnapshot {
     pub slots_active: u64,
     /// Requests admitted at the most.
     pub slots_max: u64,
+    /// Requests that it probably bears at once, and is given as long as few wait
+    /// ([`adaptive_concurrency`](crate::PoolConfig::adaptive_concurrency)); `slots_max` where nothing speaks against it.
+    pub concurrency_limit: u64,
     /// Attempts that ended, ever; cancelled ones are not counted.
     pub requests: u64,
     /// Attempts that failed, ever, by [`ErrorType::index`].
@@ -182,6 +185,7 @@ impl EndpointSnapshot {
             connections_closed: [0; CloseReason::ALL.len()],
             slots_active: 0,
             slots_max: 0,
+            concurrency_limit: 0,
             requests: 0,
             errors: [0; ErrorType::ALL.len()],
             latency_sum: Duration::ZERO,

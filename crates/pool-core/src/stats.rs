@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     CloseReason, EndpointConfig, EndpointId, ErrorType, ThrottleCause, breaker::BreakerState, chance::mix,
-    latency::Latency, ramp::Ramp,
+    concurrency::Curves, latency::Latency, ramp::Ramp,
 };
 
 /// Counters of one endpoint, and what balancers read of it.
@@ -22,6 +22,9 @@ pub(crate) struct Stats {
     /// The bits of an `f64`.
     configured_weight: AtomicU64,
     slots_max: AtomicU64,
+    /// Requests it is given at once, as far as is known what it bears.
+    limit: AtomicU64,
+    pub(crate) curves: Curves,
     tier: AtomicU8,
     /// Of the id: the same in every process.
     pub(crate) hash: u64,
@@ -61,6 +64,8 @@ impl Stats {
             id,
             configured_weight: AtomicU64::new(configured_weight.to_bits()),
             slots_max: AtomicU64::new(slots_max.into()),
+            limit: AtomicU64::new(slots_max.into()),
+            curves: Curves::default(),
             tier: AtomicU8::new(0),
             latency: Latency::new(epoch),
             ramp: Ramp::new(epoch, Duration::ZERO),
@@ -99,6 +104,17 @@ impl Stats {
     #[inline]
     pub(crate) fn slots_max(&self) -> u64 {
         self.slots_max.load(Relaxed)
+    }
+
+    /// Requests it is given at once, as far as is known what it bears.
+    #[inline]
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Called under admission's lock, which alone changes the number.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit.into(), Relaxed);
     }
 
     #[inline]

@@ -99,6 +99,13 @@ impl ErrorType {
         }
     }
 
+    /// Whether the time until such an error tells how long the node works on a request, at the least: it answered, or had not
+    /// answered yet.
+    #[inline]
+    pub(crate) const fn tells_the_time(self) -> bool {
+        matches!(self, Self::Timeout | Self::Deadline) || matches!(self.fault(), Fault::Caller)
+    }
+
     /// Position in [`ErrorType::ALL`].
     pub const fn index(self) -> usize {
         self as usize

@@ -98,7 +98,15 @@ impl<'a, E: Endpoint> Held<'a, E> {
         self.open = false;
         trace_request!(pool = %self.core.id, endpoint = %stored.member.id, "leased");
         let slot = (self.key, self.ticket, self.kept, self.paid);
-        Lease::new(Arc::clone(self.core), slot, self.need, stored, now, location)
+        Lease::new(
+            Arc::clone(self.core),
+            slot,
+            self.rank.is_some(),
+            self.need,
+            stored,
+            now,
+            location,
+        )
     }
 
     pub(super) async fn connect(

@@ -71,7 +71,9 @@ impl<O> Admission<O> {
         let place = state.queue.push(want, waker, now);
         self.lockers.provide(place.key);
         effects.clock = state.queue.watch(place, realm);
-        self.publish_waiting(&state);
+        if self.publish_waiting(&mut state) {
+            self.serve(&mut state, now, &mut effects);
+        }
         (Ok(Asked::Stand(place)), effects)
     }
 
@@ -343,7 +345,7 @@ impl<O> Admission<O> {
             }
             Look::Closed => Turn::Closed,
         };
-        self.publish_waiting(&state);
+        self.publish_waiting(&mut state);
         drop(state);
         drop(wakers);
         (turn, effects)
@@ -372,7 +374,7 @@ impl<O> Admission<O> {
             clock = state.queue.watch(*place, here());
             Turn::Wait
         };
-        self.publish_waiting(&state);
+        self.publish_waiting(&mut state);
         drop(state);
         let mut effects = self.give_back(grant, Settle::Neutral, None, now);
         if matches!(turn, Turn::Wait) {
@@ -401,7 +403,7 @@ impl<O> Admission<O> {
     pub(crate) fn leave(&self, place: Place) -> Option<Grant<O>> {
         let mut state = self.lock();
         let (given, waker) = self.leave_line(&mut state, place);
-        self.publish_waiting(&state);
+        self.publish_waiting(&mut state);
         drop(state);
         drop(waker);
         given
@@ -420,7 +422,7 @@ impl<O> Admission<O> {
         if let Some(grant) = given.as_mut().filter(|_| good) {
             Self::complete(&mut state, grant);
         }
-        self.publish_waiting(&state);
+        self.publish_waiting(&mut state);
         drop(state);
         drop(waker);
         (given, good)

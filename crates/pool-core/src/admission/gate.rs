@@ -55,7 +55,12 @@ pub(crate) struct Gate {
     pub(crate) stats: Arc<Stats>,
     pub(crate) serial: u64,
     pub(crate) membership: Membership,
+    /// What is configured.
     pub(crate) slots: u32,
+    /// What it probably bears, if that is less.
+    pub(crate) limit: u32,
+    /// What is given out: the limit, and more of it the more callers wait.
+    open: u32,
     pub(crate) taken: u32,
     pub(crate) health: Health,
     pub(crate) breaker: Breaker,
@@ -91,6 +96,8 @@ impl Gate {
             serial: 0,
             membership: Membership::Member,
             slots,
+            limit: slots,
+            open: slots,
             taken: 0,
             health: Health::new(health),
             breaker: Breaker::new(breaker, now),
@@ -130,7 +137,15 @@ impl Gate {
         breaker: &BreakerConfig,
         now: Instant,
     ) {
+        // one that was learned stays; if there is more to give, the next look says so
+        let limit = if self.limit == self.slots {
+            slots
+        } else {
+            self.limit
+        };
         self.slots = slots;
+        self.set_limit(limit);
+        self.open = self.limit;
         self.health.configure(health);
         self.breaker.configure(breaker, now);
     }
@@ -221,13 +236,37 @@ impl Gate {
         self.is_regular(now) && self.breaker.state().is_closed()
     }
 
+    /// Takes another limit, which counts from the next [`stretch`](Self::stretch) on. Returns whether that is another one.
+    pub(crate) fn set_limit(&mut self, limit: u32) -> bool {
+        let limit = limit.clamp(1, self.slots);
+        let changed = limit != self.limit;
+        if changed {
+            self.limit = limit;
+            self.stats.set_limit(limit);
+        }
+        changed
+    }
+
+    /// Lets the limit grow by so many of the steps that double it.
+    pub(super) fn stretch(&mut self, steps: u32, of: u32) {
+        let more = u64::from(self.limit) * u64::from(steps) / u64::from(of);
+        let open = u64::from(self.limit).saturating_add(more).min(self.slots.into());
+        self.open = open as u32;
+    }
+
+    /// Slots that are given out to who asks now.
     pub(crate) const fn free(&self) -> u32 {
+        self.open.saturating_sub(self.taken)
+    }
+
+    /// Slots that nobody has.
+    pub(crate) const fn unused(&self) -> u32 {
         self.slots.saturating_sub(self.taken)
     }
 
     /// Whether more is taken than may be: the limit was lowered meanwhile.
     pub(crate) const fn is_over(&self) -> bool {
-        self.taken > self.slots
+        self.taken > self.open
     }
 
     /// Whether what was granted may still be used: nothing has happened since that would keep it from being granted.
@@ -334,7 +373,7 @@ impl Gate {
                 needed,
             });
         }
-        (self.free() == 0).then_some(NotUsable::Full { slots: self.slots })
+        (self.free() == 0).then_some(NotUsable::Full { slots: self.open })
     }
 
     /// What its checks, its breaker or the other endpoints say against it.

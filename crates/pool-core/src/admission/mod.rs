@@ -20,6 +20,7 @@ mod clocks;
 mod ejection;
 mod expiry;
 mod gate;
+mod limits;
 mod lines;
 mod lockers;
 mod offers;
@@ -44,6 +45,7 @@ pub(crate) use checks::Checked;
 pub(crate) use clocks::ClockId;
 pub(crate) use ejection::Ejection;
 pub(crate) use gate::{Gate, GateId};
+use limits::Stretch;
 pub(crate) use lines::Rank;
 pub(crate) use lockers::Kept;
 use lockers::Lockers;
@@ -240,6 +242,7 @@ struct State<O> {
     gates: Vec<Gate>,
     stash: Stash<O>,
     queue: Queue<()>,
+    stretch: Stretch,
     eligible: Vec<u32>,
     view: Arc<View>,
     closed: bool,
@@ -317,6 +320,7 @@ impl<O> Admission<O> {
                 gates,
                 stash: Stash::new(),
                 queue: Queue::new(rules.ageing),
+                stretch: Stretch::default(),
                 eligible: Vec::new(),
                 view: Arc::clone(&view),
                 closed: false,
@@ -397,7 +401,7 @@ impl<O> Admission<O> {
         state.closed = true;
         let mut effects = Effects::default();
         effects.rest().wakers = state.queue.close();
-        self.publish_waiting(&state);
+        self.publish_waiting(&mut state);
         effects
     }
 }

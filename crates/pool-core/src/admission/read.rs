@@ -69,7 +69,10 @@ impl<O> Admission<O> {
             free: if state.closed {
                 0
             } else {
-                usable().map(|gate| u64::from(gate.free())).sum::<u64>().min(room)
+                usable()
+                    .map(|gate| u64::from(gate.unused()))
+                    .sum::<u64>()
+                    .min(room)
             },
         }
     }

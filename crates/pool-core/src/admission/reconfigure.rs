@@ -84,6 +84,7 @@ impl<O> Admission<O> {
             }
         }
         self.reconsider_lacks(&mut state);
+        state.sum_limits();
         self.publish_roster(&state);
         self.refresh(&mut state, now, &mut effects);
         self.serve(&mut state, now, &mut effects);

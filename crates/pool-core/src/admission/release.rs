@@ -92,7 +92,7 @@ impl<O> Admission<O> {
                     // the outcome opened more than this one slot: a breaker has closed
                     self.serve(&mut state, now, &mut effects);
                 }
-                self.publish_waiting(&state);
+                self.publish_waiting(&mut state);
                 return effects;
             }
             if Self::stow(&mut state, key, object) {
@@ -230,8 +230,10 @@ impl<O> Admission<O> {
         self.publish_waiting(state);
     }
 
-    pub(super) fn publish_waiting(&self, state: &State<O>) {
+    /// The line may be longer or shorter. Returns whether there is more to give, since it is longer.
+    pub(super) fn publish_waiting(&self, state: &mut State<O>) -> bool {
         self.waiting.store(state.queue.waiting(), Ordering::Release);
+        state.stretch_limits()
     }
 
     #[inline]

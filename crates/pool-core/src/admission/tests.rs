@@ -164,6 +164,9 @@ struct Model {
     /// Whose newest answered check was well.
     fit: [bool; 3],
     panic_below: Option<f64>,
+    /// What endpoints probably bear, and by how much that grows for each who waits.
+    limits: [u32; 3],
+    growth: f64,
     timeouts: u64,
     closed: bool,
     /// The pool's task was told that the next change by time may have moved.
@@ -233,6 +236,8 @@ impl Model {
             checking: [None; 3],
             fit: [false; 3],
             panic_below,
+            limits: SLOTS,
+            growth: 0.0,
             closed: false,
             rearm: true,
             next_tick: None,
@@ -568,8 +573,23 @@ impl Model {
             _ => Settle::Neutral,
         };
         let throttle = (self.rng.u8(..10) == 0).then(|| Duration::from_millis(self.rng.u64(1..3_000)));
+        let key = grant.key as usize;
+        let (over, taken) = {
+            let state = self.admission.lock();
+            let taken = state.gates[key].taken;
+            (taken > self.open(&state, state.queue.waiting(), key), taken)
+        };
+        let well = outcome == Settle::Success && throttle.is_none();
         let effects = self.admission.give_back(grant, outcome, throttle, self.now);
         self.apply(effects);
+        if over && well {
+            let now = self.admission.lock().gates[key].taken;
+            assert_eq!(
+                now,
+                taken - 1,
+                "e{key} has more than it bears, and was given more"
+            );
+        }
     }
 
     /// An endpoint is found to lack something, or says so itself.
@@ -607,6 +627,7 @@ impl Model {
                 }
             }
             15 if self.rng.bool() => self.eject(),
+            15 if self.rng.bool() => self.learn(),
             17 => self.lacks(),
             _ => {
                 let effects = self.admission.failed_unasked(self.rng.u32(..3).into(), self.now);
@@ -617,6 +638,25 @@ impl Model {
         if self.rearm || self.next_tick.is_some_and(|at| self.now >= at) {
             self.tick();
         }
+    }
+
+    fn learn(&mut self) {
+        let effects = if self.rng.u8(..4) == 0 {
+            self.limits = SLOTS;
+            self.admission.lift_limits(self.now)
+        } else {
+            let rng = &mut self.rng;
+            self.limits = SLOTS.map(|slots| rng.u32(1..=slots));
+            self.growth = f64::from(rng.u8(..4));
+            // more than is configured is no more than that, and who has left has none
+            let limits = self.limits.iter().zip(SLOTS).zip(0..);
+            let limits = limits
+                .map(|((limit, slots), key)| (GateId::from(key), if *limit == slots { 99 } else { *limit }));
+            let left = GateId { key: 0, serial: 9 };
+            let limits: Vec<_> = limits.chain([(left, 1)]).collect();
+            self.admission.limit(&limits, self.growth, self.now)
+        };
+        self.apply(effects);
     }
 
     fn eject(&mut self) {
@@ -692,6 +732,7 @@ impl Model {
             );
             assert_eq!(u64::from(gate.taken), self.stats[key].in_flight());
         }
+        self.limits(&state, line.len());
         assert_eq!(self.admission.waiting.load(SeqCst), line.len());
         // who was given a slot that went bad comes back to its place, so as many more can stand there as there are slots
         assert!(line.len() + given.len() <= MAX_WAITERS + SLOTS.iter().sum::<u32>() as usize);
@@ -756,6 +797,28 @@ impl Model {
         self.given_before = now_given;
     }
 
+    /// The rule for limits that are learned, as plainly as it can be said.
+    fn open(&self, state: &State<Object>, waiting: usize, key: usize) -> u32 {
+        let sum: u32 = state.eligible.iter().map(|key| self.limits[*key as usize]).sum();
+        let grown = self.growth * waiting as f64 / f64::from(sum + 1);
+        let eighths = if self.limits == SLOTS {
+            0
+        } else {
+            (grown * 8.0) as u32
+        };
+        let limit = self.limits[key];
+        SLOTS[key].min(limit + limit * eighths / 8)
+    }
+
+    fn limits(&self, state: &State<Object>, waiting: usize) {
+        for (key, gate) in state.gates.iter().enumerate() {
+            let open = self.open(state, waiting, key);
+            assert_eq!(gate.free(), open.saturating_sub(gate.taken), "{gate:?}");
+            assert_eq!(gate.unused(), SLOTS[key] - gate.taken);
+            assert_eq!(gate.stats.limit(), u64::from(self.limits[key]));
+        }
+    }
+
     /// The rules for ejections and panic, as plainly as they can be said.
     fn who_may_be_picked(&self, state: &State<Object>) {
         // a quota that comes back by itself makes nobody else more welcome
@@ -808,6 +871,8 @@ impl Model {
         // what the checks took has come back
         self.now += Duration::from_secs(60);
         self.tick();
+        let effects = self.admission.lift_limits(self.now);
+        self.apply(effects);
         let all: u32 = SLOTS.iter().sum();
         for _ in 0..all {
             let (asked, effects) =

@@ -141,6 +141,7 @@ impl<O> Admission<O> {
             .filter(|(_, gate)| gate.eligible(now))
             .map(|(i, _)| i as u32)
             .collect();
+        state.sum_limits();
         self.publish_roster(state);
     }
 

@@ -47,9 +47,11 @@ impl<'a> Candidate<'a> {
         self.stats.slots_max()
     }
 
-    /// Whether it works on as many requests as it takes: then the pool will not follow the balancer's pick.
+    /// Whether it works on as many requests as it takes, or probably bears
+    /// ([`adaptive_concurrency`](crate::PoolConfig::adaptive_concurrency)): then the pool will mostly not follow the balancer's
+    /// pick.
     pub fn is_full(&self) -> bool {
-        self.in_flight >= self.stats.slots_max()
+        self.in_flight >= self.stats.limit()
     }
 
     /// Its tier; lower ones come first.
