@@ -126,6 +126,10 @@ pub(crate) const OBSERVED: &[(Metric, Read)] = &[
         catalogue::EJECTION_STATUS,
         Read::Endpoint(|e| e.ejected_until.is_some().into()),
     ),
+    (
+        catalogue::CONCURRENCY_LIMIT,
+        Read::Endpoint(|e| e.concurrency_limit),
+    ),
     (catalogue::EJECTIONS_TOTAL, Read::Endpoint(|e| e.ejections)),
     (
         catalogue::THROTTLE_STATUS,

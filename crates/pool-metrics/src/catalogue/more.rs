@@ -179,6 +179,15 @@ metric!(
     "Did my new settings arrive?"
 );
 metric!(
+    CONCURRENCY_LIMIT,
+    "concurrency_limit",
+    Gauge,
+    Slots,
+    PER_ENDPOINT,
+    "Requests that the endpoint probably bears at once, learned from its answers; as many as it admits while nothing speaks against it.",
+    "Does this endpoint work on as many requests at once as it is given, or do they wait there?"
+);
+metric!(
     EJECTION_STATUS,
     "ejection_status",
     Gauge,

@@ -126,10 +126,14 @@ fn row(out: &mut String, endpoint: &EndpointStatus, highest: f64) {
         _ => String::new(),
     };
     let (slots, connections) = (&endpoint.slots, &endpoint.connections);
+    let bears = match slots.bears < slots.max {
+        true => format!("<small>bears {}</small>", slots.bears),
+        false => String::new(),
+    };
     let _infallible = write!(
         out,
         "</div></td><td data-l=\"breaker\"><div>{}{opened}</div></td><td data-l=\"weight\" class=\"n\">{}</td><td \
-         data-l=\"in flight\"><div>{} of {}{}</div></td><td data-l=\"connections\"><div>{} busy<small>{} idle, {} at \
+         data-l=\"in flight\"><div>{} of {}{}{bears}</div></td><td data-l=\"connections\"><div>{} busy<small>{} idle, {} at \
          most</small></div></td><td data-l=\"requests\" class=\"n\"><div>{}{quota}</div></td><td data-l=\"errors\" class=\"n\"><div>{}",
         breaker.status.replace('_', "-"),
         weight(endpoint.weight),

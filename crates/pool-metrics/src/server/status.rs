@@ -117,6 +117,7 @@ pub(super) struct Breaker {
 pub(super) struct Slots {
     pub(super) active: u64,
     pub(super) max: u64,
+    pub(super) bears: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -236,6 +237,7 @@ impl EndpointStatus {
             slots: Slots {
                 active: now.slots_active,
                 max: now.slots_max,
+                bears: now.concurrency_limit,
             },
             connections: Connections {
                 active: now.connections_active,

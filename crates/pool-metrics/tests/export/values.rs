@@ -47,6 +47,7 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         b.connections_destroyed = 25;
         b.slots_active = 26;
         b.slots_max = 27;
+        b.concurrency_limit = 46;
         b.requests = 28;
         b.health_check_failures = 29;
         b.health = HealthStatus::Healthy;
@@ -99,6 +100,7 @@ fn every_number_of_the_snapshot_comes_out_under_its_name() {
         ("connections_destroyed_total", 0.0, 25.0),
         ("slots_active", 0.0, 26.0),
         ("slots_max", 0.0, 27.0),
+        ("concurrency_limit", 0.0, 46.0),
         ("requests_total", 0.0, 28.0),
         ("health_check_failures_total", 0.0, 29.0),
         ("health_status", 1.0, 0.0),

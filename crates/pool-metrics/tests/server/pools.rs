@@ -27,7 +27,7 @@ async fn the_documented_example_is_what_comes() {
         (endpoint.breaker_opened, endpoint.weight, endpoint.position) = (1, 0.0, Some(23_456_789));
         endpoint.head_age = Some(Duration::from_secs(12));
         pool.head_age = Some(Duration::from_millis(9_500));
-        endpoint.slots_active = 3;
+        (endpoint.slots_active, endpoint.concurrency_limit) = (3, 8);
         endpoint.provider = Some(ProviderId::new("alchemy").unwrap());
         (endpoint.quota_left, endpoint.quota_limit) = (Some(460), Some(500));
         (

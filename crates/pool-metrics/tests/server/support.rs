@@ -139,6 +139,7 @@ impl SetPool {
             .map(|id| {
                 let mut endpoint = EndpointSnapshot::new(EndpointId::new(id).unwrap());
                 (endpoint.health, endpoint.slots_max) = (HealthStatus::Healthy, 10);
+                endpoint.concurrency_limit = 10;
                 endpoint
             })
             .collect();

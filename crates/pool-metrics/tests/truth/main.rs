@@ -82,6 +82,7 @@ impl Course {
             let id = node.id();
             self.of(&id, "connections_max", slots)
                 .of(&id, "slots_max", slots)
+                .of(&id, "concurrency_limit", slots)
                 .of(&id, "endpoint_weight", 1.0)
                 .of(&id, "health_check_duration_seconds_count", 1.0)
                 .by(&id, "circuit_breaker_state", "state=closed", 1.0);

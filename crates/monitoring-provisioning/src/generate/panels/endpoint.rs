@@ -165,12 +165,13 @@ others'.",
         all,
         timeseries(
             "Weight and slots",
-            "What it may carry, and what it does: slots taken, slots at most, and its effective \
-weight.",
+            "What it may carry, and what it does: slots taken, how many requests it probably bears at \
+once, slots at most, and its effective weight.",
             "none",
             &[],
         )
         .query(by_endpoint(&metrics::SLOTS_ACTIVE), "slots taken")
+        .query(by_endpoint(&metrics::CONCURRENCY_LIMIT), "bears")
         .query(by_endpoint(&metrics::SLOTS_MAX), "slots, limit")
         .query(by_endpoint(&metrics::ENDPOINT_WEIGHT), "weight")
         .dashed("limit"),

@@ -121,11 +121,15 @@ fn slots() -> Vec<Draft> {
         .of_pools(),
         timeseries(
             "Slots by endpoint",
-            "Requests admitted now, and at most.",
+            "Requests admitted now, how many the endpoint probably bears at once, and at most.",
             "none",
             &[],
         )
         .query(by_endpoint(&metrics::SLOTS_ACTIVE), &endpoint_legend("active"))
+        .query(
+            by_endpoint(&metrics::CONCURRENCY_LIMIT),
+            &endpoint_legend("bears"),
+        )
         .query(by_endpoint(&metrics::SLOTS_MAX), &endpoint_legend("limit"))
         .dashed("limit")
         .of_endpoints(),
