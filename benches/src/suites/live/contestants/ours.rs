@@ -7,9 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use pool_core::{
-    EndpointConfig, EndpointId, HedgeConfig, Pool, PoolConfig, PoolId, Provider, ProviderConfig, ProviderId,
-};
+use pool_core::{EndpointConfig, EndpointId, Pool, PoolId, Provider, ProviderConfig, ProviderId};
 use pool_rpc::{JsonRpcEndpoint, Probe, ProxySetting, RpcCall, RpcConfig, Timeouts};
 
 use crate::suites::{
@@ -24,8 +22,6 @@ use crate::suites::{
     },
 };
 
-/// Blocks that a node may be behind the others, as in `pools.example.yaml`.
-const MAX_LAG: u64 = 5;
 /// The devnet's chain.
 const CHAIN: u64 = 1;
 
@@ -35,13 +31,6 @@ pub(super) struct Ours(simulated::Ours);
 impl Ours {
     pub(super) const fn new(configured: simulated::Ours) -> Self {
         Self(configured)
-    }
-
-    fn config(&self) -> PoolConfig {
-        let mut config = PoolConfig::default();
-        config.health.max_lag = Some(MAX_LAG);
-        config.hedge = self.0.hedged.then(HedgeConfig::default);
-        config
     }
 }
 
@@ -55,7 +44,7 @@ impl Contestant for Ours {
     }
 
     fn enter(&self, arena: Arena) -> BoxFuture<Result<Arc<dyn Client>>> {
-        let (config, balancer) = (self.config(), self.0.balancer);
+        let (config, balancer) = (self.0.config(), self.0.balancer);
         Box::pin(async move {
             let mut builder = Pool::builder(PoolId::new("live")?)
                 .config(config)

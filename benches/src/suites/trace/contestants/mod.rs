@@ -20,6 +20,7 @@ pub(crate) fn default() -> Ours {
     Ours {
         balancer: BalancerKind::default(),
         hedged: PoolConfig::default().hedge.is_some(),
+        adaptive: PoolConfig::default().adaptive_concurrency.is_some(),
     }
 }
 
@@ -41,8 +42,17 @@ pub(crate) fn all() -> Vec<Box<dyn Contestant>> {
     let mut all: Vec<Box<dyn Contestant>> = Vec::new();
     for hedged in [false, true] {
         for balancer in BalancerKind::ALL {
-            all.push(Box::new(Ours { balancer, hedged }));
+            all.push(Box::new(Ours {
+                balancer,
+                hedged,
+                adaptive: true,
+            }));
         }
+        all.push(Box::new(Ours {
+            hedged,
+            adaptive: false,
+            ..default()
+        }));
     }
     for retries in [false, true] {
         all.push(Box::new(Tower { retries }));

@@ -27,13 +27,19 @@ const KEYS: u64 = 64;
 pub(crate) struct Ours {
     pub(crate) balancer: BalancerKind,
     pub(crate) hedged: bool,
+    /// Limits are learned, as by default; else each endpoint is given what is configured.
+    pub(crate) adaptive: bool,
 }
 
 impl Ours {
-    fn config(self) -> PoolConfig {
+    /// As an operator would set it.
+    pub(crate) fn config(self) -> PoolConfig {
         let mut config = PoolConfig::default();
         config.health.max_lag = Some(MAX_LAG);
         config.hedge = self.hedged.then(HedgeConfig::default);
+        if !self.adaptive {
+            config.adaptive_concurrency = None;
+        }
         config
     }
 }
@@ -41,9 +47,10 @@ impl Ours {
 impl Contestant for Ours {
     fn name(&self) -> String {
         format!(
-            "ours: {}{}",
+            "ours: {}{}{}",
             self.balancer,
-            if self.hedged { " + hedge" } else { "" }
+            if self.hedged { " + hedge" } else { "" },
+            if self.adaptive { "" } else { ", fixed limits" }
         )
     }
 
