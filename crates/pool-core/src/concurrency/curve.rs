@@ -20,9 +20,10 @@ const EXACT: u64 = 32;
 const SUM: u32 = 32;
 const NUMBER: u32 = 52;
 
-/// No more answers are noted of one number of requests between two looks, so that no part of a word runs over: each logarithm is
-/// below 256, and a few threads may add at the same moment.
-const MOST: u64 = 4_000;
+/// No more answers are noted of one number of requests between two looks: they tell enough, and threads that share a busy endpoint
+/// then only read the word, instead of taking it from each other. Nor can any part of a word run over: each logarithm is below 256,
+/// and a few threads may add at the same moment.
+const MOST: u64 = 250;
 
 /// Logarithms have so many binary places: what they are short of is little beside what answers spread by.
 const FRACTION: u32 = 3;
