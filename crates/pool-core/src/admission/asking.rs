@@ -71,7 +71,7 @@ impl<O> Admission<O> {
         let place = state.queue.push(want, waker, now);
         self.lockers.provide(place.key);
         effects.clock = state.queue.watch(place, realm);
-        if self.publish_waiting(&mut state) {
+        if self.publish_waiting(&mut state) || effects.rearm {
             self.serve(&mut state, now, &mut effects);
         }
         (Ok(Asked::Stand(place)), effects)
@@ -138,6 +138,10 @@ impl<O> Admission<O> {
                 return taken;
             }
             self.refresh(state, now, effects);
+            if state.queue.waiting() > 0 {
+                // limits grow where fewer share them, and what that opens goes by rank, this caller among the others
+                return None;
+            }
         }
     }
 

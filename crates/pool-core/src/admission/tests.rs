@@ -574,16 +574,18 @@ impl Model {
         };
         let throttle = (self.rng.u8(..10) == 0).then(|| Duration::from_millis(self.rng.u64(1..3_000)));
         let key = grant.key as usize;
-        let (over, taken) = {
+        let (over, taken, eligible) = {
             let state = self.admission.lock();
             let taken = state.gates[key].taken;
-            (taken > self.open(&state, state.queue.waiting(), key), taken)
+            let over = taken > self.open(&state, state.queue.waiting(), key);
+            (over, taken, state.eligible.clone())
         };
-        let well = outcome == Settle::Success && throttle.is_none();
         let effects = self.admission.give_back(grant, outcome, throttle, self.now);
         self.apply(effects);
-        if over && well {
-            let now = self.admission.lock().gates[key].taken;
+        let state = self.admission.lock();
+        // where fewer or more share the load, the limits are others
+        if over && state.eligible == eligible {
+            let now = state.gates[key].taken;
             assert_eq!(
                 now,
                 taken - 1,
