@@ -402,6 +402,7 @@ async fn changes() {
         .of(&ids[0], "connections_idle", 1.0)
         .of(&ids[0], "connections_max", 1.0)
         .of(&ids[0], "slots_max", 1.0)
+        .of(&ids[0], "concurrency_limit", 1.0)
         .of_pool("slots_usable", 3.0)
         .of_pool("slots_free", 3.0)
         .of_pool_by("reconfigurations_total", "result=applied", 1.0)
