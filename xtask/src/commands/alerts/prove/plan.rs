@@ -237,7 +237,12 @@ pub(super) static TRIALS: [Trial; AlertName::ALL.len()] = [
     trial(
         ConnectionPoolHighUtilization,
         "nodes answer after 0.45 s, so 10 or 11 of 12 slots are in use",
-        Place::Pool(pool("utilization", 30, 10).endpoint("max_connections: 6")),
+        // slots in use are what this is about, not how many of them the nodes seem to bear
+        Place::Pool(
+            pool("utilization", 30, 10)
+                .endpoint("max_connections: 6")
+                .settings("adaptive_concurrency: null"),
+        ),
         Fault::Nodes(
             Which::All,
             r#"{"latency":{"delay":{"kind":"constant","ms":450}}}"#,
