@@ -219,6 +219,9 @@ async fn a_limit_that_is_too_low_costs_little() {
     }
     // else this shows nothing
     assert!(limited);
+    // twice in a while; what those tell who had to wait makes it seldom
     assert!(worst <= 2 * dear, "{worst:?}");
-    println!("{:?} on average, {worst:?} at worst, for {dear:?}", sum / ROUNDS);
+    let mean = sum / ROUNDS;
+    assert!(mean < dear.mul_f64(1.3), "{mean:?}");
+    println!("{mean:?} on average, {worst:?} at worst, for {dear:?}");
 }

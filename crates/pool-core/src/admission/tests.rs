@@ -921,6 +921,15 @@ fn replay(seed: u64, steps: usize) {
     model.recovers();
 }
 
+/// Seeds of runs that have found something that most runs don't: somebody asked and found that another pool had spent a quota, fewer
+/// shared the load, limits grew, and the newcomer took what that opened.
+#[test]
+fn runs_that_have_found_something_are_run_again() {
+    for seed in [8_687_054_593_128_685_256, 6_803_490_124_681_508_768] {
+        replay(seed, 2_000);
+    }
+}
+
 /// `POOL_CORE_SEED=7 cargo test -p pool-core admission::tests` replays one run; `POOL_CORE_RUNS` sets how many there are.
 #[test]
 fn random_operations_lose_nothing() {
